@@ -1,0 +1,96 @@
+# gbi. `make help` lists the targets.
+
+LUA    ?= lua5.4
+CC     ?= cc
+BUILD  ?= build
+CFLAGS ?= -O2
+PREFIX ?= /usr/local
+
+LUA_CFLAGS ?= $(shell pkg-config --cflags $(LUA) 2>/dev/null || echo -I/usr/include/$(LUA))
+WARN = -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes \
+       -Wmissing-prototypes -Wcast-qual
+SHARED = $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_lookup,-shared)
+
+SRC  = $(wildcard csrc/*.c)
+OBJ  = $(SRC:csrc/%.c=$(BUILD)/%.o)
+CORE = $(BUILD)/gbi/core.so
+
+HERE := $(CURDIR)
+export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
+export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
+
+.PHONY: all help demo test lint env install clean need-build need-test need-lint
+
+all: $(CORE) ## build the C module under build/
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+
+demo: need-build ## install what is missing, build, run the demo
+	@$(MAKE) -s all
+	@$(LUA) examples/wordcount.lua $(FILES)
+
+test: need-test ## install what is missing, build, run the specs
+	@$(MAKE) -s all
+	busted $(ARGS)
+
+lint: need-lint ## luacheck, and the C code with every warning an error
+	luacheck .
+	@for f in $(SRC); do \
+	  echo "$(CC) -Werror $$f"; \
+	  $(CC) $(WARN) -Werror -O2 $(LUA_CFLAGS) -c $$f -o /dev/null || exit 1; \
+	done
+
+env: ## print the export lines that make this checkout loadable
+	@echo 'export LUA_PATH="$(LUA_PATH)"'
+	@echo 'export LUA_CPATH="$(LUA_CPATH)"'
+
+install: all ## install under PREFIX
+	install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi
+	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi/
+	install -m 644 lua/gbi/*.lua $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi/
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+$(CORE): $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(SHARED) $(LDFLAGS) -o $@ $(OBJ)
+
+$(BUILD)/%.o: csrc/%.c $(wildcard csrc/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -fPIC -c $< -o $@
+
+# What a target needs. $(call need,test:package ...) prints and runs the one
+# command that installs the packages whose test fails; where there is no apt
+# it says what is missing and stops.
+need = @missing=; \
+  has_cc() { command -v $(CC); }; \
+  has_make() { command -v make; }; \
+  has_lua() { command -v $(LUA); }; \
+  has_headers() { for d in $(patsubst -I%,%,$(filter -I%,$(LUA_CFLAGS))) /usr/include; do \
+    [ -f $$d/lua.h ] && return 0; done; return 1; }; \
+  has_busted() { command -v busted && $(LUA) -e 'require "busted"'; }; \
+  has_luacheck() { command -v luacheck; }; \
+  for pair in $(1); do \
+    has_$${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair\#*:}"; \
+  done; \
+  [ -z "$$missing" ] && exit 0; \
+  if ! command -v apt-get >/dev/null 2>&1; then \
+    echo "gbi needs what Debian packages as:$$missing" >&2; exit 1; \
+  fi; \
+  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+  run="$$sudo apt-get install -y --no-install-recommends$$missing"; \
+  echo "$$sudo apt-get update && $$run"; \
+  $$sudo apt-get update && DEBIAN_FRONTEND=noninteractive $$run
+
+BUILD_NEEDS = cc:gcc cc:libc6-dev lua:lua5.4 headers:liblua5.4-dev
+
+need-build:
+	$(call need,$(BUILD_NEEDS))
+
+need-test:
+	$(call need,$(BUILD_NEEDS) busted:lua-busted)
+
+need-lint:
+	$(call need,$(BUILD_NEEDS) luacheck:lua-check)

@@ -1,0 +1,506 @@
+/*
+** core.c - module gbi.core: the registry for Lua
+**
+** A module function is the same C function as the method beside it: both are
+** closures that differ in upvalue 2 only, the registry to work on (gbi.default)
+** or nil when it comes as first argument. Upvalue 1 is the side table of that
+** registry, for the functions where every nanosecond counts; an empty table in
+** methods. Upvalue 3 is the registry's metatable, to be compared raw.
+*/
+#include "registry.h"
+#include "unimplemented.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#define SIDE lua_upvalueindex(1)
+#define DEFAULT lua_upvalueindex(2)
+#define METATABLE lua_upvalueindex(3)
+
+static const char defaultkey = 0;  /* only its address counts */
+
+
+/* {==================================================================
+** Arguments
+** =================================================================== */
+
+/* Returns the index of the registry to work on; in `arg` that of the first
+** argument after it. [-0, +0, e] */
+static int self (lua_State *L, int *arg) {
+  if (lua_touserdata(L, DEFAULT) != NULL) {
+    *arg = 1;
+    return DEFAULT;
+  }
+  *arg = 2;
+  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
+    int same = lua_rawequal(L, -1, METATABLE);
+    lua_pop(L, 1);
+    if (same) return 1;
+  }
+  luaL_typeerror(L, 1, GBI_REGISTRY);
+  return 0;
+}
+
+
+/* Checks that argument `arg` is nothing, nil or a source: anything with a
+** method `reconstruct`. [-0, +0, e] */
+static void checksource (lua_State *L, int arg) {
+  int t = lua_type(L, arg);
+  if (t == LUA_TNONE || t == LUA_TNIL) return;
+  if (t == LUA_TTABLE || t == LUA_TUSERDATA) {
+    t = lua_getfield(L, arg, "reconstruct");
+    lua_pop(L, 1);
+    if (t != LUA_TNIL) return;
+  }
+  luaL_argerror(L, arg, "source expected (an object with a method "
+                        "'reconstruct')");
+}
+
+
+/* Raises the argument error for a value that cannot be stored at index `i`.
+** [-0, +0, e] */
+static int unstorable (lua_State *L, int at, int arg, int value,
+                       lua_Integer i) {
+  return luaL_argerror(L, arg,
+    lua_pushfstring(L, "%s cannot be held weakly: got %s",
+                    gbiR_name(L, at, i), luaL_typename(L, value)));
+}
+
+
+/* Checks that argument `arg` can be held weakly. [-0, +0, e] */
+static void checkheld (lua_State *L, int arg) {
+  if (lua_type(L, arg) < GBI_HELD)
+    luaL_typeerror(L, arg, "table, function, userdata or thread");
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** The seed's functions
+** =================================================================== */
+
+/* (value [, source]) -> index */
+static int registry_register (lua_State *L) {
+  int arg, at = self(L, &arg);
+  luaL_checkany(L, arg);
+  checksource(L, arg + 1);
+  if (lua_type(L, arg) < GBI_HELD)
+    return gbi_unimplemented(L, arg, "Failed to make weakref to User Object");
+  lua_settop(L, arg + 1);
+  gbiR_sourced(L, arg + 1);
+  lua_pushinteger(L, gbiR_register(L, at, arg, 0));
+  return 1;
+}
+
+
+/* (example_value, construct_fn) -> index */
+static int registry_register_created (lua_State *L) {
+  int arg, at = self(L, &arg);
+  luaL_checkany(L, arg);
+  luaL_checktype(L, arg + 1, LUA_TFUNCTION);
+  if (lua_type(L, arg) < GBI_HELD)
+    return gbi_unimplemented(L, arg, "Failed to make weakref to graph-created "
+                                     "external object");
+  lua_settop(L, arg + 1);
+  gbiR_constructed(L, arg + 1);
+  lua_pushinteger(L, gbiR_register(L, at, arg, 1));
+  return 1;
+}
+
+
+/* Is the value at `value` of the type `tname`, a basic type or the name in a
+** metatable? [-0, +0, m] */
+static int hastype (lua_State *L, int value, const char *tname) {
+  int same;
+  if (strcmp(luaL_typename(L, value), tname) == 0) return 1;
+  if (luaL_getmetafield(L, value, "__name") == LUA_TNIL) return 0;
+  same = (lua_type(L, -1) == LUA_TSTRING
+          && strcmp(lua_tostring(L, -1), tname) == 0);
+  lua_pop(L, 1);
+  return same;
+}
+
+
+/* (index [, tname]) -> object */
+static int registry_get (lua_State *L) {
+  int arg, at;
+  lua_Integer i;
+  const char *tname;
+  if (lua_gettop(L) == 1) {  /* gbi.get_external_object_by_index(i)? */
+    int isint;
+    i = lua_tointegerx(L, 1, &isint);
+    if (isint && lua_rawgeti(L, SIDE, i) >= GBI_HELD) return 1;
+    lua_settop(L, 1);
+  }
+  at = self(L, &arg);
+  i = luaL_checkinteger(L, arg);
+  tname = luaL_optstring(L, arg + 1, NULL);
+  lua_getiuservalue(L, at, GBI_OBJECTS);
+  if (lua_rawgeti(L, -1, i) < GBI_HELD) return gbiR_error(L, at, i);
+  if (tname != NULL && !hastype(L, -1, tname)) {
+    const char *name = gbiR_name(L, at, i);
+    return luaL_error(L, "%s is not a %s (got %s)", name, tname,
+                      luaL_tolstring(L, -2, NULL));
+  }
+  return 1;
+}
+
+
+/* (...) */
+static int registry_store (lua_State *L) {
+  int arg, at = self(L, &arg);
+  int i, top = lua_gettop(L);
+  for (i = arg; i <= top; i++)
+    if (lua_type(L, i) < GBI_HELD && !gbiR_released(L, at, i - arg + 1))
+      return unstorable(L, at, i, i, i - arg + 1);
+  gbiR_store(L, at, arg, top - arg + 1);
+  return 0;
+}
+
+
+/* () */
+static int registry_reset (lua_State *L) {
+  int arg, at = self(L, &arg);
+  gbiR_reset(L, at);
+  return 0;
+}
+
+
+/* () -> boolean */
+static int registry_has_objects (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_pushboolean(L, ((gbi_Registry *)lua_touserdata(L, at))->count > 0);
+  return 1;
+}
+
+
+/* (index, value) */
+static int registry_set (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_Integer i = luaL_checkinteger(L, arg);
+  const char *why;
+  checkheld(L, arg + 1);
+  why = gbiR_set(L, at, i, arg + 1);
+  if (why != NULL)
+    return luaL_argerror(L, arg, lua_pushfstring(L, "%s (the registry holds "
+                         "%I)", why, (LUAI_UACINT)gbiR_top(L, at)));
+  return 0;
+}
+
+
+/* (object) -> object */
+static int registry_stash (lua_State *L) {
+  int arg, at = self(L, &arg);
+  checkheld(L, arg);
+  gbiR_stash(L, at, arg);
+  lua_settop(L, arg);
+  return 1;
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Beyond the seed
+** =================================================================== */
+
+/* () -> registry */
+static int core_new (lua_State *L) {
+  gbiR_new(L, 0);
+  return 1;
+}
+
+
+/* (list [, n]): store for more objects than a call takes arguments */
+static int registry_store_list (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_Integer i, n;
+  luaL_checktype(L, arg, LUA_TTABLE);
+  n = luaL_opt(L, luaL_checkinteger, arg + 1,
+               (lua_Integer)lua_rawlen(L, arg));
+  luaL_argcheck(L, n >= 0, arg + 1, "negative count");
+  for (i = 1; i <= n; i++) {
+    int t = lua_rawgeti(L, arg, i);
+    if (t < GBI_HELD && !gbiR_released(L, at, i))
+      return unstorable(L, at, arg, -1, i);
+    lua_pop(L, 1);
+  }
+  gbiR_storelist(L, at, arg, n);
+  return 0;
+}
+
+
+/* Pushes what `find` answers: an object, or nil and why. */
+static int pushfound (lua_State *L, int at, lua_Integer i) {
+  int status = gbiR_find(L, at, i);
+  if (status == GBI_LIVE) return 1;
+  lua_pushstring(L, status == GBI_DEAD ? "dead" : "unregistered");
+  return 2;
+}
+
+
+/* (index) -> object | nil, "dead" | nil, "unregistered" */
+static int registry_find (lua_State *L) {
+  int arg, at = self(L, &arg);
+  return pushfound(L, at, luaL_checkinteger(L, arg));
+}
+
+
+/* (index) -> true | nil, "unregistered" */
+static int registry_release (lua_State *L) {
+  int arg, at = self(L, &arg);
+  if (gbiR_release(L, at, luaL_checkinteger(L, arg))) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushliteral(L, "unregistered");
+  return 2;
+}
+
+
+/* () -> live, dead */
+static int registry_count (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_Integer live, dead;
+  gbiR_count(L, at, &live, &dead);
+  lua_pushinteger(L, live);
+  lua_pushinteger(L, dead);
+  return 2;
+}
+
+
+/* () -> snapshot */
+static int registry_snapshot (lua_State *L) {
+  int arg, at = self(L, &arg);
+  gbiR_snapshot(L, at);
+  return 1;
+}
+
+
+/* (snapshot) */
+static int registry_restore (lua_State *L) {
+  int arg, at = self(L, &arg);
+  luaL_checkudata(L, arg, GBI_SNAPSHOT);
+  lua_getiuservalue(L, arg, 1);
+  luaL_argcheck(L, lua_rawequal(L, -1, at), arg,
+                "snapshot of another registry");
+  gbiR_restore(L, at, arg);
+  return 0;
+}
+
+
+static const char *const kinds[] = {"stored", "user", "graph_created"};
+
+
+/* Pushes an iterator: `step`, the registry at 1, and 0. [-0, +3, m] */
+static int iterate (lua_State *L, lua_CFunction step) {
+  int arg;
+  self(L, &arg);
+  lua_pushvalue(L, SIDE);
+  lua_pushvalue(L, DEFAULT);
+  lua_pushvalue(L, METATABLE);
+  lua_pushcclosure(L, step, 3);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
+
+/* (index) -> index, entry */
+static int nextentry (lua_State *L) {
+  int arg, status, at = self(L, &arg);
+  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, at);
+  lua_Integer i = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, i >= 0, arg, "index out of range");
+  lua_settop(L, arg);
+  do {
+    if (++i > r->size) return 0;
+    lua_settop(L, arg);
+    status = gbiR_find(L, at, i);
+  } while (status == GBI_UNREGISTERED);
+  lua_pushinteger(L, i);
+  lua_createtable(L, 0, 4);
+  lua_pushvalue(L, arg + 1);
+  lua_setfield(L, -2, "object");
+  lua_pushstring(L, status == GBI_LIVE ? "live" : "dead");
+  lua_setfield(L, -2, "status");
+  lua_pushstring(L, kinds[gbiR_source(L, at, i)]);
+  lua_setfield(L, -3, "kind");
+  lua_setfield(L, -2, "source");
+  return 2;
+}
+
+
+/* () -> iterator of index, entry */
+static int registry_entries (lua_State *L) {
+  return iterate(L, nextentry);
+}
+
+
+/* (index) -> index, constructor, kind */
+static int nextconstructor (lua_State *L) {
+  int arg, at = self(L, &arg);
+  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, at);
+  lua_Integer i = luaL_checkinteger(L, arg);
+  luaL_argcheck(L, i >= 0, arg, "index out of range");
+  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
+  while (++i <= r->last) {
+    if (lua_rawgeti(L, -1, i) == LUA_TFUNCTION) {
+      lua_pushinteger(L, i);
+      lua_insert(L, -2);
+      lua_pushstring(L, kinds[gbiR_source(L, at, i)]);
+      lua_remove(L, -2);
+      return 3;
+    }
+    lua_pop(L, 1);
+  }
+  return 0;
+}
+
+
+/* () -> iterator of index, constructor, kind */
+static int registry_constructors (lua_State *L) {
+  return iterate(L, nextconstructor);
+}
+
+
+/* (index) -> string: how messages name it */
+static int registry_name (lua_State *L) {
+  int arg, at = self(L, &arg);
+  gbiR_name(L, at, luaL_checkinteger(L, arg));
+  return 1;
+}
+
+
+/* #registry */
+static int registry_len (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_pushinteger(L, ((gbi_Registry *)lua_touserdata(L, at))->count);
+  return 1;
+}
+
+
+/* tostring(registry) */
+static int registry_tostring (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_Integer live, dead;
+  gbiR_count(L, at, &live, &dead);
+  lua_pushfstring(L, "%s (%I live, %I dead): %p", GBI_REGISTRY,
+                  (LUAI_UACINT)live, (LUAI_UACINT)dead,
+                  lua_topointer(L, at));
+  return 1;
+}
+
+/* }================================================================== */
+
+
+static const luaL_Reg methods[] = {
+  {"register", registry_register},
+  {"register_created", registry_register_created},
+  {"get", registry_get},
+  {"store", registry_store},
+  {"reset", registry_reset},
+  {"has_objects", registry_has_objects},
+  {"set", registry_set},
+  {"stash", registry_stash},
+  {"store_list", registry_store_list},
+  {"find", registry_find},
+  {"release", registry_release},
+  {"count", registry_count},
+  {"snapshot", registry_snapshot},
+  {"restore", registry_restore},
+  {"entries", registry_entries},
+  {"constructors", registry_constructors},
+  {"name", registry_name},
+  {NULL, NULL}
+};
+
+static const luaL_Reg metamethods[] = {
+  {"__len", registry_len},
+  {"__tostring", registry_tostring},
+  {NULL, NULL}
+};
+
+/* the seed's functions, on the default registry */
+static const luaL_Reg functions[] = {
+  {"get_external_object_by_index", registry_get},
+  {"store_user_object_weakrefs", registry_store},
+  {"register_user_object", registry_register},
+  {"register_graph_created_object", registry_register_created},
+  {"reset_user_object_tracking", registry_reset},
+  {"has_user_objects", registry_has_objects},
+  {"set_external_object_by_index", registry_set},
+  {"stash_graph_created_object", registry_stash},
+  {NULL, NULL}
+};
+
+
+/* Sets the functions of `l` in the table at `t` as closures over an empty
+** table, the registry at `def` (0: none) and the metatable at `mt`.
+** [-0, +0, m] */
+static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
+                      int mt) {
+  lua_pushvalue(L, t);
+  lua_newtable(L);
+  if (def != 0) lua_pushvalue(L, def);
+  else lua_pushnil(L);
+  lua_pushvalue(L, mt);
+  luaL_setfuncs(L, l, 3);
+  lua_pop(L, 1);
+}
+
+
+/* Gives the side table of the default registry at `def` to the function
+** `name` at `t`, now and after every reset. [-0, +0, m] */
+static void makehot (lua_State *L, int t, const char *name, int def) {
+  if (lua_getiuservalue(L, def, GBI_HOT) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, def, GBI_HOT);
+  }
+  lua_getfield(L, t, name);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+  lua_getiuservalue(L, def, GBI_OBJECTS);
+  lua_setupvalue(L, -2, 1);
+  lua_pop(L, 2);
+}
+
+
+/* require "gbi.core". [-0, +1, m] */
+LUAMOD_API int luaopen_gbi_core (lua_State *L);
+
+LUAMOD_API int luaopen_gbi_core (lua_State *L) {
+  enum {CORE = 1, MT, INDEX, FUNCTIONS, DEF};
+  luaL_checkversion(L);
+  lua_settop(L, 0);
+  gbiR_openlib(L);
+  lua_newtable(L);
+  luaL_newmetatable(L, GBI_REGISTRY);
+  lua_newtable(L);
+  lua_newtable(L);
+  setfuncs(L, INDEX, methods, 0, MT);
+  setfuncs(L, MT, metamethods, 0, MT);
+  lua_pushvalue(L, INDEX);
+  lua_setfield(L, MT, "__index");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &defaultkey) == LUA_TNIL) {
+    lua_pop(L, 1);  /* loaded for the first time */
+    gbiR_new(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &defaultkey);
+  }
+  setfuncs(L, FUNCTIONS, functions, DEF, MT);
+  makehot(L, FUNCTIONS, "get_external_object_by_index", DEF);
+  lua_setfield(L, CORE, "default");
+  /* in a table of their own: Lua's argument errors name a function as they
+  ** find it in a loaded module, and it is to be gbi.f, not gbi.core.f */
+  lua_setfield(L, CORE, "functions");
+  lua_pushcfunction(L, core_new);
+  lua_setfield(L, CORE, "new");
+  lua_settop(L, CORE);
+  return 1;
+}

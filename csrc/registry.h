@@ -1,0 +1,85 @@
+/*
+** registry.h - the registry and its side table (internal)
+**
+** Everything here works on a registry given by its stack (or upvalue)
+** index `at` and trusts its arguments: checking them is the business of the
+** faces, core.c for Lua.  As in Lua's manual, [-o, +p, x] tells how many
+** values a function pops and pushes, and whether it may raise: '-' never,
+** 'm' only for want of memory, 'e' any error.
+*/
+#ifndef GBI_REGISTRY_H
+#define GBI_REGISTRY_H
+
+#include <lua.h>
+
+#if defined(__GNUC__)
+#define GBI_INTERN extern __attribute__((visibility("hidden")))
+#else
+#define GBI_INTERN extern
+#endif
+
+#define GBI_REGISTRY "gbi.registry"  /* metatable names */
+#define GBI_SNAPSHOT "gbi.snapshot"
+
+/* The user values of a registry: the three tables of the design first, each
+** anchored in the Lua registry as well for the default registry. */
+enum {
+  GBI_OBJECTS = 1,   /* the side table: index -> object, weak values */
+  GBI_CONSTRUCTORS,  /* index -> constructor */
+  GBI_EXAMPLES,      /* index -> graph-created example, kept alive */
+  GBI_UPDATES,       /* index -> what `set` put there last, kept alive */
+  GBI_STASH,         /* two lists: stashed for the present run ... */
+  GBI_STASH2,        /* ... and for the one before it, in turn */
+  GBI_GUARD,         /* empties the side table when the state closes */
+  GBI_HOT,           /* default registry: closures that hold its side table */
+  GBI_NVALUES = GBI_HOT
+};
+
+typedef struct gbi_Registry {
+  lua_Integer last;   /* highest index used up: by register, or by release */
+  lua_Integer count;  /* constructors held; less than `last` after a release */
+  lua_Integer size;   /* highest index that is in the side table */
+  lua_Integer room;   /* leading slots that a write cannot fail on */
+  lua_Integer stashed[2];  /* lengths of the two stash lists */
+  unsigned char fresh;     /* which of them is the present run's */
+  unsigned char guarded;   /* is there a guard that has not run? */
+  unsigned char closed;    /* has it run? */
+  unsigned char is_default;
+} gbi_Registry;
+
+/* what an index finds */
+enum { GBI_LIVE, GBI_DEAD, GBI_UNREGISTERED };
+
+/* Lowest type that a weak table really holds weakly: tables, functions,
+** userdata and threads come last in Lua's numbering, values before them. */
+#define GBI_HELD LUA_TTABLE
+
+GBI_INTERN void gbiR_new (lua_State *L, int is_default);
+GBI_INTERN void gbiR_openlib (lua_State *L);
+GBI_INTERN void gbiR_sourced (lua_State *L, int source);
+GBI_INTERN void gbiR_constructed (lua_State *L, int construct_fn);
+GBI_INTERN lua_Integer gbiR_register (lua_State *L, int at, int value,
+                                      int created);
+GBI_INTERN int gbiR_find (lua_State *L, int at, lua_Integer i);
+GBI_INTERN int gbiR_error (lua_State *L, int at, lua_Integer i);
+GBI_INTERN const char *gbiR_name (lua_State *L, int at, lua_Integer i);
+GBI_INTERN const char *gbiR_describe (lua_State *L, int at, lua_Integer i);
+GBI_INTERN int gbiR_source (lua_State *L, int at, lua_Integer i);
+GBI_INTERN int gbiR_released (lua_State *L, int at, lua_Integer i);
+GBI_INTERN lua_Integer gbiR_top (lua_State *L, int at);
+GBI_INTERN void gbiR_store (lua_State *L, int at, int first, lua_Integer n);
+GBI_INTERN void gbiR_storelist (lua_State *L, int at, int list, lua_Integer n);
+GBI_INTERN const char *gbiR_set (lua_State *L, int at, lua_Integer i,
+                                 int value);
+GBI_INTERN void gbiR_stash (lua_State *L, int at, int value);
+GBI_INTERN int gbiR_release (lua_State *L, int at, lua_Integer i);
+GBI_INTERN void gbiR_reset (lua_State *L, int at);
+GBI_INTERN void gbiR_snapshot (lua_State *L, int at);
+GBI_INTERN void gbiR_restore (lua_State *L, int at, int snapshot);
+GBI_INTERN void gbiR_count (lua_State *L, int at, lua_Integer *live,
+                            lua_Integer *dead);
+
+/* kinds of entries, as gbiR_source tells them apart */
+enum { GBI_STORED, GBI_USER, GBI_CREATED };
+
+#endif

@@ -1,0 +1,17 @@
+--- gbi: compiled code refers to live Lua objects by number.
+--
+-- The functions that a program calls; what they mean is in README.md. Those of
+-- the registry are C, in csrc/core.c.
+local core = require "gbi.core"
+
+local gbi = {
+  _VERSION = "gbi scm",
+  default = core.default,
+  new = core.new,
+  source = require "gbi.source",
+  compile_prologue = require "gbi.prologue",
+}
+
+for name, f in pairs(core.functions) do gbi[name] = f end
+
+return gbi

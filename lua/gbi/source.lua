@@ -1,0 +1,172 @@
+--- Sources: where an object came from, and how to obtain it again.
+--
+-- A source is anything with a method `reconstruct(self, cg)` that emits the
+-- code for its object into a codegen. The ones here are immutable, equal when
+-- their content is, and print as PyTorch's do: `G["io"].stdout`.
+local literal = require "gbi.literal"
+
+local source = {}
+
+-- A source keeps its content under this key, all others being out of reach of
+-- an assignment.
+local CONTENT = {}
+
+local function content(value)
+  return type(value) == "table" and rawget(value, CONTENT) or nil
+end
+
+local function readonly(self)
+  error(("source %s is immutable"):format(tostring(self)), 2)
+end
+
+local function name(self)
+  return self[CONTENT].name
+end
+
+local function same(a, b)
+  local x, y = content(a), content(b)
+  if not (x and y and x.kind == y.kind and x.base == y.base) then
+    return false
+  end
+  -- constants are the same when they are written the same: 1 is not 1.0,
+  -- and NaN is NaN
+  local u, v = x.member, y.member
+  if literal.is_constant(u) and literal.is_constant(v) then
+    return literal.of(u) == literal.of(v)
+  end
+  return u == v
+end
+
+-- A kind of source, whose content { kind, base, member, name } emits itself
+-- through emit(cg, base, member). Returns what makes one.
+local function class(kind, emit)
+  local methods = {
+    reconstruct = function(self, cg)
+      local c = self[CONTENT]
+      emit(cg, c.base, c.member)
+    end,
+  }
+  local metatable = {
+    __name = "gbi.source",
+    __index = function(self, key) return methods[key] or self[CONTENT][key] end,
+    __newindex = readonly,
+    __eq = same,
+    __tostring = name,
+  }
+  return function(base, member, text)
+    return setmetatable({
+      [CONTENT] = { kind = kind, base = base, member = member, name = text },
+    }, metatable)
+  end
+end
+
+local function check(ok, fname, arg, expected, value)
+  if not ok then
+    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(
+      arg, fname, expected, type(value)), 3)
+  end
+end
+
+--- Has `value` a method `reconstruct`?
+-- @param value any value
+-- @treturn boolean
+function source.is_source(value)
+  local t = type(value)
+  return (t == "table" or t == "userdata") and value.reconstruct ~= nil
+end
+
+local is_source = source.is_source
+
+local Local = class("LocalSource", function(cg, _, member)
+  cg:load_local(member)
+end)
+
+--- A parameter of the compiled function: `L["x"]`.
+-- @tparam string member its name
+function source.LocalSource(member)
+  check(type(member) == "string", "LocalSource", 1, "string", member)
+  return Local(nil, member, ("L[%s]"):format(literal.of(member)))
+end
+
+local Global = class("GlobalSource", function(cg, _, member)
+  cg:load_global(member)
+end)
+
+--- A global variable: `G["io"]`.
+-- @tparam string member its name
+function source.GlobalSource(member)
+  check(type(member) == "string", "GlobalSource", 1, "string", member)
+  return Global(nil, member, ("G[%s]"):format(literal.of(member)))
+end
+
+local Attr = class("AttrSource", function(cg, base, member)
+  cg(base)
+  cg:load_attr(member)
+end)
+
+--- A field of another source's object: `G["io"].stdout`.
+-- @param base a source
+-- @tparam string member
+function source.AttrSource(base, member)
+  check(is_source(base), "AttrSource", 1, "source", base)
+  check(type(member) == "string", "AttrSource", 2, "string", member)
+  return Attr(base, member, tostring(base) .. literal.index(member))
+end
+
+local GetItem = class("GetItemSource", function(cg, base, member)
+  cg(base)
+  if literal.is_constant(member) then cg:load_const(member)
+  else cg(member) end
+  cg:load_item()
+end)
+
+--- An element of another source's object: `G["t"][3]`.
+-- @param base a source
+-- @param key a constant, not nil; or a source
+function source.GetItemSource(base, key)
+  check(is_source(base), "GetItemSource", 1, "source", base)
+  local constant = literal.is_constant(key)
+  check(key ~= nil and (constant or is_source(key)), "GetItemSource", 2,
+    "constant or source", key)
+  return GetItem(base, key, ("%s[%s]"):format(tostring(base),
+    constant and literal.of(key) or tostring(key)))
+end
+
+local Constant = class("ConstantSource", function(cg, _, member)
+  cg:load_const(member)
+end)
+
+--- A constant: nil, a boolean, number or string.
+function source.ConstantSource(value)
+  check(literal.is_constant(value), "ConstantSource", 1, "constant", value)
+  return Constant(nil, value, literal.of(value))
+end
+
+local CallFunctionNoArgs = class("CallFunctionNoArgsSource", function(cg, base)
+  cg(base)
+  cg:call_function(0)
+end)
+
+--- What another source's object returns when it is called: `G["f"]()`.
+-- @param base a source
+function source.CallFunctionNoArgsSource(base)
+  check(is_source(base), "CallFunctionNoArgsSource", 1, "source", base)
+  return CallFunctionNoArgs(base, nil, tostring(base) .. "()")
+end
+
+local Import = class("ImportSource", function(cg, base, member)
+  cg:load_import(base, member)
+end)
+
+--- A module, or a field of one: `require("socket").tcp`.
+-- @tparam string module as `require` takes it
+-- @tparam ?string member
+function source.ImportSource(module, member)
+  check(type(module) == "string", "ImportSource", 1, "string", module)
+  check(member == nil or type(member) == "string", "ImportSource", 2,
+    "string", member)
+  return Import(module, member, ("require(%s)%s"):format(literal.of(module),
+    member and literal.index(member) or ""))
+end
+
+return source
