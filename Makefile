@@ -6,6 +6,7 @@ BUILD  ?= build
 CFLAGS ?= -O2
 PREFIX ?= /usr/local
 
+LUA_LIBS   ?= $(shell pkg-config --libs $(LUA) 2>/dev/null || echo -l$(LUA) -lm -ldl)
 LUA_CFLAGS ?= $(shell pkg-config --cflags $(LUA) 2>/dev/null || echo -I/usr/include/$(LUA))
 WARN = -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes \
        -Wmissing-prototypes -Wcast-qual
@@ -14,12 +15,16 @@ SHARED = $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_look
 SRC  = $(wildcard csrc/*.c)
 OBJ  = $(SRC:csrc/%.c=$(BUILD)/%.o)
 CORE = $(BUILD)/gbi/core.so
+# C that uses gbi.h: two examples, and the module of the specs
+USERS = $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so
+C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c)
 
 HERE := $(CURDIR)
 export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
 export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
 
-.PHONY: all help demo test lint env install clean need-build need-test need-lint
+.PHONY: all help demo test users lint env install clean need-build need-test need-lint \
+        need-dot
 
 all: $(CORE) ## build the C module under build/
 
@@ -29,25 +34,34 @@ help: ## list the targets
 demo: need-build ## install what is missing, build, run the demo
 	@$(MAKE) -s all
 	@$(LUA) examples/wordcount.lua $(FILES)
+	@echo
+	@if $(LUA) -e 'require "luv"' 2>/dev/null; then \
+	  $(LUA) examples/files.lua $(FILES); \
+	else \
+	  echo "examples/files.lua wants luv (Debian: lua-luv); not there, not run"; \
+	fi
 
 test: need-test ## install what is missing, build, run the specs
-	@$(MAKE) -s all
+	@$(MAKE) -s all users
 	busted $(ARGS)
 
 lint: need-lint ## luacheck, and the C code with every warning an error
 	luacheck .
-	@for f in $(SRC); do \
+	@for f in $(C); do \
 	  echo "$(CC) -Werror $$f"; \
-	  $(CC) $(WARN) -Werror -O2 $(LUA_CFLAGS) -c $$f -o /dev/null || exit 1; \
+	  $(CC) $(WARN) -Werror -O2 -Icsrc $(LUA_CFLAGS) -c $$f -o /dev/null || exit 1; \
 	done
+
+users: $(USERS)
 
 env: ## print the export lines that make this checkout loadable
 	@echo 'export LUA_PATH="$(LUA_PATH)"'
 	@echo 'export LUA_CPATH="$(LUA_CPATH)"'
 
 install: all ## install under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi
+	install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi/
+	install -m 644 csrc/gbi.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 lua/gbi/*.lua $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi/
 
 clean: ## remove what was built
@@ -61,16 +75,26 @@ $(BUILD)/%.o: csrc/%.c $(wildcard csrc/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -fPIC -c $< -o $@
 
+$(BUILD)/wheel.so: examples/c/wheel.c csrc/gbi.h
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+
+$(BUILD)/capi.so: spec/c/capi.c csrc/gbi.h
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+
+$(BUILD)/host: examples/c/host.c $(SRC) $(wildcard csrc/*.h)
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< $(SRC) $(LUA_LIBS)
+
 # What a target needs. $(call need,test:package ...) prints and runs the one
 # command that installs the packages whose test fails; where there is no apt
 # it says what is missing and stops.
 need = @missing=; \
   has_cc() { command -v $(CC); }; \
-  has_make() { command -v make; }; \
+  has_cxx() { command -v g++; }; \
   has_lua() { command -v $(LUA); }; \
   has_headers() { for d in $(patsubst -I%,%,$(filter -I%,$(LUA_CFLAGS))) /usr/include; do \
     [ -f $$d/lua.h ] && return 0; done; return 1; }; \
   has_busted() { command -v busted && $(LUA) -e 'require "busted"'; }; \
+  has_dot() { command -v dot; }; \
   has_luacheck() { command -v luacheck; }; \
   for pair in $(1); do \
     has_$${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair\#*:}"; \
@@ -90,7 +114,10 @@ need-build:
 	$(call need,$(BUILD_NEEDS))
 
 need-test:
-	$(call need,$(BUILD_NEEDS) busted:lua-busted)
+	$(call need,$(BUILD_NEEDS) cxx:g++ busted:lua-busted)
 
 need-lint:
 	$(call need,$(BUILD_NEEDS) luacheck:lua-check)
+
+need-dot:
+	$(call need,$(BUILD_NEEDS) dot:graphviz)

@@ -7,6 +7,7 @@
 ** registry, for the functions where every nanosecond counts; an empty table in
 ** methods. Upvalue 3 is the registry's metatable, to be compared raw.
 */
+#include "api.h"
 #include "registry.h"
 #include "unimplemented.h"
 
@@ -18,14 +19,13 @@
 #define DEFAULT lua_upvalueindex(2)
 #define METATABLE lua_upvalueindex(3)
 
-static const char defaultkey = 0;  /* only its address counts */
-
 
 /* {==================================================================
 ** Arguments
 ** =================================================================== */
 
-/* Returns the index of the registry to work on; in `arg` that of the first
+/* Returns the index of the registry to work on, with the side table of this
+** coroutine's run in place (the default registry has no runs); in `arg` that of the first
 ** argument after it. [-0, +0, e] */
 static int self (lua_State *L, int *arg) {
   if (lua_touserdata(L, DEFAULT) != NULL) {
@@ -36,7 +36,10 @@ static int self (lua_State *L, int *arg) {
   if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
     int same = lua_rawequal(L, -1, METATABLE);
     lua_pop(L, 1);
-    if (same) return 1;
+    if (same) {
+      gbiR_switch(L, 1);
+      return 1;
+    }
   }
   luaL_typeerror(L, 1, GBI_REGISTRY);
   return 0;
@@ -46,11 +49,12 @@ static int self (lua_State *L, int *arg) {
 /* Checks that argument `arg` is nothing, nil or a source: anything with a
 ** method `reconstruct`. [-0, +0, e] */
 static void checksource (lua_State *L, int arg) {
-  int t = lua_type(L, arg);
+  int top = lua_gettop(L), t = lua_type(L, arg);
   if (t == LUA_TNONE || t == LUA_TNIL) return;
-  if (t == LUA_TTABLE || t == LUA_TUSERDATA) {
+  if (t == LUA_TTABLE
+      || (t == LUA_TUSERDATA && luaL_getmetafield(L, arg, "__index"))) {
     t = lua_getfield(L, arg, "reconstruct");
-    lua_pop(L, 1);
+    lua_settop(L, top);
     if (t != LUA_TNIL) return;
   }
   luaL_argerror(L, arg, "source expected (an object with a method "
@@ -86,8 +90,7 @@ static int registry_register (lua_State *L) {
   int arg, at = self(L, &arg);
   luaL_checkany(L, arg);
   checksource(L, arg + 1);
-  if (lua_type(L, arg) < GBI_HELD)
-    return gbi_unimplemented(L, arg, "Failed to make weakref to User Object");
+  gbi_checkweak(L, arg, 0);
   lua_settop(L, arg + 1);
   gbiR_sourced(L, arg + 1);
   lua_pushinteger(L, gbiR_register(L, at, arg, 0));
@@ -100,9 +103,7 @@ static int registry_register_created (lua_State *L) {
   int arg, at = self(L, &arg);
   luaL_checkany(L, arg);
   luaL_checktype(L, arg + 1, LUA_TFUNCTION);
-  if (lua_type(L, arg) < GBI_HELD)
-    return gbi_unimplemented(L, arg, "Failed to make weakref to graph-created "
-                                     "external object");
+  gbi_checkweak(L, arg, 1);
   lua_settop(L, arg + 1);
   gbiR_constructed(L, arg + 1);
   lua_pushinteger(L, gbiR_register(L, at, arg, 1));
@@ -139,11 +140,8 @@ static int registry_get (lua_State *L) {
   tname = luaL_optstring(L, arg + 1, NULL);
   lua_getiuservalue(L, at, GBI_OBJECTS);
   if (lua_rawgeti(L, -1, i) < GBI_HELD) return gbiR_error(L, at, i);
-  if (tname != NULL && !hastype(L, -1, tname)) {
-    const char *name = gbiR_name(L, at, i);
-    return luaL_error(L, "%s is not a %s (got %s)", name, tname,
-                      luaL_tolstring(L, -2, NULL));
-  }
+  if (tname != NULL && !hastype(L, -1, tname))
+    return gbiR_typeerror(L, at, i, tname);
   return 1;
 }
 
@@ -232,6 +230,25 @@ static int registry_store_list (lua_State *L) {
 }
 
 
+/* (registry, list, n) -> frame: for the code that gbi generates. Where the
+** list holds `false` this run has not obtained an object. */
+static int core_enter (lua_State *L) {
+  gbi_Registry *r = (gbi_Registry *)luaL_checkudata(L, 1, GBI_REGISTRY);
+  lua_Integer i, n = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, !r->is_default, 1, "the default registry has no frames");
+  luaL_checktype(L, 2, LUA_TTABLE);
+  gbiR_switch(L, 1);
+  for (i = 1; i <= n; i++) {
+    if (lua_rawgeti(L, 2, i) < GBI_HELD
+        && !(lua_isboolean(L, -1) && !lua_toboolean(L, -1)))
+      return unstorable(L, 1, 2, -1, i);
+    lua_pop(L, 1);
+  }
+  gbiR_enter(L, 1, 2, n);
+  return 1;
+}
+
+
 /* Pushes what `find` answers: an object, or nil and why. */
 static int pushfound (lua_State *L, int at, lua_Integer i) {
   int status = gbiR_find(L, at, i);
@@ -248,16 +265,39 @@ static int registry_find (lua_State *L) {
 }
 
 
-/* (index) -> true | nil, "unregistered" */
-static int registry_release (lua_State *L) {
-  int arg, at = self(L, &arg);
-  if (gbiR_release(L, at, luaL_checkinteger(L, arg))) {
+/* Pushes true, or nil and that the index is unregistered. */
+static int pushdone (lua_State *L, int done) {
+  if (done) {
     lua_pushboolean(L, 1);
     return 1;
   }
   lua_pushnil(L);
   lua_pushliteral(L, "unregistered");
   return 2;
+}
+
+
+/* (index) -> true | nil, "unregistered" */
+static int registry_release (lua_State *L) {
+  int arg, at = self(L, &arg);
+  return pushdone(L, gbiR_release(L, at, luaL_checkinteger(L, arg)));
+}
+
+
+/* (index, callback or nil) -> true | nil, "unregistered" */
+static int registry_on_collect (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_Integer i = luaL_checkinteger(L, arg);
+  if (!lua_isnil(L, arg + 1)) luaL_checktype(L, arg + 1, LUA_TFUNCTION);
+  return pushdone(L, gbiR_on_collect(L, at, i, arg + 1));
+}
+
+
+/* () -> how many handles were released */
+static int registry_sweep (lua_State *L) {
+  int arg, at = self(L, &arg);
+  lua_pushinteger(L, gbiR_sweep(L, at));
+  return 1;
 }
 
 
@@ -284,8 +324,7 @@ static int registry_snapshot (lua_State *L) {
 static int registry_restore (lua_State *L) {
   int arg, at = self(L, &arg);
   luaL_checkudata(L, arg, GBI_SNAPSHOT);
-  lua_getiuservalue(L, arg, 1);
-  luaL_argcheck(L, lua_rawequal(L, -1, at), arg,
+  luaL_argcheck(L, gbiR_issnapshot(L, at, arg), arg,
                 "snapshot of another registry");
   gbiR_restore(L, at, arg);
   return 0;
@@ -315,10 +354,10 @@ static int nextentry (lua_State *L) {
   gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, at);
   lua_Integer i = luaL_checkinteger(L, arg);
   luaL_argcheck(L, i >= 0, arg, "index out of range");
-  lua_settop(L, arg);
   do {
-    if (++i > r->size) return 0;
+    if (i >= r->size) return 0;
     lua_settop(L, arg);
+    i++;
     status = gbiR_find(L, at, i);
   } while (status == GBI_UNREGISTERED);
   lua_pushinteger(L, i);
@@ -340,20 +379,20 @@ static int registry_entries (lua_State *L) {
 }
 
 
-/* (index) -> index, constructor, kind */
+/* (index) -> index, constructor, kind, source */
 static int nextconstructor (lua_State *L) {
   int arg, at = self(L, &arg);
   gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, at);
   lua_Integer i = luaL_checkinteger(L, arg);
   luaL_argcheck(L, i >= 0, arg, "index out of range");
   lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
-  while (++i <= r->last) {
-    if (lua_rawgeti(L, -1, i) == LUA_TFUNCTION) {
+  while (i < r->last) {
+    if (lua_rawgeti(L, -1, ++i) == LUA_TFUNCTION) {
       lua_pushinteger(L, i);
       lua_insert(L, -2);
       lua_pushstring(L, kinds[gbiR_source(L, at, i)]);
-      lua_remove(L, -2);
-      return 3;
+      lua_insert(L, -2);
+      return 4;
     }
     lua_pop(L, 1);
   }
@@ -361,7 +400,7 @@ static int nextconstructor (lua_State *L) {
 }
 
 
-/* () -> iterator of index, constructor, kind */
+/* () -> iterator of index, constructor, kind, source */
 static int registry_constructors (lua_State *L) {
   return iterate(L, nextconstructor);
 }
@@ -409,6 +448,8 @@ static const luaL_Reg methods[] = {
   {"store_list", registry_store_list},
   {"find", registry_find},
   {"release", registry_release},
+  {"on_collect", registry_on_collect},
+  {"sweep", registry_sweep},
   {"count", registry_count},
   {"snapshot", registry_snapshot},
   {"restore", registry_restore},
@@ -471,14 +512,12 @@ static void makehot (lua_State *L, int t, const char *name, int def) {
 }
 
 
-/* require "gbi.core". [-0, +1, m] */
-LUAMOD_API int luaopen_gbi_core (lua_State *L);
-
-LUAMOD_API int luaopen_gbi_core (lua_State *L) {
+LUALIB_API int luaopen_gbi_core (lua_State *L) {
   enum {CORE = 1, MT, INDEX, FUNCTIONS, DEF};
   luaL_checkversion(L);
   lua_settop(L, 0);
   gbiR_openlib(L);
+  gbi_openapi(L);
   lua_newtable(L);
   luaL_newmetatable(L, GBI_REGISTRY);
   lua_newtable(L);
@@ -487,12 +526,7 @@ LUAMOD_API int luaopen_gbi_core (lua_State *L) {
   setfuncs(L, MT, metamethods, 0, MT);
   lua_pushvalue(L, INDEX);
   lua_setfield(L, MT, "__index");
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &defaultkey) == LUA_TNIL) {
-    lua_pop(L, 1);  /* loaded for the first time */
-    gbiR_new(L, 1);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &defaultkey);
-  }
+  gbiR_default(L);
   setfuncs(L, FUNCTIONS, functions, DEF, MT);
   makehot(L, FUNCTIONS, "get_external_object_by_index", DEF);
   lua_setfield(L, CORE, "default");
@@ -501,6 +535,8 @@ LUAMOD_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "functions");
   lua_pushcfunction(L, core_new);
   lua_setfield(L, CORE, "new");
+  lua_pushcfunction(L, core_enter);
+  lua_setfield(L, CORE, "enter");
   lua_settop(L, CORE);
   return 1;
 }

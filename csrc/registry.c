@@ -19,19 +19,26 @@
 */
 #include "registry.h"
 
+#include <stdlib.h>
+
 #include <lauxlib.h>
 
 #define WEAK "gbi.weak"
 #define GUARD "gbi.guard"
+#define FRAME "gbi.frame"
+#define FRAMES "gbi.frames"
 
 /* Keys in the Lua registry under which the default registry's three tables
-** are anchored; only their addresses count.  Number 0 is the guard's key in
-** every side table. */
+** are anchored, and number 0 itself; only their addresses count. */
 static const char anchors[GBI_EXAMPLES + 1] = {0};
+#define DEFAULTKEY (&anchors[0])
 
-#define GUARDKEY ((const void *)&anchors[0])
+/* The guards of the state, in a weak table; and whether it closes. */
+static const char watchkey = 0, closingkey = 0;
 
 #define R(L, at) ((gbi_Registry *)lua_touserdata(L, at))
+
+static int frame_close (lua_State *L);
 
 
 /* {==================================================================
@@ -130,50 +137,10 @@ static void adopt (lua_State *L, int at, int which) {
 }
 
 
-/* Pushes a new side table with `room` slots. It has a place for the guard,
-** so that storing one cannot fail. [-0, +1, m] */
-static void newside (lua_State *L, int room) {
-  lua_createtable(L, room, 1);
+/* Pushes a new weak table with `room` slots. [-0, +1, m] */
+static void newweak (lua_State *L, int room) {
+  lua_createtable(L, room, 0);
   luaL_setmetatable(L, WEAK);
-  lua_pushboolean(L, 0);
-  lua_rawsetp(L, -2, GUARDKEY);
-}
-
-
-/* Guard of a side table: an object whose finalizer empties it.
-**
-** When a state closes, finalizers run from the youngest object to the oldest
-** and weak tables are not cleared, so a finalizer could be handed an object
-** that has been finalized before it. The guard is always younger than every
-** finalizable object in its side table: once it has run they are all dead.
-**
-** In a normal cycle an old guard, no longer in the table, has nothing to do;
-** neither has a guard that the collector took out of the weak table first.
-** A guard that is still there is being closed with its state, or collected
-** together with its registry, whose objects may be finalized, too.
-** [guard] -> [] */
-static int guard_gc (lua_State *L) {
-  gbi_Registry *r;
-  lua_settop(L, 1);
-  if (lua_getiuservalue(L, 1, 1) != LUA_TUSERDATA) return 0;
-  r = R(L, 2);
-  lua_getiuservalue(L, 2, GBI_OBJECTS);
-  lua_getiuservalue(L, 2, GBI_GUARD);
-  if (lua_rawequal(L, -1, 1)) r->guarded = 0;
-  lua_rawgetp(L, 3, GUARDKEY);
-  if (!lua_rawequal(L, -1, 1)) return 0;
-  r->closed = 1;
-  lua_settop(L, 3);
-  lua_pushnil(L);
-  while (lua_next(L, 3)) {
-    if (lua_type(L, -1) >= GBI_HELD) {
-      lua_pushvalue(L, -2);
-      lua_pushnil(L);
-      lua_rawset(L, 3);
-    }
-    lua_pop(L, 1);
-  }
-  return 0;
 }
 
 
@@ -188,18 +155,79 @@ static int finalizable (lua_State *L, int value) {
 }
 
 
-/* Gives the side table a new guard. May run finalizers. [-0, +0, m] */
+/* Takes the objects with a finalizer out of the side table: they are dead.
+** [-0, +0, m] */
+static void empty (lua_State *L, int at) {
+  lua_getiuservalue(L, at, GBI_OBJECTS);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    int value = lua_gettop(L);
+    if (finalizable(L, value)) {
+      lua_pushvalue(L, value - 1);
+      lua_pushnil(L);
+      lua_rawset(L, value - 2);
+    }
+    lua_settop(L, value - 1);
+  }
+  lua_pop(L, 1);
+}
+
+
+/* Guard of a side table: an object whose finalizer empties it.
+**
+** When a state closes, finalizers run from the youngest object to the oldest
+** and weak tables are not cleared, so a finalizer could be handed an object
+** that has been finalized before it. The guard is younger than the
+** finalizable objects in its side table: once it has run they are dead, and
+** so are those that come later.
+**
+** In a normal cycle the collector clears a guard from the weak table of
+** guards before its finalizer runs. Then it is an old guard, with nothing to
+** do, or its registry is garbage, too, with objects that may be finalized.
+** [guard] -> [] */
+static int guard_gc (lua_State *L) {
+  int closing, mine;
+  lua_settop(L, 1);
+  if (lua_getiuservalue(L, 1, 1) != LUA_TUSERDATA) return 0;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey);
+  lua_rawgetp(L, -1, lua_touserdata(L, 1));
+  closing = lua_rawequal(L, -1, 1);
+  lua_getiuservalue(L, 2, GBI_GUARD);
+  mine = lua_rawequal(L, -1, 1);
+  lua_settop(L, 2);
+  if (mine) R(L, 2)->guarded = 0;
+  if (closing) {
+    lua_pushboolean(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &closingkey);
+    R(L, 2)->closed = 1;
+  }
+  if (closing || mine) empty(L, 2);
+  return 0;
+}
+
+
+/* Gives the side table a new guard, or learns that the state closes. May run
+** finalizers. [-0, +0, m] */
 static void guard (lua_State *L, int at) {
-  lua_newuserdatauv(L, 0, 1);
+  lua_newuserdatauv(L, 1, 1);
   lua_pushvalue(L, at);
   lua_setiuservalue(L, -2, 1);
   luaL_setmetatable(L, GUARD);
-  lua_getiuservalue(L, at, GBI_OBJECTS);
-  lua_pushvalue(L, -2);
-  lua_rawsetp(L, -2, GUARDKEY);
-  lua_pop(L, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &closingkey);
+  if (lua_toboolean(L, -1)) R(L, at)->closed = 1;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey);
+  lua_pushvalue(L, -3);
+  lua_rawsetp(L, -2, lua_touserdata(L, -4));
+  lua_pop(L, 2);
   lua_setiuservalue(L, at, GBI_GUARD);
   R(L, at)->guarded = 1;
+}
+
+
+/* Takes finalizable objects out again if the state closes. To be called when
+** one may have come in. [-0, +0, m] */
+static void checkclosed (lua_State *L, int at) {
+  if (R(L, at)->closed) empty(L, at);
 }
 
 
@@ -215,7 +243,18 @@ void gbiR_new (lua_State *L, int is_default) {
 }
 
 
-/* Creates the metatables that have no methods. [-0, +0, m] */
+/* Pushes the default registry, the one of each Lua state. [-0, +1, m] */
+void gbiR_default (lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, DEFAULTKEY) == LUA_TNIL) {
+    lua_pop(L, 1);  /* gbi is loaded for the first time */
+    gbiR_new(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, DEFAULTKEY);
+  }
+}
+
+
+/* Creates what all registries of the state share. [-0, +0, m] */
 void gbiR_openlib (lua_State *L) {
   if (luaL_newmetatable(L, WEAK)) {
     lua_pushliteral(L, "v");
@@ -225,8 +264,22 @@ void gbiR_openlib (lua_State *L) {
     lua_pushcfunction(L, guard_gc);
     lua_setfield(L, -2, "__gc");
   }
+  if (luaL_newmetatable(L, FRAME)) {
+    lua_pushcfunction(L, frame_close);
+    lua_setfield(L, -2, "__close");
+  }
+  if (luaL_newmetatable(L, FRAMES)) {
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+  }
   luaL_newmetatable(L, GBI_SNAPSHOT);
-  lua_pop(L, 3);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey) == LUA_TNIL) {
+    newweak(L, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &watchkey);
+    lua_pushboolean(L, 0);  /* so that a finalizer can set it for sure */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &closingkey);
+  }
+  lua_pop(L, 6);
 }
 
 
@@ -236,7 +289,7 @@ void gbiR_reset (lua_State *L, int at) {
   gbi_Registry *r = R(L, at);
   int which;
   luaL_checkstack(L, GBI_STASH2 + LUA_MINSTACK, NULL);
-  newside(L, 0);
+  newweak(L, 0);
   for (which = GBI_CONSTRUCTORS; which <= GBI_STASH2; which++)
     lua_newtable(L);
   if (r->is_default) {  /* reserve the anchors; only the first time fails */
@@ -250,11 +303,12 @@ void gbiR_reset (lua_State *L, int at) {
   }
   for (which = GBI_STASH2; which >= GBI_OBJECTS; which--)
     adopt(L, at, which);
-  lua_getiuservalue(L, at, GBI_OBJECTS);
-  lua_getiuservalue(L, at, GBI_GUARD);
-  if (lua_isnil(L, -1)) lua_pop(L, 1);
-  else lua_rawsetp(L, -2, GUARDKEY);
-  lua_pop(L, 1);
+  for (which = GBI_FRAMES; which <= GBI_RUNNING; which++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, at, which);
+  }
+  r->running = NULL;
+  r->framed = 0;
   r->last = r->count = r->size = r->room = 0;
   r->stashed[0] = r->stashed[1] = 0;
 }
@@ -371,6 +425,7 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   r->last = i;
   r->count++;
   if (i > r->size) r->size = i;
+  checkclosed(L, at);
   return i;
 }
 
@@ -396,6 +451,7 @@ int gbiR_release (lua_State *L, int at, lua_Integer i) {
   forget(L, at, GBI_OBJECTS, i);
   forget(L, at, GBI_EXAMPLES, i);
   forget(L, at, GBI_UPDATES, i);
+  forget(L, at, GBI_CALLBACKS, i);
   return 1;
 }
 
@@ -477,6 +533,17 @@ int gbiR_error (lua_State *L, int at, lua_Integer i) {
 }
 
 
+/* Raises the error for the object on the top, found at `i`, that is not a
+** `tname`. [-0, +0, e] */
+int gbiR_typeerror (lua_State *L, int at, lua_Integer i, const char *tname) {
+  const char *got = luaL_typename(L, -1), *name;
+  if (luaL_getmetafield(L, -1, "__name") == LUA_TSTRING)
+    got = lua_tostring(L, -1);
+  name = gbiR_name(L, at, i);
+  return luaL_error(L, "%s is not a %s (got %s)", name, tname, got);
+}
+
+
 /* Counts the entries of the side table, in time that follows the memory they
 ** take and not the highest index. [-0, +0, -] */
 void gbiR_count (lua_State *L, int at, lua_Integer *live, lua_Integer *dead) {
@@ -486,10 +553,8 @@ void gbiR_count (lua_State *L, int at, lua_Integer *live, lua_Integer *dead) {
   lua_getiuservalue(L, at, GBI_OBJECTS);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    if (lua_isinteger(L, -2)) {
-      if (lua_type(L, -1) >= GBI_HELD) (*live)++;
-      else if (lua_tointeger(L, -2) <= r->size) present--;  /* a hole */
-    }
+    if (lua_type(L, -1) >= GBI_HELD) (*live)++;
+    else if (lua_tointeger(L, -2) <= r->size) present--;  /* a hole */
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -514,6 +579,12 @@ void gbiR_count (lua_State *L, int at, lua_Integer *live, lua_Integer *dead) {
 ** Storing
 ** =================================================================== */
 
+/* How many slots a side table of `n` values is given at once. */
+static int roomfor (gbi_Registry *r, lua_Integer n) {
+  return (r->count == r->last && n < 0x7fffffff) ? (int)n : 0;
+}
+
+
 /* Pushes value `i` of those to be stored: from the list at `list`, or when
 ** that is 0 from the stack. [-0, +1, -] */
 static int pushvalue (lua_State *L, int first, int list, lua_Integer i) {
@@ -523,19 +594,14 @@ static int pushvalue (lua_State *L, int first, int list, lua_Integer i) {
 }
 
 
-/* Builds the side table anew from `n` values, aside, and puts it in place of
-** the old one. [-0, +0, m] */
-static void rebuild (lua_State *L, int at, int first, int list,
-                     lua_Integer n) {
+/* Pushes a new side table of `n` values: objects, nil for a dead one, `false`
+** for a hole. [-0, +1, m] */
+static void build (lua_State *L, int at, int first, int list,
+                   lua_Integer n) {
   gbi_Registry *r = R(L, at);
-  int old, side = lua_gettop(L) + 1;
+  int side = lua_gettop(L) + 1;
   lua_Integer i;
-  int room = (r->count == r->last && n < 0x7fffffff) ? (int)n : 0;
-  newside(L, room);
-  lua_getiuservalue(L, at, GBI_OBJECTS);
-  old = lua_gettop(L);
-  lua_rawgetp(L, old, GUARDKEY);
-  lua_rawsetp(L, side, GUARDKEY);
+  newweak(L, roomfor(r, n));
   for (i = 1; i <= n; i++) {
     if (gbiR_released(L, at, i)) continue;
     if (pushvalue(L, first, list, i) == LUA_TNIL) lua_pop(L, 1);
@@ -554,23 +620,36 @@ static void rebuild (lua_State *L, int at, int first, int list,
     }
   }
   lua_settop(L, side);
-  adopt(L, at, GBI_OBJECTS);
-  r->size = n;
-  r->room = room;
 }
 
 
-/* Stores `n` objects: those of the list at `list`, or when that is 0 those on
-** the stack from `first` on. In place when every slot is there already.
-** [-0, +0, m] */
-static void storefrom (lua_State *L, int at, int first, int list,
-                       lua_Integer n) {
+/* Puts the side table on the top, built of `n` values, in place of the
+** present one. [-1, +0, -] */
+static void install (lua_State *L, int at, lua_Integer n, int room) {
+  adopt(L, at, GBI_OBJECTS);
+  R(L, at)->size = n;
+  R(L, at)->room = room;
+}
+
+
+/* Makes a new side table of `n` values the registry's. [-0, +0, m] */
+static void rebuild (lua_State *L, int at, int first, int list,
+                     lua_Integer n) {
+  build(L, at, first, list, n);
+  install(L, at, n, roomfor(R(L, at), n));
+}
+
+
+/* Gives the side table a new guard if one of the values to be stored may be
+** younger than the present one: it has a finalizer and is not there yet.
+** May run finalizers. [-0, +0, m] */
+static void guardvalues (lua_State *L, int at, int first, int list,
+                         lua_Integer n) {
   gbi_Registry *r = R(L, at);
+  int side = lua_gettop(L) + 1;
   lua_Integer i;
-  int side;
   lua_getiuservalue(L, at, GBI_OBJECTS);
-  side = lua_gettop(L);
-  for (i = 1; i <= n; i++) {  /* does one need a younger guard? */
+  for (i = 1; i <= n; i++) {
     pushvalue(L, first, list, i);
     if (lua_getmetatable(L, -1)) {
       int known;
@@ -585,7 +664,19 @@ static void storefrom (lua_State *L, int at, int first, int list,
     lua_settop(L, side);
   }
   lua_settop(L, side - 1);
+}
+
+
+/* Stores `n` objects: those of the list at `list`, or when that is 0 those on
+** the stack from `first` on. In place when every slot is there already.
+** [-0, +0, m] */
+static void storefrom (lua_State *L, int at, int first, int list,
+                       lua_Integer n) {
+  gbi_Registry *r = R(L, at);
+  lua_Integer i;
+  guardvalues(L, at, first, list, n);
   if (n == r->size && n <= r->room && r->count == r->last) {
+    int side = lua_gettop(L) + 1;
     lua_getiuservalue(L, at, GBI_OBJECTS);
     for (i = 1; i <= n; i++) {
       pushvalue(L, first, list, i);
@@ -594,6 +685,7 @@ static void storefrom (lua_State *L, int at, int first, int list,
     lua_pop(L, 1);
   }
   else rebuild(L, at, first, list, n);
+  checkclosed(L, at);
   if (r->stashed[0] || r->stashed[1]) {  /* the next run begins */
     int past = !r->fresh;
     lua_getiuservalue(L, at, GBI_STASH + past);
@@ -634,6 +726,7 @@ const char *gbiR_set (lua_State *L, int at, lua_Integer i, int value) {
   put(L, at, i, value);
   keep(L, at, GBI_UPDATES, i, value);
   if (i > r->size) r->size = i;
+  checkclosed(L, at);
   return NULL;
 }
 
@@ -669,12 +762,9 @@ void gbiR_snapshot (lua_State *L, int at) {
   lua_getiuservalue(L, at, GBI_OBJECTS);
   lua_pushnil(L);
   while (lua_next(L, copy + 1)) {
-    if (lua_isinteger(L, -2)) {
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, copy);
-    }
-    else lua_pop(L, 1);
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, copy);
   }
   if (r->count != r->last) {
     known = r->size < r->last ? r->size : r->last;
@@ -692,18 +782,249 @@ void gbiR_snapshot (lua_State *L, int at) {
 }
 
 
+/* Is the value at `value` a snapshot of this registry? [-0, +0, -] */
+int gbiR_issnapshot (lua_State *L, int at, int value) {
+  int same;
+  if (luaL_testudata(L, value, GBI_SNAPSHOT) == NULL) return 0;
+  lua_getiuservalue(L, value, 1);
+  same = lua_rawequal(L, -1, at);
+  lua_pop(L, 1);
+  return same;
+}
+
+
 /* Makes the side table what it was when the snapshot was taken, but for what
-** has been released since. Once the state closes, no object in it can be
-** trusted to be unfinalized: all are dead. [-0, +0, m] */
+** has been released since. [-0, +0, m] */
 void gbiR_restore (lua_State *L, int at, int snapshot) {
   lua_Integer size = *(lua_Integer *)lua_touserdata(L, snapshot);
+  int list = lua_gettop(L) + 1;
   lua_getiuservalue(L, snapshot, 2);
-  if (R(L, at)->closed) {
-    lua_newtable(L);
-    lua_replace(L, -2);
-  }
-  rebuild(L, at, 0, lua_gettop(L), size);
+  guardvalues(L, at, 0, list, size);
+  rebuild(L, at, 0, list, size);
   lua_pop(L, 1);
+  checkclosed(L, at);
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Sweeping: the safe moment, which the host picks, to hear of the dead. A
+** handle is an object registered without a source: nobody can obtain it
+** again, so it is released when it is dead.
+** =================================================================== */
+
+/* Is there something to do about `i`: is it dead, and a handle or awaited by
+** a callback? In `handle`, is it one? [-0, +0, -] */
+static int sweepable (lua_State *L, int at, lua_Integer i, int *handle) {
+  int awaited, dead = (gbiR_find(L, at, i) == GBI_DEAD);
+  int kind = gbiR_source(L, at, i);
+  *handle = (kind == GBI_USER && lua_isnil(L, -1));
+  lua_getiuservalue(L, at, GBI_CALLBACKS);
+  awaited = (lua_rawgeti(L, -1, i) != LUA_TNIL);
+  lua_pop(L, 4);
+  return dead && (*handle || awaited);
+}
+
+
+/* Puts up to `room` indices to be swept into `indices`; returns how many
+** there are. [-0, +0, -] */
+static size_t collect (lua_State *L, int at, lua_Integer *indices,
+                       size_t room) {
+  size_t n = 0;
+  int handle;
+  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_Integer i = lua_tointeger(L, -2);
+    lua_pop(L, 1);
+    if (sweepable(L, at, i, &handle)) {
+      if (n < room) indices[n] = i;
+      n++;
+    }
+  }
+  lua_pop(L, 1);
+  return n < room || room == 0 ? n : room;
+}
+
+
+static int byindex (const void *a, const void *b) {
+  lua_Integer i = *(const lua_Integer *)a, k = *(const lua_Integer *)b;
+  return (i > k) - (i < k);
+}
+
+
+/* Releases the dead handles and calls the callbacks of the dead, in the order
+** of their indices; an error of a callback leaves those after it to the next
+** sweep. Returns how many handles were released. [-0, +0, e] */
+lua_Integer gbiR_sweep (lua_State *L, int at) {
+  lua_Integer *indices, released = 0;
+  size_t k, n;
+  int top = lua_gettop(L);
+  if (R(L, at)->closed) return 0;  /* nobody died, the state goes */
+  n = collect(L, at, NULL, 0);
+  indices = (lua_Integer *)lua_newuserdatauv(L, (n + 1) * sizeof(*indices), 0);
+  n = n == 0 ? 0 : collect(L, at, indices, n);
+  qsort(indices, n, sizeof(*indices), byindex);
+  for (k = 0; k < n; k++) {
+    lua_Integer i = indices[k];
+    int handle;
+    if (!sweepable(L, at, i, &handle)) continue;  /* a callback was there */
+    lua_getiuservalue(L, at, GBI_CALLBACKS);
+    lua_rawgeti(L, -1, i);
+    if (handle) {
+      gbiR_release(L, at, i);
+      released++;
+    }
+    else forget(L, at, GBI_CALLBACKS, i);
+    if (lua_isfunction(L, -1)) {
+      lua_pushinteger(L, i);
+      lua_call(L, 1, 0);
+    }
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+  return released;
+}
+
+
+/* Has the sweep that finds `i` dead call the function at `callback`, or none
+** if that is nil. Returns 0 if `i` is not registered. [-0, +0, m] */
+int gbiR_on_collect (lua_State *L, int at, lua_Integer i, int callback) {
+  int kind = gbiR_source(L, at, i);
+  lua_pop(L, 1);
+  if (kind == GBI_STORED) return 0;
+  if (lua_isnil(L, callback)) forget(L, at, GBI_CALLBACKS, i);
+  else {
+    lua_getiuservalue(L, at, GBI_CALLBACKS);
+    lua_pushvalue(L, callback);
+    lua_rawseti(L, -2, i);
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Frames: a side table for one run of a compiled function. It is in place
+** while the coroutine that entered it looks things up: when another one
+** does, gbiR_switch exchanges them, and when the run is over the frame around
+** it comes back. A coroutine without a frame sees the one in place, and the
+** last one stays there when it ends.
+** User values of a frame: the registry, its side table while it is not in
+** place, the frame around it.
+** =================================================================== */
+
+typedef struct Frame {
+  lua_Integer size, room;
+  lua_State *thread;  /* NULL once it has ended */
+} Frame;
+
+enum { F_REGISTRY = 1, F_SIDE, F_OUTER, F_NVALUES = F_OUTER };
+
+
+/* Saves the side table in place in its frame, if it has one, and puts that
+** of the frame at `frame` there. [-0, +0, -] */
+static void exchange (lua_State *L, int at, int frame) {
+  gbi_Registry *r = R(L, at);
+  Frame *f = (Frame *)lua_touserdata(L, frame);
+  frame = lua_absindex(L, frame);
+  if (lua_getiuservalue(L, at, GBI_RUNNING) == LUA_TUSERDATA) {
+    Frame *old = (Frame *)lua_touserdata(L, -1);
+    old->size = r->size;
+    old->room = r->room;
+    lua_getiuservalue(L, at, GBI_OBJECTS);
+    lua_setiuservalue(L, -2, F_SIDE);
+  }
+  lua_pop(L, 1);
+  lua_getiuservalue(L, frame, F_SIDE);
+  install(L, at, f->size, (int)f->room);
+  lua_pushvalue(L, frame);
+  lua_setiuservalue(L, at, GBI_RUNNING);
+  r->running = f->thread;
+  checkclosed(L, at);
+}
+
+
+/* Puts the side table in place that the running coroutine has entered last,
+** if it has. The first thing to do with a registry. [-0, +0, -] */
+void gbiR_switch (lua_State *L, int at) {
+  gbi_Registry *r = R(L, at);
+  if (!r->framed || r->running == L) return;
+  lua_getiuservalue(L, at, GBI_FRAMES);
+  lua_pushthread(L);
+  if (lua_rawget(L, -2) == LUA_TUSERDATA) exchange(L, at, -1);
+  lua_pop(L, 2);
+}
+
+
+/* Ends a frame: a later look-up of its coroutine finds the one around it.
+** Once, whoever calls it and however often. [frame] -> [] */
+static int frame_close (lua_State *L) {
+  Frame *f = (Frame *)luaL_checkudata(L, 1, FRAME);
+  lua_settop(L, 1);
+  if (f->thread == NULL) return 0;
+  f->thread = NULL;
+  lua_getiuservalue(L, 1, F_REGISTRY);
+  lua_getiuservalue(L, 1, F_OUTER);
+  if (lua_getiuservalue(L, 2, GBI_FRAMES) == LUA_TTABLE) {
+    lua_pushthread(L);
+    lua_rawget(L, 4);
+    if (lua_rawequal(L, -1, 1)) {  /* else a reset forgot it */
+      lua_pushthread(L);
+      lua_pushvalue(L, 3);
+      lua_rawset(L, 4);
+    }
+  }
+  lua_getiuservalue(L, 2, GBI_RUNNING);
+  if (lua_rawequal(L, -1, 1)) {
+    if (lua_isuserdata(L, 3)) exchange(L, 2, 3);
+    else {
+      lua_pushnil(L);
+      lua_setiuservalue(L, 2, GBI_RUNNING);
+      R(L, 2)->running = NULL;
+    }
+  }
+  return 0;
+}
+
+
+/* Pushes a frame whose side table holds list[1] ... list[n], `false` where no
+** object is registered in this run, and puts it in place. Its __close
+** ends it. [-0, +1, m] */
+void gbiR_enter (lua_State *L, int at, int list, lua_Integer n) {
+  gbi_Registry *r = R(L, at);
+  int frame = lua_gettop(L) + 1;
+  Frame *f;
+  guardvalues(L, at, 0, list, n);
+  f = (Frame *)lua_newuserdatauv(L, sizeof(Frame), F_NVALUES);
+  f->thread = NULL;
+  luaL_setmetatable(L, FRAME);
+  if (lua_getiuservalue(L, at, GBI_FRAMES) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    luaL_setmetatable(L, FRAMES);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, at, GBI_FRAMES);
+  }
+  build(L, at, 0, list, n);
+  lua_setiuservalue(L, frame, F_SIDE);
+  lua_pushvalue(L, at);
+  lua_setiuservalue(L, frame, F_REGISTRY);
+  lua_pushthread(L);
+  lua_rawget(L, -2);
+  lua_setiuservalue(L, frame, F_OUTER);
+  lua_pushthread(L);
+  lua_pushvalue(L, frame);
+  lua_rawset(L, -3);  /* the last step that may fail */
+  lua_settop(L, frame);
+  f->size = n;
+  f->room = roomfor(r, n);
+  f->thread = L;
+  r->framed = 1;
+  exchange(L, at, frame);
 }
 
 /* }================================================================== */

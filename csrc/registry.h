@@ -3,7 +3,7 @@
 **
 ** Everything here works on a registry given by its stack (or upvalue)
 ** index `at` and trusts its arguments: checking them is the business of the
-** faces, core.c for Lua.  As in Lua's manual, [-o, +p, x] tells how many
+** faces, core.c for Lua and api.c for C.  As in Lua's manual, [-o, +p, x] tells how many
 ** values a function pops and pushes, and whether it may raise: '-' never,
 ** 'm' only for want of memory, 'e' any error.
 */
@@ -11,6 +11,8 @@
 #define GBI_REGISTRY_H
 
 #include <lua.h>
+
+#include "gbi.h"
 
 #if defined(__GNUC__)
 #define GBI_INTERN extern __attribute__((visibility("hidden")))
@@ -28,11 +30,14 @@ enum {
   GBI_CONSTRUCTORS,  /* index -> constructor */
   GBI_EXAMPLES,      /* index -> graph-created example, kept alive */
   GBI_UPDATES,       /* index -> what `set` put there last, kept alive */
+  GBI_CALLBACKS,     /* index -> function to call when it is swept */
   GBI_STASH,         /* two lists: stashed for the present run ... */
   GBI_STASH2,        /* ... and for the one before it, in turn */
   GBI_GUARD,         /* empties the side table when the state closes */
   GBI_HOT,           /* default registry: closures that hold its side table */
-  GBI_NVALUES = GBI_HOT
+  GBI_FRAMES,        /* coroutine -> its innermost frame, weak keys */
+  GBI_RUNNING,       /* the frame whose side table is in place, or nil */
+  GBI_NVALUES = GBI_RUNNING
 };
 
 typedef struct gbi_Registry {
@@ -43,17 +48,17 @@ typedef struct gbi_Registry {
   lua_Integer stashed[2];  /* lengths of the two stash lists */
   unsigned char fresh;     /* which of them is the present run's */
   unsigned char guarded;   /* is there a guard that has not run? */
-  unsigned char closed;    /* has it run? */
+  unsigned char closed;    /* does the state close, as far as is known? */
   unsigned char is_default;
+  unsigned char framed;    /* was there ever a frame? */
+  lua_State *running;      /* coroutine of the frame in place, or NULL */
 } gbi_Registry;
-
-/* what an index finds */
-enum { GBI_LIVE, GBI_DEAD, GBI_UNREGISTERED };
 
 /* Lowest type that a weak table really holds weakly: tables, functions,
 ** userdata and threads come last in Lua's numbering, values before them. */
 #define GBI_HELD LUA_TTABLE
 
+GBI_INTERN void gbiR_default (lua_State *L);
 GBI_INTERN void gbiR_new (lua_State *L, int is_default);
 GBI_INTERN void gbiR_openlib (lua_State *L);
 GBI_INTERN void gbiR_sourced (lua_State *L, int source);
@@ -76,6 +81,14 @@ GBI_INTERN int gbiR_release (lua_State *L, int at, lua_Integer i);
 GBI_INTERN void gbiR_reset (lua_State *L, int at);
 GBI_INTERN void gbiR_snapshot (lua_State *L, int at);
 GBI_INTERN void gbiR_restore (lua_State *L, int at, int snapshot);
+GBI_INTERN int gbiR_issnapshot (lua_State *L, int at, int value);
+GBI_INTERN int gbiR_on_collect (lua_State *L, int at, lua_Integer i,
+                                int callback);
+GBI_INTERN lua_Integer gbiR_sweep (lua_State *L, int at);
+GBI_INTERN int gbiR_typeerror (lua_State *L, int at, lua_Integer i,
+                               const char *tname);
+GBI_INTERN void gbiR_enter (lua_State *L, int at, int list, lua_Integer n);
+GBI_INTERN void gbiR_switch (lua_State *L, int at);
 GBI_INTERN void gbiR_count (lua_State *L, int at, lua_Integer *live,
                             lua_Integer *dead);
 

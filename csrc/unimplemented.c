@@ -56,16 +56,19 @@ static int unimplemented_tostring (lua_State *L) {
 }
 
 
-/* Raises the error for the value at `value`, which no weak table holds
-** weakly. [-0, +0, e] */
-int gbi_unimplemented (lua_State *L, int value, const char *gb_type) {
+/* Raises the error if the value at `value`, to be registered, is none that a
+** weak table holds weakly. [-0, +0, e] */
+void gbi_checkweak (lua_State *L, int value, int created) {
+  if (lua_type(L, value) >= GBI_HELD) return;
   lua_createtable(L, 0, 6);
   if (luaL_newmetatable(L, UNIMPLEMENTED)) {
     lua_pushcfunction(L, unimplemented_tostring);
     lua_setfield(L, -2, "__tostring");
   }
   lua_setmetatable(L, -2);
-  lua_pushstring(L, gb_type);
+  lua_pushstring(L, created
+    ? "Failed to make weakref to graph-created external object"
+    : "Failed to make weakref to User Object");
   lua_setfield(L, -2, "gb_type");
   luaL_tolstring(L, value, NULL);
   lua_pushfstring(L, "user_object: %s", lua_tostring(L, -1));
@@ -83,5 +86,5 @@ int gbi_unimplemented (lua_State *L, int value, const char *gb_type) {
   lua_setfield(L, -2, "from_exc");
   luaL_where(L, 1);
   lua_setfield(L, -2, "where");
-  return lua_error(L);
+  lua_error(L);
 }

@@ -6,7 +6,6 @@
 
 #include "registry.h"
 
-GBI_INTERN int gbi_unimplemented (lua_State *L, int value,
-                                  const char *gb_type);
+GBI_INTERN void gbi_checkweak (lua_State *L, int value, int created);
 
 #endif

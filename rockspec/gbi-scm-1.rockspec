@@ -2,7 +2,8 @@ rockspec_format = "3.0"
 package = "gbi"
 version = "scm-1"
 source = {
-  url = "git+https://github.com/gbi/gbi.git",
+  -- until gbi is published; `luarocks make` builds the checkout it is in
+  url = "git+https://example.org/gbi.git",
 }
 description = {
   summary = "Compiled code refers to live Lua objects by number",
@@ -19,14 +20,22 @@ test_dependencies = { "busted" }
 test = { type = "busted" }
 build = {
   type = "builtin",
+  -- the header for C modules, beside the Lua files: gbi/gbi.h
+  install = { lua = { ["gbi.gbi"] = "csrc/gbi.h" } },
   modules = {
     ["gbi"] = "lua/gbi/init.lua",
     ["gbi.codegen"] = "lua/gbi/codegen.lua",
+    ["gbi.compile"] = "lua/gbi/compile.lua",
+    ["gbi.graph"] = "lua/gbi/graph.lua",
     ["gbi.literal"] = "lua/gbi/literal.lua",
+    ["gbi.node"] = "lua/gbi/node.lua",
     ["gbi.prologue"] = "lua/gbi/prologue.lua",
+    ["gbi.saved"] = "lua/gbi/saved.lua",
     ["gbi.source"] = "lua/gbi/source.lua",
+    ["gbi.trace"] = "lua/gbi/trace.lua",
     ["gbi.core"] = {
       sources = {
+        "csrc/api.c",
         "csrc/core.c",
         "csrc/registry.c",
         "csrc/unimplemented.c",

@@ -6,7 +6,10 @@
 -- only as long as those below it on the stack are evaluated before it, which is
 -- what combining neighbours into one Lua expression does. Before a statement is
 -- emitted, all that wait are evaluated into variables, from the bottom up.
+local core = require "gbi.core"
 local literal = require "gbi.literal"
+local sources = require "gbi.source"
+local trace = require "gbi.trace"
 
 local Codegen = {}
 Codegen.__index = Codegen
@@ -14,17 +17,25 @@ Codegen.__name = "gbi.codegen"
 
 -- Lua allows 200 locals and 255 registers in a function, and some 200 levels
 -- of nesting in an expression. These leave room for each other.
-local MAX_PARAMS = 100 -- beyond, parameters are read from a table
-local MAX_LOCALS = 60 -- beyond, variables are fields of a table
+local MAX_PARAMS = 50 -- beyond, parameters are read from a table
+local MAX_LOCALS = 100 -- beyond, variables are elements of a table
 local MAX_ARGS = 30 -- beyond, arguments are unpacked from a table
 local MAX_WEIGHT = 20 -- registers that one expression takes
 local MAX_TEXT = 400 -- characters of one expression
 
--- Names that the generated code uses itself; a parameter that has one of them
--- is given another.
-local RESERVED = { G = true, require = true, registry = true, unpack = true,
-                   guards = true, vars = true, params = true, objects = true,
-                   _ = true }
+-- What generated code is bound to, the arguments of its chunk; and what else
+-- it calls things. A parameter of such a name is given another one.
+local BINDINGS = { "G", "require", "registry", "unpack", "runs", "select",
+                   "enter", "body" }
+local RESERVED = { run = true, frame = true, vars = true, params = true,
+                   objects = true }
+for _, name in ipairs(BINDINGS) do RESERVED[name] = true end
+
+-- Can a local of the generated function be called `name`?
+local function is_free(name)
+  return literal.is_identifier(name) and not RESERVED[name]
+    and not name:find("^[pv]%d+$")
+end
 
 local function bad(fname, arg, message, level)
   error(("bad argument #%d to '%s' (%s)"):format(arg, fname, message),
@@ -39,15 +50,25 @@ end
 
 -- Expressions: text; pure, see above; weight, the registers that evaluating
 -- it takes; prefix, can `.x` or `(…)` follow it as it is?; call, is it a call
--- (which may stand alone, and last in a list means all its results)?; var, the
--- variable that it names.
+-- (which may stand alone, and last in a list means all its results)?; many,
+-- does it stand for many values? A variable is the expression of its name.
 
-local function atom(text, prefix, var)
-  return { text = text, pure = true, weight = 1, prefix = prefix, var = var }
+local function atom(text, prefix)
+  return { text = text, pure = true, weight = 1, prefix = prefix }
 end
 
 local function prefixed(e)
   return e.prefix and e.text or "(" .. e.text .. ")"
+end
+
+-- The expression of a constant.
+function Codegen.constant(value)
+  return atom(literal.of(value))
+end
+
+-- The expression of element `i` of a variable that is not assigned to again.
+function Codegen.field(var, i)
+  return atom(("%s[%d]"):format(var.text, i), true)
 end
 
 -- The text of expressions, from number `from` on, as the arguments of a call:
@@ -55,45 +76,65 @@ end
 local function arguments(es, from)
   local texts = {}
   for i = from, #es do texts[#texts + 1] = es[i].text end
-  if #es >= from and es[#es].call then
-    texts[#texts] = "(" .. es[#es].text .. ")"
+  local last = es[#es]
+  if #texts > 0 and last.call then
+    texts[#texts] = "(" .. last.text .. ")"
   end
   local text = table.concat(texts, ", ")
   if #texts <= MAX_ARGS + 1 then return text end
+  if last.many then
+    return ("unpack({%s}, 1, %d + select(\"#\", %s))"):format(text, #texts - 1,
+      last.text)
+  end
   return ("unpack({%s}, 1, %d)"):format(text, #texts)
 end
 
+-- The same for the values of a `return`, or those of all parameters.
+function Codegen.list(es)
+  return arguments(es, 1)
+end
+
 --- A codegen for a function of `params`.
--- @tparam {string,...} params their names, any strings, none twice
-function Codegen.new(params)
+-- @tparam {string,...} params their names, any strings, none twice; "...",
+-- after all others, takes the arguments that are left
+-- @tparam ?boolean traced false: errors do not tell where they come from
+function Codegen.new(params, traced)
   local self = setmetatable({
     lines = {}, -- the function's body
     stack = {},
     floor = 0, -- the running constructor may not pop below it
-    vars = {}, -- variable -> its expression
-    nvars = 0,
-    declared = {}, -- variables that wait for their `local`
-    risky = false, -- can what was emitted since `begin` fail?
+    vars = {}, -- the set of variables
+    nlocals = 0, nvars = 0, -- variables that are locals; elements of `vars`
+    free = {}, -- variables to be used again
+    names = {}, -- names of locals
+    risky = false, -- can what was emitted since `at` fail?
+    untraced = traced == false,
+    traced = false, -- is there code that tells where it is?
     locals = {}, -- parameter -> its expression
     header = {},
     args = {}, -- the parameters as the function declares them
   }, Codegen)
-  if #params > MAX_PARAMS then
-    self.args[1] = "..."
+  local n = #params
+  local variadic = params[n] == "..."
+  if variadic then n = n - 1 end
+  local tabled = n > MAX_PARAMS
+  for i = 1, n do
+    local name = params[i]
+    local text = tabled and ("params[%d]"):format(i)
+      or is_free(name) and name or "p" .. i
+    self.names[text] = true
+    self.args[i] = text
+    self.locals[name] = atom(text, true)
+  end
+  if tabled then
+    self.args = {}
     self.header[1] = "local params = {...}"
   end
-  for i, name in ipairs(params) do
-    local text = name
-    if #params > MAX_PARAMS then
-      text = ("params[%d]"):format(i)
-    else
-      if not literal.is_identifier(name) or RESERVED[name]
-         or name:find("^[pv]%d+$") then
-        text = "p" .. i
-      end
-      self.args[i] = text
-    end
-    self.locals[name] = atom(text, true)
+  if tabled or variadic then table.insert(self.args, "...") end
+  if variadic then
+    self.locals["..."] = atom(tabled and ("select(%d, ...)"):format(n + 1)
+      or "...")
+    self.locals["..."].many = true
   end
   return self
 end
@@ -101,12 +142,11 @@ end
 --- Emits the code that obtains the object of a source.
 -- @param source anything with a method `reconstruct(self, cg)`
 function Codegen:__call(source)
-  local t = type(source)
-  if t ~= "table" and t ~= "userdata" or source.reconstruct == nil then
-    bad("codegen", 1, "source expected, got " .. t)
+  if not sources.is_source(source) then
+    bad("codegen", 1, "source expected, got " .. type(source))
   end
   self:construct(function() source:reconstruct(self) end,
-    "source " .. tostring(source))
+    "source " .. sources.name(source))
 end
 
 -- Runs `emit`, which must leave one value more on the stack and all those
@@ -151,47 +191,34 @@ function Codegen:settle()
   local stack = self.stack
   for i = 1, #stack do
     if not stack[i].pure then
-      local e = stack[i]
-      stack[i] = self:assign(self:new_var(), e.text)
+      stack[i] = self:assign(self:new_var(), stack[i].text)
     end
   end
 end
 
--- Emits an assignment to a variable; returns the variable's expression.
+-- Emits an assignment to a variable, which declares it the first time.
+-- Returns the variable.
 function Codegen:assign(var, text)
-  self:emit(("%s = %s"):format(var, text))
-  local e = self.vars[var]
-  e.assigned = true
-  return e
+  self:emit(("%s%s = %s"):format(var.declared and "" or "local ", var.text,
+    text))
+  var.declared, var.assigned = true, true
+  return var
 end
 
--- Begins a piece of code on its own lines; `finish` ends it.
-function Codegen:begin()
+-- Emits the code of `emit`. If it can fail, it does so as number `at` of the
+-- run: see trace.lua.
+function Codegen:traced_as(at, emit)
   self:settle()
-  self.from, self.risky = #self.lines + 1, false
+  local from = #self.lines + 1
+  self.risky = false
+  emit()
+  if self.risky and not self.untraced then self:trace(at, from) end
 end
 
--- Ends the piece of code that `begin` began and declares its variables. If
--- it may fail, it runs under the guard of external object `index`.
-function Codegen:finish(index, comment)
-  local lines, from, declared = self.lines, self.from, self.declared
-  self.declared = {}
-  local names = table.concat(declared, ", ")
-  if not self.risky and #declared == 1 and #lines == from
-     and lines[from]:sub(1, #names + 3) == names .. " = " then
-    lines[from] = ("local %s -- %s"):format(lines[from], comment)
-    return
-  end
-  if #declared > 0 then names = ("local %s "):format(names) end
-  if self.risky then
-    table.insert(lines, from, ("%s-- %s"):format(names, comment))
-    table.insert(lines, from + 1,
-      ("do local _ <close> = guards[%d]"):format(index))
-    for i = from + 2, #lines do lines[i] = "  " .. lines[i] end
-    self:emit("end")
-  else
-    table.insert(lines, from, ("%s-- %s"):format(names, comment))
-  end
+-- Says which part of the run it is that line `from` and those after it are.
+function Codegen:trace(at, from)
+  self.traced = true
+  table.insert(self.lines, from or #self.lines + 1, ("run.at = %d"):format(at))
 end
 
 --- Pushes a constant.
@@ -211,6 +238,7 @@ function Codegen:load_local(name)
     bad("load_local", 1, ("L[%s] is not a parameter of the compiled function")
       :format(type(name) == "string" and literal.of(name) or tostring(name)))
   end
+  if e.many then e = atom("(" .. e.text .. ")", true) end
   self:push(e)
 end
 
@@ -231,15 +259,34 @@ function Codegen:combine(text, es, call)
   self:push { text = text, weight = weight + 1, prefix = true, call = call }
 end
 
+-- Pushes an operator's expression: a format and its operands, all pure.
+function Codegen:operate(format, operands)
+  local texts = {}
+  for i, e in ipairs(operands) do
+    local text = e.text
+    if i == 1 and format:find("^%%s%[") then text = prefixed(e)
+    elseif text:find("^-") then text = "(" .. text .. ")" end
+    texts[i] = text
+  end
+  self:combine(format:format(table.unpack(texts)), operands)
+  self.stack[#self.stack].prefix = nil
+end
+
+-- Emits an operator that is a statement.
+function Codegen:statement(format, operands)
+  self:operate(format, operands)
+  local text = self:take(1, "statement")[1].text
+  self:settle()
+  self:emit(text:sub(1, 1) == "(" and ";" .. text or text)
+end
+
 --- Pushes a global variable.
 -- @tparam string name
 function Codegen:load_global(name)
   if type(name) ~= "string" then
     bad("load_global", 1, "string expected, got " .. type(name))
   end
-  local risky = self.risky or getmetatable(_G) ~= nil
   self:combine("G" .. literal.index(name), {})
-  self.risky = risky
 end
 
 --- Pushes a module, or a field of one.
@@ -248,6 +295,8 @@ end
 function Codegen:load_import(module, member)
   if type(module) ~= "string" then
     bad("load_import", 1, "string expected, got " .. type(module))
+  elseif not literal.is_constant(member) then
+    bad("load_import", 2, "constant expected, got " .. type(member))
   end
   self:combine(("require(%s)"):format(literal.of(module)), {}, true)
   if member ~= nil then self:load_attr(member) end
@@ -306,44 +355,86 @@ function Codegen:call_method(name, nargs)
   end
 end
 
---- A new variable, for `store` and `load`.
--- @treturn string
-function Codegen:new_var(var) -- var: an element of a table that is there
-  if var then
-    self.vars[var] = atom(var, true, var)
-    return var
-  end
-  self.nvars = self.nvars + 1
-  if self.nvars <= MAX_LOCALS then
-    var = "v" .. self.nvars
-    self.declared[#self.declared + 1] = var
-  else
-    var = ("vars[%d]"):format(self.nvars - MAX_LOCALS)
-    if self.nvars == MAX_LOCALS + 1 then
-      self.header[#self.header + 1] = "local vars = {}"
-    end
-  end
-  self.vars[var] = atom(var, true, var)
+-- Makes a variable of `text`.
+function Codegen:variable(text)
+  local var = atom(text, true)
+  self.vars[var] = true
   return var
 end
 
+--- A new variable, for `store` and `load`.
+-- @tparam ?string hint what it would like to be called
+-- @treturn variable
+function Codegen:new_var(hint)
+  local free = self.free
+  if self.nlocals < MAX_LOCALS then
+    self.nlocals = self.nlocals + 1
+    if not hint or not is_free(hint) or self.names[hint] then
+      hint = "v" .. self.nlocals
+    end
+    self.names[hint] = true
+    return self:variable(hint)
+  elseif #free > 0 then
+    return table.remove(free)
+  end
+  self.nvars = self.nvars + 1
+  return self:element("vars", self.nvars)
+end
+
+-- A variable that is an element of a table which the generated code has.
+function Codegen:element(name, i)
+  local var = self:variable(("%s[%d]"):format(name, i))
+  var.declared = true
+  return var
+end
+
+-- Gives back a variable that nothing refers to any more.
+function Codegen:free_var(var)
+  var.assigned = nil
+  table.insert(self.free, var)
+end
+
+-- Pops a call, all its results into one variable as a list.
+function Codegen:collect(var)
+  local e = self:take(1, "collect")[1]
+  self:settle()
+  self:assign(var, ("{%s}"):format(e.text))
+end
+
+-- Pops a call, its results into several new variables.
+function Codegen:store_many(vars)
+  local e = self:take(1, "store_many")[1]
+  self:settle()
+  local fresh, texts = true, {} -- can one `local` declare them all?
+  for i, var in ipairs(vars) do
+    fresh = fresh and not var.declared
+    texts[i] = var.text
+  end
+  for _, var in ipairs(vars) do
+    if not fresh and not var.declared then self:emit("local " .. var.text) end
+    var.declared, var.assigned = true, true
+  end
+  self:emit(("%s%s = %s"):format(fresh and "local " or "",
+    table.concat(texts, ", "), e.text))
+end
+
 function Codegen:check_var(var, fname)
-  local e = self.vars[var]
-  if not e then bad(fname, 1, "not a variable of this codegen", 3) end
-  return e
+  if type(var) ~= "table" or not self.vars[var] then
+    bad(fname, 1, "not a variable of this codegen", 3)
+  end
 end
 
 --- Pops a value into a variable.
--- @tparam string var from `new_var`
+-- @param var from `new_var`
 function Codegen:store(var)
-  local v = self:check_var(var, "store")
+  self:check_var(var, "store")
   local e = self:take(1, "store")[1]
   self:settle()
-  if v.assigned then -- what was loaded from it before is its old value
+  if var.assigned then -- what was loaded from it before is its old value
     local copy
     for i, waiting in ipairs(self.stack) do
-      if waiting.var == var then
-        copy = copy or self:assign(self:new_var(), var)
+      if waiting == var then
+        copy = copy or self:assign(self:new_var(), var.text)
         self.stack[i] = copy
       end
     end
@@ -352,13 +443,13 @@ function Codegen:store(var)
 end
 
 --- Pushes the value of a variable.
--- @tparam string var from `new_var`
+-- @param var from `new_var`
 function Codegen:load(var)
-  local v = self:check_var(var, "load")
-  if not v.assigned then
-    bad("load", 1, ("nothing was stored in variable '%s'"):format(var))
+  self:check_var(var, "load")
+  if not var.assigned then
+    bad("load", 1, "nothing was stored in the variable")
   end
-  self:push(v)
+  self:push(var)
 end
 
 --- Pushes the top once more; it is evaluated once.
@@ -377,19 +468,40 @@ function Codegen:pop_top()
   else self:assign(self:new_var(), e.text) end
 end
 
---- The text of a chunk that returns the function. It expects its bindings as
--- arguments: the globals, `require`, the registry, `table.unpack`, and the
--- guards, by index.
+--- The text of a chunk that returns the function. It is called with the
+-- bindings: the globals, `require`, the registry, `table.unpack`, the runs of
+-- trace.lua; and for a graph also `select`, gbi's `enter` and the body that a
+-- backend made.
 -- @tparam string title a comment on its first line
 -- @treturn string
 function Codegen:text(title)
   local out = { "-- " .. title,
-    "local G, require, registry, unpack, guards = ...",
+    ("local %s = ..."):format(table.concat(BINDINGS, ", ")),
     ("return function(%s)"):format(table.concat(self.args, ", ")) }
-  for _, line in ipairs(self.header) do out[#out + 1] = "  " .. line end
-  for _, line in ipairs(self.lines) do out[#out + 1] = "  " .. line end
+  local function add(line) out[#out + 1] = "  " .. line end
+  for _, line in ipairs(self.header) do add(line) end
+  if self.nvars > 0 then add("local vars = {}") end
+  if self.traced then
+    add("local run <close> = runs.idle or runs.new()")
+    add("runs.idle = nil")
+  end
+  for _, line in ipairs(self.lines) do add(line) end
   out[#out + 1] = "end\n"
   return table.concat(out, "\n")
+end
+
+--- Loads the function.
+-- @tparam string title a comment on its first line
+-- @param registry its registry
+-- @tparam {[integer]=string} names of the parts of its run, see trace.lua
+-- @param ?body what a backend made of the graph
+-- @treturn function
+-- @treturn string its source
+function Codegen:finish(title, registry, names, body)
+  local text = self:text(title)
+  local chunk = assert(load(text, "=" .. title:match("^[^,]+"), "t", {}))
+  return chunk(_G, require, registry, table.unpack, trace(names), select,
+    core.enter, body), text
 end
 
 return Codegen

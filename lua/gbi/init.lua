@@ -9,7 +9,9 @@ local gbi = {
   default = core.default,
   new = core.new,
   source = require "gbi.source",
+  graph = require "gbi.graph",
   compile_prologue = require "gbi.prologue",
+  load_graph = require "gbi.graph".load,
 }
 
 for name, f in pairs(core.functions) do gbi[name] = f end

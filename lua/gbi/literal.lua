@@ -60,4 +60,9 @@ function literal.index(key)
   return "[" .. literal.of(key) .. "]"
 end
 
+--- A text as a comment may hold it: on one line.
+function literal.comment(text)
+  return (text:gsub("%c", " "))
+end
+
 return literal

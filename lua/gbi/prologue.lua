@@ -6,17 +6,6 @@ local Codegen = require "gbi.codegen"
 
 local MAX_ARGS = 50 -- beyond, objects are gathered in a table
 
--- A guard stands over the code that obtains an object: when that fails, it
--- puts the object's name before the error. It costs nothing but being there;
--- an error that is no string, and Lua's own memory error, stay as they are.
-local guard = {
-  __close = function(self, err)
-    if type(err) == "string" and err ~= "not enough memory" then
-      error(("%s: %s"):format(self.name, err), 0)
-    end
-  end,
-}
-
 local function check_params(params)
   if params == nil then return {} end
   if type(params) ~= "table" then
@@ -44,8 +33,7 @@ end
 -- @param registry a gbi registry
 -- @tparam ?{string,...} params the names of the function's parameters
 -- @treturn function of the parameters
--- @treturn string its source, the text of a chunk that is called with the
--- globals, `require`, the registry, `table.unpack` and the guards
+-- @treturn string its source, see Codegen:text
 -- @raise when a constructor does, or leaves other than one value
 local function compile_prologue(registry, params)
   if getmetatable(registry) ~= getmetatable(core.default) then
@@ -53,33 +41,32 @@ local function compile_prologue(registry, params)
       .. "got %s)"):format(type(registry)), 2)
   end
   local cg = Codegen.new(check_params(params))
-  local guards, objects, created, n, last = {}, {}, {}, 0, 0
+  local names, objects, created, n, last = {}, {}, {}, 0, 0
   for _ in registry:constructors() do n = n + 1 end
   if n > MAX_ARGS then cg:emit("local objects = {}") end
   for index, constructor, kind in registry:constructors() do
     local name = registry:name(index)
-    cg:begin()
-    cg:construct(constructor, "the constructor of " .. name)
-    local var = cg:new_var(n > MAX_ARGS
-      and ("objects[%d]"):format(index) or nil)
-    cg:store(var)
-    cg:finish(index, (name:gsub("%c", " ")))
-    guards[index] = setmetatable({ name = name }, guard)
+    local var = n > MAX_ARGS and cg:element("objects", index) or cg:new_var()
+    names[index] = name
+    cg:emit("-- " .. literal.comment(name))
+    cg:traced_as(index, function()
+      cg:construct(constructor, "the constructor of " .. name)
+      cg:store(var)
+    end)
     for i = last + 1, index - 1 do objects[i] = "nil" end -- released
-    objects[index], last = var, index
+    objects[index], last = var.text, index
     if kind == "graph_created" then
-      created[#created + 1] = ("registry:stash(%s)"):format(var)
+      created[#created + 1] = ("registry:stash(%s)"):format(var.text)
     end
   end
+  if cg.traced then cg:trace(0) end -- errors of `store` name the object
   if n > MAX_ARGS then
     cg:emit(("registry:store_list(objects, %d)"):format(last))
   else
     cg:emit(("registry:store(%s)"):format(table.concat(objects, ", ")))
   end
   for _, line in ipairs(created) do cg:emit(line) end
-  local text = cg:text("gbi prologue, external objects: " .. n)
-  local chunk = assert(load(text, "=gbi prologue", "t", {}))
-  return chunk(_G, require, registry, table.unpack, guards), text
+  return cg:finish("gbi prologue, external objects: " .. n, registry, names)
 end
 
 return compile_prologue

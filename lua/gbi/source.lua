@@ -11,30 +11,40 @@ local source = {}
 -- an assignment.
 local CONTENT = {}
 
+-- What a source is made of: kind, base, member, name; nil for anything else.
 local function content(value)
   return type(value) == "table" and rawget(value, CONTENT) or nil
 end
+
+source.content = content
 
 local function readonly(self)
   error(("source %s is immutable"):format(tostring(self)), 2)
 end
 
-local function name(self)
+local function own_name(self)
   return self[CONTENT].name
 end
 
+-- Constants are the same when they are written the same: 1 is not 1.0, and
+-- NaN is NaN.
+local function same_member(a, b)
+  if literal.is_constant(a) and literal.is_constant(b) then
+    return literal.of(a) == literal.of(b)
+  end
+  return a == b
+end
+
 local function same(a, b)
-  local x, y = content(a), content(b)
-  if not (x and y and x.kind == y.kind and x.base == y.base) then
-    return false
+  while not rawequal(a, b) do -- no recursion: bases may be nested deeply
+    local x, y = content(a), content(b)
+    if not (x and y) then return not (x or y) and a == b end
+    if x.kind ~= y.kind or not same_member(x.member, y.member) then
+      return false
+    end
+    a, b = x.base, y.base
   end
-  -- constants are the same when they are written the same: 1 is not 1.0,
-  -- and NaN is NaN
-  local u, v = x.member, y.member
-  if literal.is_constant(u) and literal.is_constant(v) then
-    return literal.of(u) == literal.of(v)
-  end
-  return u == v
+  return true
 end
 
 -- A kind of source, whose content { kind, base, member, name } emits itself
@@ -51,7 +61,7 @@ local function class(kind, emit)
     __index = function(self, key) return methods[key] or self[CONTENT][key] end,
     __newindex = readonly,
     __eq = same,
-    __tostring = name,
+    __tostring = own_name,
   }
   return function(base, member, text)
     return setmetatable({
@@ -67,15 +77,29 @@ local function check(ok, fname, arg, expected, value)
   end
 end
 
+local function reconstruct(value)
+  return value.reconstruct
+end
+
 --- Has `value` a method `reconstruct`?
 -- @param value any value
 -- @treturn boolean
 function source.is_source(value)
   local t = type(value)
-  return (t == "table" or t == "userdata") and value.reconstruct ~= nil
+  if t ~= "table" and t ~= "userdata" then return false end
+  local ok, method = pcall(reconstruct, value)
+  return ok and method ~= nil
 end
 
-local is_source = source.is_source
+--- What a source is called: its `tostring`, if it has one that works.
+-- @param value a source
+-- @treturn string
+function source.name(value)
+  local ok, text = pcall(tostring, value)
+  return ok and text or "?"
+end
+
+local is_source, name = source.is_source, source.name
 
 local Local = class("LocalSource", function(cg, _, member)
   cg:load_local(member)
@@ -110,7 +134,7 @@ end)
 function source.AttrSource(base, member)
   check(is_source(base), "AttrSource", 1, "source", base)
   check(type(member) == "string", "AttrSource", 2, "string", member)
-  return Attr(base, member, tostring(base) .. literal.index(member))
+  return Attr(base, member, name(base) .. literal.index(member))
 end
 
 local GetItem = class("GetItemSource", function(cg, base, member)
@@ -128,8 +152,8 @@ function source.GetItemSource(base, key)
   local constant = literal.is_constant(key)
   check(key ~= nil and (constant or is_source(key)), "GetItemSource", 2,
     "constant or source", key)
-  return GetItem(base, key, ("%s[%s]"):format(tostring(base),
-    constant and literal.of(key) or tostring(key)))
+  return GetItem(base, key, ("%s[%s]"):format(name(base),
+    constant and literal.of(key) or name(key)))
 end
 
 local Constant = class("ConstantSource", function(cg, _, member)
@@ -151,7 +175,7 @@ end)
 -- @param base a source
 function source.CallFunctionNoArgsSource(base)
   check(is_source(base), "CallFunctionNoArgsSource", 1, "source", base)
-  return CallFunctionNoArgs(base, nil, tostring(base) .. "()")
+  return CallFunctionNoArgs(base, nil, name(base) .. "()")
 end
 
 local Import = class("ImportSource", function(cg, base, member)

@@ -1,0 +1,157 @@
+/*
+** host.c - a program that embeds Lua, with gbi compiled in
+**
+**     host SCRIPT [ARG ...]
+**
+** It has a job queue of the kind that a C library brings along: a function
+** and a `void *` for whoever submits a job. The script submits Lua objects;
+** what the queue keeps in its `void *` is their number.
+*/
+#include <stdio.h>
+
+#include <lualib.h>
+
+#include "gbi.h"
+
+#define MAX_JOBS 1024
+
+/* {== the library: knows nothing of Lua == */
+
+typedef struct Queue {
+  struct {
+    void (*work) (void *context, void *data);
+    void *data;
+  } jobs[MAX_JOBS];
+  int first, count;
+} Queue;
+
+
+static int queue_submit (Queue *q, void (*work) (void *, void *), void *data) {
+  int i = (q->first + q->count) % MAX_JOBS;
+  if (q->count == MAX_JOBS) return 0;
+  q->jobs[i].work = work;
+  q->jobs[i].data = data;
+  q->count++;
+  return 1;
+}
+
+
+static void queue_run (Queue *q, void *context) {
+  while (q->count > 0) {
+    int i = q->first;
+    q->first = (q->first + 1) % MAX_JOBS;
+    q->count--;
+    q->jobs[i].work(context, q->jobs[i].data);
+  }
+}
+
+/* }== */
+
+
+typedef struct Host {
+  const gbi_API *gbi;
+  Queue queue;
+  int done, gone;
+} Host;
+
+
+/* Calls the job's object, unless it was collected. The context is the Lua
+** state; at stack index 1 the host, at 2 its registry. */
+static void work (void *context, void *data) {
+  lua_State *L = (lua_State *)context;
+  Host *host = (Host *)lua_touserdata(L, 1);
+  lua_Integer index = GBI_TOINDEX(data);
+  if (host->gbi->find(L, 2, index) == GBI_LIVE) {
+    host->gbi->release(L, 2, index);
+    host->done++;
+    lua_call(L, 0, 0);
+  }
+  else {
+    host->gbi->release(L, 2, index);
+    host->gone++;
+    lua_pop(L, 1);
+  }
+}
+
+
+/* submit(f) -> true | nil, "full": f is called by run, if it is still there.
+** Upvalues: the host, the registry. */
+static int host_submit (lua_State *L) {
+  Host *host = (Host *)lua_touserdata(L, lua_upvalueindex(1));
+  lua_Integer index;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  index = host->gbi->register_object(L, lua_upvalueindex(2), 0);
+  if (queue_submit(&host->queue, work, GBI_TOPOINTER(index))) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  host->gbi->release(L, lua_upvalueindex(2), index);
+  lua_pushnil(L);
+  lua_pushliteral(L, "full");
+  return 2;
+}
+
+
+/* run() -> how many jobs were done, and how many were gone. */
+static int host_run (lua_State *L) {
+  Host *host = (Host *)lua_touserdata(L, lua_upvalueindex(1));
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, lua_upvalueindex(2));
+  host->done = host->gone = 0;
+  queue_run(&host->queue, L);
+  lua_pushinteger(L, host->done);
+  lua_pushinteger(L, host->gone);
+  return 2;
+}
+
+
+static const luaL_Reg functions[] = {
+  {"submit", host_submit},
+  {"run", host_run},
+  {NULL, NULL}
+};
+
+
+/* Everything that may raise, under one lua_pcall. [host, script, args] */
+static int pmain (lua_State *L) {
+  static const Host empty = {0};
+  char **argv = (char **)lua_touserdata(L, 1);
+  int i;
+  Host *host;
+  luaL_openlibs(L);
+  luaL_requiref(L, "gbi.core", luaopen_gbi_core, 0);
+  host = (Host *)lua_newuserdatauv(L, sizeof(Host), 0);
+  *host = empty;
+  host->gbi = gbi_open(L);
+  lua_newtable(L);
+  lua_pushvalue(L, -2);
+  host->gbi->new_registry(L);
+  luaL_setfuncs(L, functions, 2);
+  lua_setglobal(L, "host");
+  if (luaL_loadfile(L, argv[1]) != LUA_OK) lua_error(L);
+  for (i = 2; argv[i] != NULL; i++) {
+    luaL_checkstack(L, 1, "too many arguments");
+    lua_pushstring(L, argv[i]);
+  }
+  lua_call(L, i - 2, 0);
+  return 0;
+}
+
+
+int main (int argc, char **argv) {
+  lua_State *L = luaL_newstate();
+  int status;
+  if (argc < 2 || L == NULL) {
+    fprintf(stderr, "usage: %s SCRIPT [ARG ...]\n", argv[0]);
+    return 2;
+  }
+  lua_pushcfunction(L, pmain);
+  lua_pushlightuserdata(L, argv);
+  status = lua_pcall(L, 1, 0, 0);
+  if (status != LUA_OK)
+    fprintf(stderr, "%s: %s\n", argv[0], luaL_tolstring(L, -1, NULL));
+  lua_close(L);
+  return status == LUA_OK ? 0 : 1;
+}

@@ -1,0 +1,251 @@
+--- Compiles a graph and its prologue to one Lua function.
+--
+-- Every value is a local of the function (beyond Lua's limit, an element of a
+-- table), so an object that the body uses costs no more than a local. Objects
+-- that something looks up by number are stored in a frame of the registry,
+-- which belongs to this call alone.
+local literal = require "gbi.literal"
+local Codegen = require "gbi.codegen"
+local node = require "gbi.node"
+
+local MAX_RESULTS = 20 -- of one call; beyond, they are gathered in a table
+
+local Compiler = {}
+Compiler.__index = Compiler
+
+-- The expression of an argument.
+function Compiler:operand(arg)
+  if node.is(arg) then return self.values[arg] end
+  return Codegen.constant(arg)
+end
+
+-- Names the value on the top after its node; nobody needs it, drops it.
+function Compiler:keep(each)
+  if not self.last_use[each] then
+    self.cg:pop_top()
+    return
+  end
+  local var = self.cg:new_var(each.name)
+  self.cg:store(var)
+  self.values[each], self.owned[each] = var, var
+end
+
+-- Gives back the variables that `each` was the last to use.
+function Compiler:free(each)
+  local function done(used)
+    if node.is(used) and self.last_use[used] == each and self.owned[used] then
+      self.cg:free_var(self.owned[used])
+      self.owned[used] = nil
+    end
+  end
+  done(each.target)
+  for i = 1, each.args.n do done(each.args[i]) end
+end
+
+-- Pushes a call.
+function Compiler:call(each)
+  local cg, args = self.cg, each.args
+  if each.op == "call_method" then
+    for i = 1, args.n do cg:push(self:operand(args[i])) end
+    cg:call_method(each.target, args.n - 1)
+    return
+  end
+  if node.is(each.target) then cg:push(self.values[each.target])
+  else cg(each.target) end
+  for i = 1, args.n do cg:push(self:operand(args[i])) end
+  cg:call_function(args.n)
+end
+
+-- Gives the results of a call, of which `n` are used, to their nodes.
+function Compiler:spread(each, n)
+  local cg = self.cg
+  if n > MAX_RESULTS then
+    local var = cg:new_var(each.name)
+    cg:collect(var)
+    local function result(i)
+      return Codegen.field(var, i)
+    end
+    self.values[each] = result(1)
+    for i, result_node in pairs(self.results[each]) do
+      self.values[result_node] = result(i)
+    end
+    return
+  end
+  local vars = {}
+  for i = 1, n do
+    local result_node = self.results[each][i]
+    vars[i] = cg:new_var(result_node and result_node.name)
+    if result_node then
+      self.values[result_node] = vars[i]
+    end
+  end
+  cg:store_many(vars)
+  self.values[each] = vars[1]
+end
+
+-- Emits a node that is neither input nor output nor external object.
+function Compiler:emit(each)
+  local cg, builtin, operator = self.cg, each:builtin(), each:operator()
+  if builtin == node.INDEX then
+    self.values[each] = Codegen.constant(each.args[1].args[1])
+  elseif builtin == node.RESULT then
+    return -- its call has given it a value
+  elseif each.op == "get_attr" then
+    if each.args.n == 0 then
+      cg(each.target)
+    else
+      cg:push(self:operand(each.args[1]))
+      cg:load_attr(each.target)
+    end
+    self:keep(each)
+  elseif operator then
+    local operands = {}
+    for i = 1, each.args.n do operands[i] = self:operand(each.args[i]) end
+    if operator.effect then
+      cg:statement(operator.format, operands)
+    else
+      cg:operate(operator.format, operands)
+      self:keep(each)
+    end
+  else
+    self:call(each)
+    local n = self.results[each] and self.results[each].n
+    if n then self:spread(each, n) else self:keep(each) end
+  end
+end
+
+-- What the inputs, the uses and the numbers handed on are.
+function Compiler:scan(nodes, live)
+  for _, each in ipairs(nodes) do
+    if each.op == "placeholder" then
+      table.insert(self.params, each.target)
+    end
+    if live[each] then
+      local builtin = each:builtin()
+      if builtin == node.EXTERNAL then
+        table.insert(self.externals, each)
+      elseif builtin == node.INDEX then
+        self.numbered[each.args[1]] = true
+      elseif builtin == node.RESULT then
+        local results = self.results[each.args[1]] or { n = 0 }
+        results[each.args[2]] = each
+        results.n = math.max(results.n, each.args[2])
+        self.results[each.args[1]] = results
+      end
+      if node.is(each.target) then self.last_use[each.target] = each end
+      for i = 1, each.args.n do
+        local arg = each.args[i]
+        if node.is(arg) then self.last_use[arg] = each end
+      end
+    end
+  end
+  table.sort(self.externals, function(a, b) return a.args[1] < b.args[1] end)
+end
+
+-- Emits the prologue: obtains the external objects in the order of their
+-- indices; those that are handed on by number are stored in a frame.
+function Compiler:prologue(graph)
+  local cg, constructors = self.cg, {}
+  for index, constructor in graph.registry:constructors() do
+    constructors[index] = constructor
+  end
+  local stored, last = {}, 0
+  for _, each in ipairs(self.externals) do
+    local index = each.args[1]
+    local var = cg:new_var(each.name)
+    cg:traced_as(self.at[each], function()
+      cg:construct(constructors[index], "the constructor of "
+        .. graph.registry:name(index))
+      cg:store(var)
+    end)
+    self.values[each] = var
+    if self.numbered[each] then
+      for i = last + 1, index - 1 do stored[i] = "false" end
+      -- a false that was obtained is no object: an error, as nil is
+      stored[index], last = var.text .. " or nil", index
+    end
+  end
+  if last > 0 then
+    if cg.traced then cg:trace(0) end
+    cg:emit(("local frame <close> = enter(registry, {%s}, %d)"):format(
+      table.concat(stored, ", "), last))
+  end
+end
+
+local function callable(value)
+  local mt = getmetatable(value)
+  return type(value) == "function" or type(mt) == "table" and mt.__call ~= nil
+end
+
+--- Compiles a graph that passes its `lint`.
+-- @param graph
+-- @tparam {[node]=true,...} live the nodes that matter
+-- @tparam table options see Graph:compile
+-- @treturn function
+-- @treturn string its source
+local function compile(graph, live, options)
+  local self = setmetatable({
+    params = {}, -- names of the inputs
+    externals = {}, -- nodes of the external objects
+    numbered = {}, -- which of them are looked up by number
+    results = {}, -- call -> its result nodes, and the highest used as `n`
+    last_use = {}, -- node -> the last one to use it
+    values = {}, -- node -> its expression
+    owned = {}, -- node -> the variable that is free after its last use
+    at = {}, -- node -> its number in the run
+  }, Compiler)
+  self:scan(graph.nodes, live)
+  local names, body = {}, nil
+  for i, each in ipairs(graph.nodes) do
+    self.at[each] = i
+    names[i] = "node " .. each.name
+    local function add(used)
+      if node.is(used) and used:builtin() == node.EXTERNAL then
+        names[i] = ("%s, %s"):format(names[i],
+          graph.registry:name(used.args[1]))
+      end
+    end
+    add(each)
+    add(each.target)
+    for k = 1, each.args.n do add(each.args[k]) end
+  end
+  if options.backend then
+    body = options.backend(graph, graph.registry)
+    if not callable(body) then
+      error(("the backend returned a %s, not a function"):format(type(body)),
+        3)
+    end
+    for _, each in ipairs(self.externals) do self.numbered[each] = true end
+  end
+  local cg = Codegen.new(self.params, options.trace)
+  self.cg = cg
+  self:prologue(graph)
+  local inputs = {}
+  for _, each in ipairs(graph.nodes) do
+    if each.op == "placeholder" then
+      self.values[each] = cg.locals[each.target]
+      table.insert(inputs, self.values[each])
+    end
+  end
+  if body then
+    if cg.traced then cg:trace(0) end
+    cg:emit(("return body(%s)"):format(Codegen.list(inputs)))
+  else
+    for i, each in ipairs(graph.nodes) do
+      if each.op == "output" then
+        local outputs = {}
+        for k = 1, each.args.n do outputs[k] = self:operand(each.args[k]) end
+        cg:emit("return " .. Codegen.list(outputs))
+      elseif live[each] and each.op ~= "placeholder"
+             and each:builtin() ~= node.EXTERNAL then
+        cg:traced_as(i, function() self:emit(each) end)
+        self:free(each)
+      end
+    end
+  end
+  return cg:finish(("gbi graph, inputs: %s"):format(
+    literal.comment(table.concat(self.params, ", "))), graph.registry, names,
+    body)
+end
+
+return compile

@@ -1,0 +1,449 @@
+--- Graphs in the manner of torch.fx: record, compile, run on fresh objects.
+--
+--     local g = gbi.graph.new()
+--     local x, out = g:placeholder("x"), g:external(io.stdout, source)
+--     g:call_method("write", out, x * 2, "\n")
+--     g:output(x)
+--     local f = g:compile()
+--
+-- A node is one of FX's: `placeholder`, `call_function`, `call_method`,
+-- `get_attr`, `output`. Its arguments are nodes and constants.
+local core = require "gbi.core"
+local literal = require "gbi.literal"
+local source = require "gbi.source"
+local compile = require "gbi.compile"
+local saved = require "gbi.saved"
+local node = require "gbi.node"
+
+local operators, is_node = node.operators, node.is
+local EXTERNAL = node.EXTERNAL
+
+local graph = {}
+
+local Graph = { __name = "gbi.graph" }
+Graph.__index = Graph
+
+-- Errors, `level` levels above the caller of these.
+local function bad(level, fname, arg, message)
+  error(("bad argument #%d to '%s' (%s)"):format(arg, fname, message),
+    level + 1)
+end
+
+local function expected(level, fname, arg, what, value)
+  bad(level + 1, fname, arg, ("%s expected, got %s"):format(what, type(value)))
+end
+
+-- A name for a node that no other has: its hint, hint_1, hint_2 …
+local function unique(self, hint)
+  local base = hint:gsub("[^%w_]", "_"):gsub("^%d", "_%0")
+  if not literal.is_identifier(base) then base = base .. "_" end
+  local name, n = base, self.counts[base] or 0
+  while self.names[name] do
+    n = n + 1
+    name = ("%s_%d"):format(base, n)
+  end
+  self.counts[base] = n
+  self.names[name] = true
+  return name
+end
+
+-- Checks the values that a node takes: constants, and nodes of this graph of
+-- which only the last may stand for many values.
+local function check_args(self, level, args, fname, first)
+  for i = 1, args.n do
+    local arg = args[i]
+    if is_node(arg) then
+      if arg.graph ~= self then
+        bad(level + 1, fname, first + i - 1, "node of another graph")
+      elseif arg.op == "output" then
+        bad(level + 1, fname, first + i - 1, "an output has no value")
+      elseif arg:is_varargs() and i < args.n then
+        bad(level + 1, fname, first + i - 1,
+          "only the last argument can be '...'")
+      end
+    elseif not literal.is_constant(arg) then
+      expected(level + 1, fname, first + i - 1, "node or constant", arg)
+    end
+  end
+end
+
+-- Appends a node. `hint` is what it would like to be called.
+function Graph:append(op, target, args, hint, level)
+  if self.finished then
+    error("the graph has its output, nothing can follow it", level + 1)
+  end
+  local new = node.new {
+    graph = self, op = op, target = target, args = args,
+    name = unique(self, hint),
+  }
+  self.nodes[#self.nodes + 1] = new
+  return new
+end
+
+-- What a source's object may be called: the last name in `G["io"].stdout`.
+local function last_name(from, otherwise)
+  return source.name(from):match("([%a_][%w_]*)[^%w_]*$") or otherwise
+end
+
+--- A new, empty graph with a registry of its own, `graph.registry`.
+-- @treturn graph
+function graph.new()
+  return setmetatable({
+    registry = core.new(),
+    nodes = {}, -- in the order they run
+    names = {}, -- those taken
+    counts = {}, -- name -> the last number put behind it
+  }, Graph)
+end
+
+--- An input.
+-- @tparam string name any string, none twice; `"..."`, after all others,
+-- stands for the arguments that are left: as the last argument of a call or
+-- the last output
+-- @treturn node
+function Graph:placeholder(name)
+  if type(name) ~= "string" then
+    expected(2, "placeholder", 1, "string", name)
+  end
+  for _, other in ipairs(self.nodes) do
+    if other.op == "placeholder" and other.target == name then
+      bad(2, "placeholder", 1, ("input %s is there already"):format(
+        literal.of(name)))
+    elseif other:is_varargs() then
+      bad(2, "placeholder", 1, "'...' is the last input")
+    end
+  end
+  return self:append("placeholder", name, { n = 0 },
+    name == "..." and "varargs" or name, 2)
+end
+
+-- call_function, with the level of errors.
+function Graph:call(level, target, ...)
+  local args, hint = table.pack(...), "call"
+  check_args(self, level + 1, args, "call_function", 2)
+  if type(target) == "string" then
+    local operator = operators[target]
+    if not operator then
+      bad(level + 1, "call_function", 1, ("there is no operator %s"):format(
+        literal.of(target)))
+    elseif args.n ~= operator.operands then
+      error(("operator '%s' takes %d operands, got %d"):format(target,
+        operator.operands, args.n), level + 1)
+    elseif is_node(args[args.n]) and args[args.n]:is_varargs() then
+      bad(level + 1, "call_function", args.n + 1, "'...' is not one operand")
+    end
+    hint = target
+  elseif is_node(target) then
+    check_args(self, level + 1, { n = 1, target }, "call_function", 1)
+    hint = target.name
+  elseif source.is_source(target) then
+    hint = last_name(target, hint)
+  else
+    expected(level + 1, "call_function", 1, "operator, source or node", target)
+  end
+  return self:append("call_function", target, args, hint, level + 1)
+end
+
+--- A call, or an operator on its operands.
+-- @param target the name of an operator (`"add"`, `"lt"`, `"concat"`,
+-- `"getitem"` …, see node.lua); a source whose object is called; or a node
+-- whose value is
+-- @param ... nodes and constants
+-- @treturn node its first result; `node:results(n)` for more
+function Graph:call_function(target, ...)
+  return self:call(2, target, ...)
+end
+
+--- A method call.
+-- @tparam string name
+-- @param object a node or a constant
+-- @param ... nodes and constants
+-- @treturn node its first result; `node:results(n)` for more
+function Graph:call_method(name, object, ...)
+  if type(name) ~= "string" then
+    expected(2, "call_method", 1, "string", name)
+  end
+  local args = table.pack(object, ...)
+  check_args(self, 2, args, "call_method", 2)
+  if is_node(object) and object:is_varargs() then
+    bad(2, "call_method", 2, "'...' is not one object")
+  end
+  return self:append("call_method", name, args, name, 2)
+end
+
+--- A field of a value, `object.name`; or the value that a source obtains anew
+-- in every run, which need not be an object.
+-- @param object a node or a constant; or a source
+-- @tparam ?string name
+-- @treturn node
+function Graph:get_attr(object, name)
+  if not is_node(object) and name == nil and source.is_source(object) then
+    return self:append("get_attr", object, { n = 0 },
+      last_name(object, "attr"), 2)
+  end
+  if type(name) ~= "string" then expected(2, "get_attr", 2, "string", name) end
+  local args = { n = 1, object }
+  check_args(self, 2, args, "get_attr", 1)
+  if is_node(object) and object:is_varargs() then
+    bad(2, "get_attr", 1, "'...' is not one object")
+  end
+  return self:append("get_attr", name, args, name, 2)
+end
+
+--- Writes a field, in its turn: `object[key] = value`.
+-- @treturn node without a value
+function Graph:set_item(object, key, value)
+  return self:call(2, "setitem", object, key, value)
+end
+
+--- The graph's results, and its end.
+-- @param ... nodes and constants, nil among them
+-- @treturn node
+function Graph:output(...)
+  local args = table.pack(...)
+  check_args(self, 2, args, "output", 1)
+  local last = self:append("output", "output", args, "output", 2)
+  self.finished = true
+  return last
+end
+
+-- Gives a node another name, which nobody else may have.
+function Graph:rename(each, name)
+  if each.name ~= name then
+    if self.names[name] then error("name is taken: " .. name, 2) end
+    self.names[each.name] = nil
+    self.names[name] = true
+    each.name = name
+  end
+end
+
+--- Registers an object that the graph needs and does not take as an input.
+-- @param value the object, an example for the runs to come
+-- @param from its source
+-- @treturn node the object of the run
+function Graph:external(value, from)
+  if from == nil then expected(2, "external", 2, "source", from) end
+  local index = self.registry:register(value, from)
+  return self:append("call_function", EXTERNAL, { n = 1, index },
+    last_name(from, "external"), 2)
+end
+
+--- Registers an object that every run creates.
+-- @param example one such object
+-- @tparam function construct_fn `(index, cg)` emits the code that creates one
+-- @treturn node the object of the run
+function Graph:created(example, construct_fn)
+  local index = self.registry:register_created(example, construct_fn)
+  return self:append("call_function", EXTERNAL, { n = 1, index }, "created", 2)
+end
+
+
+-- Looking at a graph ------------------------------------------------------
+
+local function show_arg(arg)
+  if is_node(arg) then return "%" .. arg.name end
+  return literal.of(arg)
+end
+
+local function show_args(args)
+  local texts = {}
+  for i = 1, args.n do texts[i] = show_arg(args[i]) end
+  return ("(%s%s)"):format(table.concat(texts, ", "), args.n == 1 and ","
+    or "")
+end
+
+local function show_target(target)
+  if is_node(target) then return "%" .. target.name end
+  return literal.comment(source.name(target))
+end
+
+-- How often each node is used.
+local function count_users(self)
+  local users = {}
+  local function use(value)
+    if is_node(value) then users[value] = (users[value] or 0) + 1 end
+  end
+  for _, each in ipairs(self.nodes) do
+    use(each.target)
+    for i = 1, each.args.n do use(each.args[i]) end
+  end
+  return users
+end
+
+--- The graph as FX prints it.
+function Graph:__tostring()
+  local users, out = count_users(self), { "graph():" }
+  for _, each in ipairs(self.nodes) do
+    if each.op == "output" then
+      out[#out + 1] = "    return " .. show_args(each.args)
+    else
+      out[#out + 1] = ("    %%%s : [num_users=%d] = %s[target=%s]%s"):format(
+        each.name, users[each] or 0, each.op, show_target(each.target),
+        each.args.n > 0 and ("(args = %s)"):format(show_args(each.args)) or "")
+    end
+  end
+  return table.concat(out, "\n")
+end
+
+--- Prints the graph as a table: opcode, name, target, args.
+-- @param ?out a file; standard output otherwise
+function Graph:print_tabular(out)
+  local rows = { { "opcode", "name", "target", "args" } }
+  for _, each in ipairs(self.nodes) do
+    rows[#rows + 1] = { each.op, each.name, show_target(each.target),
+      show_args(each.args) }
+  end
+  local width = { 0, 0, 0, 0 }
+  for _, row in ipairs(rows) do
+    for i, text in ipairs(row) do width[i] = math.max(width[i], #text) end
+  end
+  table.insert(rows, 2, { ("-"):rep(width[1]), ("-"):rep(width[2]),
+    ("-"):rep(width[3]), ("-"):rep(width[4]) })
+  out = out or io.stdout
+  for _, row in ipairs(rows) do
+    local cells = {}
+    for i, text in ipairs(row) do
+      cells[i] = text .. (" "):rep(width[i] - #text)
+    end
+    out:write((table.concat(cells, "  "):gsub(" +$", "")), "\n")
+  end
+end
+
+--- The graph in Graphviz's language.
+-- @treturn string
+function Graph:to_dot()
+  local out = { "digraph gbi {", "  node [shape=record];" }
+  local function text(s) return (s:gsub('[\\"{}|<>]', "\\%0")) end
+  for _, each in ipairs(self.nodes) do
+    local external = each:builtin() == EXTERNAL
+    local what = external and self.registry:name(each.args[1])
+      or show_target(each.target)
+    out[#out + 1] = ('  %s [label="{%s|%s|%s}"%s];'):format(each.name,
+      text(each.name), each.op, text((what:gsub("%c", " "))),
+      external and ", style=bold" or "")
+  end
+  for _, each in ipairs(self.nodes) do
+    if is_node(each.target) then
+      out[#out + 1] = ("  %s -> %s [style=dashed];"):format(each.target.name,
+        each.name)
+    end
+    for i = 1, each.args.n do
+      if is_node(each.args[i]) then
+        out[#out + 1] = ("  %s -> %s;"):format(each.args[i].name, each.name)
+      end
+    end
+  end
+  out[#out + 1] = "}\n"
+  return table.concat(out, "\n")
+end
+
+--- Looks for what cannot be compiled: a node used before it is made, a missing
+-- output, an index that is not registered.
+-- @treturn true, or nil and what is wrong
+function Graph:lint()
+  local made, finished = {}, false
+  local registered = {}
+  for index in self.registry:constructors() do registered[index] = true end
+  for _, each in ipairs(self.nodes) do
+    if finished then
+      return nil, ("node %s comes after the output"):format(each.name)
+    end
+    if each:builtin() == EXTERNAL and not registered[each.args[1]] then
+      return nil, ("node %s: external object %s is not registered"):format(
+        each.name, tostring(each.args[1]))
+    end
+    for i = 0, each.args.n do
+      local used = each.args[i]
+      if i == 0 then used = each.target end
+      if is_node(used) and not made[used] then
+        return nil, ("node %s uses %s before it is made"):format(each.name,
+          used.name)
+      end
+    end
+    made[each], finished = true, each.op == "output"
+  end
+  if not finished then return nil, "the graph has no output" end
+  return true
+end
+
+-- The nodes that matter: those with effects, the inputs, the output, and what
+-- they use.
+local function live_nodes(self)
+  local live = {}
+  for i = #self.nodes, 1, -1 do
+    local each = self.nodes[i]
+    if live[each] or not each:is_pure() then
+      live[each] = true
+      if is_node(each.target) then live[each.target] = true end
+      for k = 1, each.args.n do
+        if is_node(each.args[k]) then live[each.args[k]] = true end
+      end
+    end
+  end
+  return live
+end
+
+--- Drops the nodes that nobody uses and that have no effects: all but calls,
+-- writes, inputs and the output.
+-- @treturn boolean were there any?
+function Graph:eliminate_dead_code()
+  local live, kept = live_nodes(self), {}
+  for _, each in ipairs(self.nodes) do
+    if live[each] then kept[#kept + 1] = each end
+  end
+  local changed = #kept < #self.nodes
+  self.nodes = kept
+  return changed
+end
+
+--- Compiles the graph and its prologue to one Lua function.
+-- @tparam ?table options `backend`: a function (graph, registry) that returns
+-- a function of the inputs, which replaces the body; `trace`: false for a
+-- function whose errors do not name the node, and that pays nothing for it
+-- @treturn function of the inputs
+-- @treturn string its source
+-- @raise what `lint` finds, before any object is obtained
+function Graph:compile(options)
+  if options ~= nil and type(options) ~= "table" then
+    expected(2, "compile", 1, "table", options)
+  end
+  options = options or {}
+  if options.backend ~= nil and type(options.backend) ~= "function" then
+    bad(2, "compile", 1, "field 'backend' is not a function")
+  end
+  local ok, reason = self:lint()
+  if not ok then error(reason, 2) end
+  return compile(self, live_nodes(self), options)
+end
+
+--- The Lua source that `compile` generates.
+-- @treturn string
+function Graph:code()
+  local _, text = self:compile()
+  return text
+end
+
+--- Writes the graph to a file, for `gbi.load_graph` in another process.
+-- @tparam string path
+-- @treturn true; or nil and why the file cannot be written
+-- @raise naming it, when an object or a function has no source of gbi's own
+-- kinds
+function Graph:save(path)
+  if type(path) ~= "string" then expected(2, "save", 1, "string", path) end
+  local ok, reason = self:lint()
+  if not ok then error(reason, 2) end
+  return saved.save(self, live_nodes(self), path)
+end
+
+--- Reads a graph that `graph:save` wrote. The file is data, checked and never
+-- executed; what its sources find are the objects of this process.
+-- @tparam string path
+-- @treturn graph; or nil and what is wrong with the file
+function graph.load(path)
+  if type(path) ~= "string" then
+    expected(2, "load_graph", 1, "string", path)
+  end
+  return saved.load(graph.new(), path)
+end
+
+return graph

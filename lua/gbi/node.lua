@@ -1,0 +1,134 @@
+--- Nodes of a graph, and what gbi's graphs can call without a source.
+local node = {}
+
+--- Lua's operators as targets of `call_function`, by the names of their
+-- metamethods where there is one.
+--
+-- Each has its `operands`, a `format` of its Lua text, and the `metamethod`
+-- that makes a node of nodes; those without one are methods of a node, since
+-- Lua turns what their metamethods return into a boolean.
+local operators = {}
+node.operators = operators
+
+for name, symbol in pairs {
+  add = "+", sub = "-", mul = "*", div = "/", mod = "%%", pow = "^",
+  idiv = "//", band = "&", bor = "|", bxor = "~", shl = "<<", shr = ">>",
+  concat = "..",
+} do
+  operators[name] = { operands = 2, format = "%s " .. symbol .. " %s",
+                      metamethod = "__" .. name }
+end
+
+for name, symbol in pairs {
+  eq = "==", ne = "~=", lt = "<", le = "<=", gt = ">", ge = ">=",
+} do
+  operators[name] = { operands = 2, format = "%s " .. symbol .. " %s" }
+end
+
+for name, symbol in pairs { unm = "-", bnot = "~", len = "#" } do
+  operators[name] = { operands = 1, format = symbol .. "%s",
+                      metamethod = "__" .. name }
+end
+
+operators.lnot = { operands = 1, format = "not %s" }
+operators.getitem = { operands = 2, format = "%s[%s]" }
+operators.setitem = { operands = 3, format = "%s[%s] = %s", effect = true }
+
+-- Further targets of call_function: the object of an external index (an
+-- argument: the index), the index of an external object (the node), and one of
+-- a call's results (the call, its number).
+node.EXTERNAL = "get_external_object_by_index"
+node.INDEX = "external_object_index"
+node.RESULT = "call_result"
+
+--- A node. Fields: graph, op, target, args (a list with its length `n`), name.
+local Node = { __name = "gbi.node" }
+Node.__index = Node
+
+function node.new(fields)
+  return setmetatable(fields, Node)
+end
+
+--- Is `value` a node?
+function node.is(value)
+  return getmetatable(value) == Node
+end
+
+-- The name of what a call_function calls if gbi knows it, else nil.
+function Node:builtin()
+  return self.op == "call_function" and type(self.target) == "string"
+    and self.target or nil
+end
+
+-- The operator that this node applies, or nil.
+function Node:operator()
+  return operators[self:builtin()]
+end
+
+-- Does the node stand for all arguments that are left?
+function Node:is_varargs()
+  return self.op == "placeholder" and self.target == "..."
+end
+
+-- May the node be dropped when nobody uses it?
+function Node:is_pure()
+  if self.op == "get_attr" then return true end
+  local operator = self:operator()
+  if operator then return not operator.effect end
+  return self:builtin() ~= nil
+end
+
+-- Does the node call something?
+function Node:is_call()
+  return self.op == "call_method"
+    or self.op == "call_function" and not self:builtin()
+end
+
+--- The number of an external object, for a function that looks it up itself,
+-- in `graph.registry`, while the graph runs.
+-- @treturn node
+function Node:index()
+  if self:builtin() ~= node.EXTERNAL then
+    error("only an external object has an index", 2)
+  end
+  return self.graph:append("call_function", node.INDEX, { n = 1, self },
+    self.name .. "_index", 2)
+end
+
+--- The first `n` results of a call.
+-- @tparam integer n
+-- @treturn node,... `n` nodes
+function Node:results(n)
+  if not self:is_call() then
+    error(("%s is not a call, it has one value"):format(self.name), 2)
+  elseif math.type(n) ~= "integer" or n < 1 or n > 200 then
+    error("bad argument #1 to 'results' (number from 1 to 200 expected)", 2)
+  end
+  local nodes = {}
+  for i = 1, n do
+    nodes[i] = self.graph:append("call_function", node.RESULT,
+      { n = 2, self, i }, self.name .. "_" .. i, 2)
+  end
+  return table.unpack(nodes)
+end
+
+for name, operator in pairs(operators) do
+  local function method(a, b)
+    local self = node.is(a) and a.graph or b.graph
+    if operator.operands == 1 then return self:call(2, name, a) end
+    return self:call(2, name, a, b)
+  end
+  if operator.metamethod then Node[operator.metamethod] = method
+  elseif operator.operands < 3 then Node[name] = method end
+end
+
+-- A node is called like the function it stands for: f(a, b).
+function Node:__call(...)
+  return self.graph:call(2, self, ...)
+end
+
+function Node:__tostring()
+  return self.name
+end
+
+return node

@@ -1,0 +1,233 @@
+/*
+** capi.c - module capi: gbi.h's functions for the specs, one Lua function
+** each, with the registry as first argument
+*/
+#include "gbi.h"
+
+#define API ((const gbi_API *)lua_touserdata(L, lua_upvalueindex(1)))
+
+
+static int capi_new (lua_State *L) {
+  API->new_registry(L);
+  return 1;
+}
+
+
+static int capi_default (lua_State *L) {
+  API->default_registry(L);
+  return 1;
+}
+
+
+static int capi_check (lua_State *L) {
+  API->check_registry(L, 1);
+  return 0;
+}
+
+
+/* (registry, value [, source]) -> index; the registry by a negative index */
+static int capi_register (lua_State *L) {
+  lua_settop(L, 3);
+  lua_insert(L, 2);  /* registry, source, value */
+  lua_pushinteger(L, API->register_object(L, -3, lua_isnil(L, 2) ? 0 : -2));
+  return lua_gettop(L) == 3 ? 1 : luaL_error(L, "stack");
+}
+
+
+/* (registry, example, construct_fn) -> index */
+static int capi_register_created (lua_State *L) {
+  lua_settop(L, 3);
+  lua_pushinteger(L, API->register_created(L, 1));
+  return lua_gettop(L) == 2 ? 1 : luaL_error(L, "stack");
+}
+
+
+/* A constructor in C: emits what creates an empty table. (index, cg) */
+static int construct (lua_State *L) {
+  lua_getfield(L, 2, "load_import");
+  lua_pushvalue(L, 2);
+  lua_pushliteral(L, "table");
+  lua_pushliteral(L, "pack");
+  lua_call(L, 3, 0);
+  lua_getfield(L, 2, "call_function");
+  lua_pushvalue(L, 2);
+  lua_pushinteger(L, 0);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+
+/* (registry, example) -> index */
+static int capi_register_c_created (lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushcfunction(L, construct);
+  lua_pushinteger(L, API->register_created(L, 1));
+  return 1;
+}
+
+
+/* (registry, index) -> object */
+static int capi_get (lua_State *L) {
+  API->get(L, 1, luaL_checkinteger(L, 2));
+  return lua_gettop(L) == 3 ? 1 : luaL_error(L, "stack");
+}
+
+
+/* (registry, index, tname) -> object, is its address the one returned? */
+static int capi_get_udata (lua_State *L) {
+  void *p = API->get_udata(L, 1, luaL_checkinteger(L, 2),
+                           luaL_checkstring(L, 3));
+  lua_pushboolean(L, p == lua_touserdata(L, -1));
+  return 2;
+}
+
+
+static const char *const statuses[] = {"live", "dead", "unregistered"};
+
+
+/* (registry, index) -> object, status */
+static int capi_find (lua_State *L) {
+  int status = API->find(L, 1, luaL_checkinteger(L, 2));
+  lua_pushstring(L, statuses[status]);
+  return lua_gettop(L) == 4 ? 2 : luaL_error(L, "stack");
+}
+
+
+/* (registry, index) -> object, status */
+static int capi_find_in (lua_State *L) {
+  int side, status;
+  lua_settop(L, 2);
+  API->push_side(L, 1);
+  side = lua_gettop(L);
+  status = gbi_find_in(L, API, 1, side, luaL_checkinteger(L, 2));
+  lua_pushstring(L, statuses[status]);
+  return lua_gettop(L) == 5 ? 2 : luaL_error(L, "stack");
+}
+
+
+/* (registry, ...) */
+static int capi_store (lua_State *L) {
+  API->store(L, 1, lua_gettop(L) - 1);
+  return lua_gettop(L) == 1 ? 0 : luaL_error(L, "stack");
+}
+
+
+/* (registry, index, object) */
+static int capi_set (lua_State *L) {
+  lua_settop(L, 3);
+  API->set(L, 1, luaL_checkinteger(L, 2));
+  return lua_gettop(L) == 2 ? 0 : luaL_error(L, "stack");
+}
+
+
+/* (registry, object) */
+static int capi_stash (lua_State *L) {
+  lua_settop(L, 2);
+  API->stash(L, -2);
+  return lua_gettop(L) == 1 ? 0 : luaL_error(L, "stack");
+}
+
+
+/* (registry, index) -> boolean */
+static int capi_release (lua_State *L) {
+  lua_pushboolean(L, API->release(L, 1, luaL_checkinteger(L, 2)));
+  return 1;
+}
+
+
+static int capi_reset (lua_State *L) {
+  API->reset(L, 1);
+  return lua_gettop(L) == 1 ? 0 : luaL_error(L, "stack");
+}
+
+
+static int capi_snapshot (lua_State *L) {
+  lua_settop(L, 1);
+  API->snapshot(L, 1);
+  return lua_gettop(L) == 2 ? 1 : luaL_error(L, "stack");
+}
+
+
+static int capi_restore (lua_State *L) {
+  lua_settop(L, 2);
+  API->restore(L, -2, -1);
+  return lua_gettop(L) == 2 ? 0 : luaL_error(L, "stack");
+}
+
+
+/* (registry) -> live, dead */
+static int capi_count (lua_State *L) {
+  lua_Integer live, dead;
+  lua_settop(L, 1);
+  API->count(L, -1, &live, &dead);
+  lua_pushinteger(L, live);
+  lua_pushinteger(L, dead);
+  return lua_gettop(L) == 3 ? 2 : luaL_error(L, "stack");
+}
+
+
+/* (registry, index, callback) -> boolean */
+static int capi_on_collect (lua_State *L) {
+  lua_settop(L, 3);
+  lua_pushboolean(L, API->on_collect(L, 1, luaL_checkinteger(L, 2)));
+  return lua_gettop(L) == 3 ? 1 : luaL_error(L, "stack");
+}
+
+
+static int capi_sweep (lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushinteger(L, API->sweep(L, -1));
+  return lua_gettop(L) == 2 ? 1 : luaL_error(L, "stack");
+}
+
+
+/* (integer) -> the integer that comes back from a `void *` */
+static int capi_pointer (lua_State *L) {
+  void *p = GBI_TOPOINTER(luaL_checkinteger(L, 1));
+  lua_pushinteger(L, GBI_TOINDEX(p));
+  return 1;
+}
+
+
+/* () -> version that gbi_open found in this state */
+static int capi_open (lua_State *L) {
+  lua_pushinteger(L, gbi_open(L)->version);
+  return 1;
+}
+
+
+static const luaL_Reg functions[] = {
+  {"new", capi_new},
+  {"default", capi_default},
+  {"check", capi_check},
+  {"register", capi_register},
+  {"register_created", capi_register_created},
+  {"register_c_created", capi_register_c_created},
+  {"get", capi_get},
+  {"get_udata", capi_get_udata},
+  {"find", capi_find},
+  {"find_in", capi_find_in},
+  {"store", capi_store},
+  {"set", capi_set},
+  {"stash", capi_stash},
+  {"release", capi_release},
+  {"reset", capi_reset},
+  {"snapshot", capi_snapshot},
+  {"restore", capi_restore},
+  {"count", capi_count},
+  {"on_collect", capi_on_collect},
+  {"sweep", capi_sweep},
+  {"pointer", capi_pointer},
+  {"open", capi_open},
+  {NULL, NULL}
+};
+
+
+int luaopen_capi (lua_State *L);
+
+int luaopen_capi (lua_State *L) {
+  luaL_newlibtable(L, functions);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)gbi_open(L));
+  luaL_setfuncs(L, functions, 1);
+  return 1;
+}

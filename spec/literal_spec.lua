@@ -1,0 +1,218 @@
+-- Every constant and name that is written in Lua source reads back as it was.
+local literal = require "gbi.literal"
+
+local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
+io.write("literal_spec: GBI_SEED=", SEED, "\n")
+
+local KEYWORDS = [[and break do else elseif end false for function goto if in
+  local nil not or repeat return then true until while]]
+
+local ALL_BYTES = {}
+for byte = 0, 255 do ALL_BYTES[#ALL_BYTES + 1] = string.char(byte) end
+ALL_BYTES = table.concat(ALL_BYTES)
+
+-- What the text of an expression is worth; `...` is there for it.
+local function read(text, ...)
+  return assert(load("return " .. text, "=literal", "t", {}))(...)
+end
+
+-- Type, subtype and bits of a number; NaN has no bits worth keeping.
+local function bits(x)
+  if x ~= x then return "NaN" end
+  local float = math.type(x) == "float"
+  return (float and "float " or "integer ")
+    .. string.pack(float and "d" or "j", x):gsub(".", function(c)
+      return ("%02x"):format(c:byte())
+    end)
+end
+
+local function assert_number(x)
+  local text = literal.of(x)
+  assert.is_nil(text:find "\n")
+  assert.equal(bits(x), bits(read(text)), text)
+end
+
+local function assert_string(s)
+  local text = literal.of(s)
+  assert.is_nil(text:find "[\n\r%z]", ("%q"):format(s))
+  assert.is_true(read(text) == s, ("%q is written %s"):format(s, text))
+end
+
+-- A string of random bytes, of those that are hard to quote above all.
+local function random_string()
+  local hard = { "\\", "\n", "\r", "\0", '"', "'", "]]", "--", "%", "0", "9" }
+  local parts = {}
+  for i = 1, math.random(0, 12) do
+    parts[i] = math.random(4) == 1 and string.char(math.random(0, 255))
+      or hard[math.random(#hard)]
+  end
+  return table.concat(parts)
+end
+
+describe("a constant", function()
+  setup(function() math.randomseed(SEED) end)
+
+  it("is nil, a boolean, a number or a string", function()
+    assert.is_true(literal.is_constant(nil))
+    for _, value in ipairs { true, false, 1, 0.5, "", "x" } do
+      assert.is_true(literal.is_constant(value))
+    end
+    for _, value in ipairs { {}, print, io.stdout, coroutine.create(print) } do
+      assert.is_false(literal.is_constant(value))
+      assert.has_error(function() literal.of(value) end)
+    end
+  end)
+
+  it("may be nil or a boolean", function()
+    assert.is_nil(read(literal.of(nil)))
+    assert.is_true(read(literal.of(true)))
+    assert.is_false(read(literal.of(false)))
+  end)
+
+  it("may be any integer", function()
+    for _, x in ipairs { 0, 1, -1, 7, 2 ^ 53 | 0, math.maxinteger,
+                         math.mininteger, math.mininteger + 1 } do
+      assert_number(x)
+    end
+  end)
+
+  it("may be any float, which stays a float", function()
+    for _, x in ipairs { 0.0, -0.0, 1.0, -1.0, 0.1, 0.1 + 0.2, 1 / 3, 1e15,
+                         1e16, 1e100, 1e300, 2.0 ^ 53, 2.0 ^ 53 + 2, 2.0 ^ 63,
+                         -2.0 ^ 63, 5e-324, -5e-324, 2.2250738585072009e-308,
+                         2.2250738585072014e-308, 1.7976931348623157e308,
+                         123456789012345680.0 } do
+      assert_number(x)
+    end
+  end)
+
+  it("may be NaN or an infinity", function()
+    for _, x in ipairs { 0 / 0, -(0 / 0), math.huge, -math.huge } do
+      assert_number(x)
+    end
+  end)
+
+  it("may be any pattern of 64 bits", function()
+    for _ = 1, 20000 do
+      local x = math.random(0)
+      assert_number(x)
+      assert_number((string.unpack("d", string.pack("j", x))))
+    end
+  end)
+
+  it("may be used where an operand stands", function()
+    assert.equal(-7, read("0 + " .. literal.of(-7)))
+    assert.equal(math.mininteger, read("0 + " .. literal.of(math.mininteger)))
+    assert.equal(-math.huge, read("0 + " .. literal.of(-math.huge)))
+  end)
+
+  it("may be any string, on one line", function()
+    for _, s in ipairs { "", "x", '"', "'", "\\", "\\\\", '\\"', "\n", "\\\n",
+                         "\n\n", "\r", "\r\n", "\n\r", "\0", "\0001", "\0a",
+                         "a\0b\n", "]]", "]==]", "--[[", "--", "\t\v\f\b\a\27",
+                         "\127", "%d%s%%", "\\n", "\\z", "\\x41", "\\u{41}",
+                         "\xff\xfe\x80", "\xc3", "\u{2028}", "é", ALL_BYTES,
+                         ALL_BYTES:reverse() } do
+      assert_string(s)
+      assert_string(s .. s)
+      assert_string("1" .. s .. "2")
+    end
+  end)
+
+  it("may be a long string", function()
+    assert_string(ALL_BYTES:rep(1000))
+    assert_string(("\n"):rep(100000))
+  end)
+
+  it("may be any string of random bytes", function()
+    for _ = 1, 5000 do assert_string(random_string()) end
+  end)
+end)
+
+describe("a name", function()
+  setup(function() math.randomseed(SEED) end)
+
+  it("is an identifier when Lua reads it as one", function()
+    for _, s in ipairs { "x", "_", "_ENV", "self", "x1", "End", "nil_", "G",
+                         ("long"):rep(100) } do
+      assert.is_true(literal.is_identifier(s))
+      assert.is_truthy(load(("local %s = 1"):format(s)))
+      assert.equal("." .. s, literal.index(s))
+    end
+  end)
+
+  it("is not an identifier when it is a keyword", function()
+    for word in KEYWORDS:gmatch "%a+" do
+      assert.is_nil(load(("local %s = 1"):format(word)))
+      assert.is_false(literal.is_identifier(word), word)
+    end
+  end)
+
+  it("is not an identifier when it is anything else", function()
+    for _, s in ipairs { "", " ", "1", "1a", "a b", "a.b", "a:b", "a-b", "x\n",
+                         "\nx", "x\0", "x ", " x", "é", "a]", "...", "a,b", 1,
+                         1.5, true, {} } do
+      assert.is_false(literal.is_identifier(s), tostring(s))
+    end
+    assert.is_false(literal.is_identifier(nil))
+  end)
+
+  it("indexes a table, whatever it is", function()
+    local keys = { "x", "a b", "", "\n", "\\\n", "]]", "é", ALL_BYTES, 1, -1,
+                   1.5, -0.5, math.huge, -math.huge, math.mininteger, true,
+                   false }
+    for word in KEYWORDS:gmatch "%a+" do keys[#keys + 1] = word end
+    for _ = 1, 1000 do keys[#keys + 1] = random_string() end
+    for _, key in ipairs(keys) do
+      local found = {}
+      local text = literal.index(key)
+      assert.is_nil(text:find "\n")
+      assert.equal(found, read("(...)" .. text, { [key] = found }), text)
+    end
+  end)
+
+  it("indexes with NaN as Lua does", function()
+    assert.is_nil(read("(...)" .. literal.index(0 / 0), {}))
+  end)
+end)
+
+describe("a decimal comma", function()
+  local FLOATS = { 0.5, 0.1 + 0.2, 1e15, 1.5e300, 5e-324, -0.0, 3.0, 1e100 }
+  local LOCALES = { "de_DE", "de_AT", "fr_FR", "es_ES", "it_IT", "pt_BR",
+                    "nl_NL", "ru_RU", "pl_PL", "sv_SE", "da_DK", "cs_CZ" }
+
+  -- The texts of FLOATS, all with a point and no comma.
+  local function texts()
+    local list = {}
+    for i, x in ipairs(FLOATS) do
+      list[i] = literal.of(x)
+      assert.is_nil(list[i]:find(",", 1, true))
+    end
+    return list
+  end
+
+  it("of any locale that is here is written as a point", function()
+    local before, old = texts(), os.setlocale()
+    finally(function() os.setlocale(old) end)
+    for _, name in ipairs(LOCALES) do
+      for _, coding in ipairs { "", ".utf8", ".UTF-8", ".iso88591" } do
+        os.setlocale(old)
+        if os.setlocale(name .. coding) then
+          assert.same(before, texts())
+          for _, x in ipairs(FLOATS) do assert_number(x) end
+        end
+      end
+    end
+  end)
+
+  it("that string.format writes is written as a point", function()
+    local before, format = texts(), string.format
+    finally(function() string.format = format end) -- luacheck: ignore 122
+    string.format = function(fmt, ...) -- luacheck: ignore 122
+      local text = format(fmt, ...)
+      return fmt:find "^%%%.%d+g$" and text:gsub("%.", ",") or text
+    end
+    assert.equal("0,5", ("%.14g"):format(0.5))
+    assert.same(before, texts())
+  end)
+end)

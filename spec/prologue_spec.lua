@@ -1,0 +1,763 @@
+-- The prologue: it obtains every external object of a registry, in index
+-- order, and stores them all.
+local gbi = require "gbi"
+local source = gbi.source
+
+local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
+  source.AttrSource, source.GetItemSource
+local Call, Import = source.CallFunctionNoArgsSource, source.ImportSource
+
+-- What is to be undone when the test is over; busted's `finally` takes one
+-- function a test.
+local undo = {}
+
+local function later(f)
+  undo[#undo + 1] = f
+  finally(function()
+    while #undo > 0 do table.remove(undo)() end
+  end)
+end
+
+-- Sets a global variable for the length of a test.
+local function global(name, object)
+  rawset(_G, name, object)
+  later(function() rawset(_G, name, nil) end)
+end
+
+local function module(name, object)
+  package.loaded[name] = object
+  later(function() package.loaded[name] = nil end)
+end
+
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+-- A registry of these sources.
+local function registry_of(sources)
+  local registry = gbi.new()
+  for _, s in ipairs(sources) do registry:register(print, s) end
+  return registry
+end
+
+-- The function that a prologue's text makes with the documented bindings.
+local function reload(text, registry)
+  return assert(load(text, "=text", "t", {}))(_G, require, registry,
+    table.unpack, require "gbi.trace" {})
+end
+
+-- What a prologue raises.
+local function failure(prologue, ...)
+  local ok, err = pcall(prologue, ...)
+  assert.is_false(ok)
+  return err
+end
+
+local function count(text, what)
+  local n, at = 0, 1
+  while true do
+    local _, last = text:find(what, at, true)
+    if not last then return n end
+    n, at = n + 1, last + 1
+  end
+end
+
+describe("a prologue", function()
+  -- A registry of n objects, each an element of a parameter or, without any,
+  -- of a global table; the parameters' names and values; and the objects.
+  local function sized(n, nparams)
+    local registry, objects, names, tables = gbi.new(), {}, {}, {}
+    for i = 1, nparams do names[i], tables[i] = "name" .. i, {} end
+    local shared = {}
+    rawset(_G, "gbi_spec", shared)
+    for i = 1, n do
+      local k = (i - 1) % math.max(nparams, 1) + 1
+      local object = {}
+      objects[i] = object;
+      (tables[k] or shared)[i] = object
+      registry:register(object, Item(names[k] and L(names[k]) or G "gbi_spec",
+        i))
+    end
+    return registry, names, tables, objects
+  end
+
+  local function assert_stored(objects, registry)
+    for i, object in ipairs(objects) do
+      if registry:find(i) ~= object then
+        assert.equal(object, registry:get(i), "object " .. i)
+      end
+    end
+  end
+
+  local NPARAMS = { 0, 1, 99, 100, 101, 199, 200, 201, 255, 1000 }
+
+  for _, n in ipairs { 0, 1, 49, 50, 51, 52, 59, 60, 61, 62, 99, 100, 101, 102,
+                       199, 200, 201, 255, 256, 10000 } do
+    it(("obtains %d objects"):format(n), function()
+      finally(function() rawset(_G, "gbi_spec", nil) end)
+      for _, nparams in ipairs(n == 10000 and { 0, 200 } or NPARAMS) do
+        local registry, names, tables, objects = sized(n, nparams)
+        local prologue, text = gbi.compile_prologue(registry, names)
+        registry:store()
+        prologue(table.unpack(tables))
+        assert_stored(objects, registry)
+        assert.equal(n, (registry:count()))
+        registry:store()
+        reload(text, registry)(table.unpack(tables))
+        assert_stored(objects, registry)
+      end
+    end)
+  end
+
+  it("leaves released indices out", function()
+    for _, n in ipairs { 5, 50, 51, 300 } do
+      local registry, names, tables, objects = sized(n, 3)
+      finally(function() rawset(_G, "gbi_spec", nil) end)
+      for i = 2, n, 3 do registry:release(i) end
+      registry:release(n)
+      gbi.compile_prologue(registry, names)(table.unpack(tables))
+      for i = 1, n do
+        if i % 3 == 2 or i == n then
+          assert.same({ nil, "unregistered" }, { registry:find(i) })
+        else
+          assert.equal(objects[i], registry:get(i))
+        end
+      end
+    end
+  end)
+
+  it("obtains objects in index order, each once", function()
+    for _, n in ipairs { 3, 50, 51, 200 } do
+      local log, registry = {}, gbi.new()
+      for i = 1, n do
+        registry:register_created({}, function(index, cg)
+          assert(index == i)
+          cg:load_local "f"
+          cg:load_const(index)
+          cg:call_function(1)
+        end)
+      end
+      gbi.compile_prologue(registry, { "f" })(function(i)
+        log[#log + 1] = i
+        return {}
+      end)
+      assert.equal(n, #log)
+      for i = 1, n do assert.equal(i, log[i]) end
+    end
+  end)
+
+  it("stores only when all objects are there", function()
+    local registry = registry_of { L "x", Call(L "f") }
+    local old, new = {}, {}
+    registry:store(old, old)
+    local seen
+    gbi.compile_prologue(registry, { "x", "f" })(new, function()
+      seen = registry:get(1)
+      return new
+    end)
+    assert.equal(old, seen)
+    assert.equal(new, registry:get(1))
+  end)
+
+  it("keeps each object alive for the length of the call", function()
+    for _, n in ipairs { 2, 50, 59, 60, 61, 100 } do
+      local registry, made = gbi.new(), setmetatable({}, { __mode = "v" })
+      for _ = 1, n do registry:register(print, Call(L "f")) end
+      gbi.compile_prologue(registry, { "f" })(function()
+        local object = {}
+        made[#made + 1] = object
+        collect()
+        return object
+      end)
+      for i = 1, n do assert.is_true(made[i] ~= nil, i .. " of " .. n) end
+    end
+  end)
+
+  it("does not keep objects alive after it", function()
+    local registry = registry_of { Call(L "f") }
+    gbi.compile_prologue(registry, { "f" })(function() return {} end)
+    collect()
+    assert.same({ nil, "dead" }, { registry:find(1) })
+  end)
+
+  it("returns nothing and may run again", function()
+    local registry = registry_of { L "x" }
+    local prologue = gbi.compile_prologue(registry, { "x" })
+    for _ = 1, 3 do
+      local x = {}
+      assert.equal(0, select("#", prologue(x)))
+      assert.equal(x, registry:get(1))
+    end
+  end)
+
+  it("without parameters needs no list of them", function()
+    local registry = registry_of { G "io" }
+    gbi.compile_prologue(registry)()
+    assert.equal(io, registry:get(1))
+  end)
+
+  it("takes only a registry and distinct names", function()
+    local function wrong(message, ...)
+      local arguments = table.pack(...)
+      local err = failure(function()
+        gbi.compile_prologue(table.unpack(arguments, 1, arguments.n))
+      end)
+      local where, what = err:match "^(spec/prologue_spec%.lua:%d+: )(.*)"
+      assert.is_string(where, err)
+      assert.equal(message, what)
+    end
+    local first = "bad argument #1 to 'compile_prologue' (gbi.registry "
+      .. "expected, got %s)"
+    local second = "bad argument #2 to 'compile_prologue' (%s)"
+    wrong(first:format "nil")
+    wrong(first:format "table", {})
+    wrong(first:format "userdata", io.stdout)
+    wrong(second:format "table expected, got string", gbi.new(), "x")
+    wrong(second:format "parameter 2: string expected, got number",
+      gbi.new(), { "x", 1 })
+    wrong(second:format 'parameter 3: "x\\n" is there twice', gbi.new(),
+      { "x\n", "y", "x\n" })
+  end)
+
+  it("does not know an object without a source", function()
+    local registry = gbi.new()
+    registry:register(io, G "io")
+    registry:register({})
+    assert.matches("external object 2 has no source",
+      failure(gbi.compile_prologue, registry))
+    assert.equal(io, registry:get(1))
+  end)
+end)
+
+describe("a name", function()
+  local NAMES = { "G", "require", "registry", "unpack", "runs", "run", "vars",
+                  "params", "objects", "_", "v1", "v2", "v60", "p1", "p2", "p3",
+                  "p0", "self", "_ENV", "and", "end", "nil", "true", "goto",
+                  "a b", 'a"b', "a\nb", "a\r\nb", "a\0b", "", "...", "1", "é",
+                  "\xff", "]]", "--", "print", "_G" }
+
+  -- Obtains every parameter, and an element of each in more steps than the
+  -- generator has locals for.
+  local function check(names)
+    local registry, values = gbi.new(), {}
+    for i, name in ipairs(names) do
+      values[i] = {}
+      values[i].x = values[i]
+      registry:register(values[i], L(name))
+      registry:register_created(values[i], function(_, cg)
+        local var = cg:new_var()
+        cg(L(name))
+        cg:store(var)
+        for _ = 1, 2 do
+          cg:load(var)
+          cg:load_attr "x"
+          cg:store(var)
+        end
+        cg:load(var)
+      end)
+    end
+    local prologue, text = gbi.compile_prologue(registry, names)
+    for _, f in ipairs { prologue, reload(text, registry) } do
+      registry:store()
+      f(table.unpack(values))
+      for i, value in ipairs(values) do
+        assert.equal(value, registry:get(2 * i - 1), text)
+        assert.equal(value, registry:get(2 * i), text)
+      end
+    end
+  end
+
+  it("of a parameter may be any string, alone", function()
+    for _, name in ipairs(NAMES) do check { name } end
+  end)
+
+  it("of a parameter may be any string, among others", function()
+    check(NAMES)
+    local more = table.move(NAMES, 1, #NAMES, 1, {})
+    for i = 1, 150 do more[#more + 1] = "p" .. i + 3 end
+    check(more)
+  end)
+end)
+
+describe("a string", function()
+  -- Code that would be seen to run, in the clothes it might escape in.
+  local CODE = 'G.os.execute("gbi")'
+  local STRINGS = {
+    CODE, " " .. CODE, "x\n" .. CODE, "x\r" .. CODE, "x\r\n" .. CODE .. "\n",
+    "x\0\n" .. CODE, '"' .. CODE .. '"', '" .. ' .. CODE .. ' .. "',
+    '"] = ' .. CODE .. " --", '")' .. CODE .. "--", "'" .. CODE .. "'",
+    "\\\n" .. CODE, '\\"' .. CODE, "\\\\\n" .. CODE, "\\", "]]" .. CODE .. "--",
+    "]==]" .. CODE, "[[" .. CODE .. "]]", "--[[", "--", "--\n" .. CODE,
+    "end " .. CODE, "end\nend\n" .. CODE .. "\ndo", "x) " .. CODE,
+    "x; " .. CODE,
+    "%s%d%q%%", "%1", "nil or " .. CODE, "a, b", "...", "and", "\\z\n" .. CODE,
+    "\\u{0a}" .. CODE, "\x1b" .. CODE, "\u{2028}" .. CODE, "\x85" .. CODE,
+  }
+
+  -- One registry in which every string that reaches the text is `s`.
+  local function check(s)
+    local object, called, got = {}, {}, {}
+    local x = { [s] = object, m = { [s] = function(self, argument)
+      called[#called + 1] = { self, argument }
+      return object
+    end } }
+    global(s, object)
+    module(s:match "^[^\0]*", x) -- require reads no further than a NUL
+    local registry = registry_of { L(s), G(s), Attr(L "x", s), Item(L "x", s),
+      Import(s), Import(s, s) }
+    registry:register(object, setmetatable({
+      reconstruct = function(_, cg)
+        cg:load_local "x"
+        cg:load_attr "m"
+        cg:load_const(s)
+        cg:call_method(s, 1)
+      end,
+    }, { __tostring = function() return s end }))
+    registry:register_created(object, function(_, cg)
+      local var = cg:new_var()
+      cg:load_const(s)
+      cg:store(var)
+      cg:load_local "f"
+      cg:load(var)
+      cg:call_function(1)
+      cg:load_const(s)
+      cg:pop_top()
+    end)
+    local expected = { object, object, object, object, x, object, object,
+                       object }
+    local prologue, text = gbi.compile_prologue(registry, { s, "f", "x" })
+    for _, f in ipairs { prologue, reload(text, registry) } do
+      registry:store()
+      f(object, function(argument)
+        got[#got + 1] = argument
+        return object
+      end, x)
+      for i, value in ipairs(expected) do
+        assert.equal(value, registry:get(i), text)
+      end
+    end
+    assert.same({ s, s }, got)
+    assert.same({ { x.m, s }, { x.m, s } }, called)
+  end
+
+  local execute = os.execute
+  after_each(function() os.execute = execute end) -- luacheck: ignore 122
+
+  it("never becomes code", function()
+    local ran = false
+    os.execute = function() ran = true end -- luacheck: ignore 122
+    for _, s in ipairs(STRINGS) do
+      check(s)
+      assert.is_false(ran, s)
+    end
+  end)
+
+  it("of a source is named in a comment of one line", function()
+    local registry = registry_of { L "a\nb", setmetatable({
+      reconstruct = function(_, cg) cg:load_global "io" end,
+    }, { __tostring = function() return "mine\n\r\27is long" end }) }
+    local _, text = gbi.compile_prologue(registry, { "a\nb" })
+    assert.matches('-- external object 1 (L["a\\nb"])\n', text, 1, true)
+    assert.matches("-- external object 2 (mine   is long)\n", text, 1, true)
+  end)
+end)
+
+describe("the text", function()
+  local registry = gbi.new()
+  local x = { f = function() return io end }
+  registry:register(x, L "x")
+  registry:register(io, Call(Attr(L "x", "f")))
+  local prologue, text = gbi.compile_prologue(registry, { "x" })
+
+  local function check(f)
+    registry:store()
+    f(x)
+    assert.equal(x, registry:get(1))
+    assert.equal(io, registry:get(2))
+  end
+
+  it("names its bindings", function()
+    assert.matches("local G, require, registry, unpack, runs, select", text, 1,
+      true)
+    check(reload(text, registry))
+  end)
+
+  it("reads and writes no global variable", function()
+    local nothing = setmetatable({}, { __index = error, __newindex = error })
+    check(assert(load(text, "=text", "t", nothing))(_G, require, registry,
+      table.unpack, require "gbi.trace" {}))
+  end)
+
+  it("makes a function that string.dump takes", function()
+    for _, strip in ipairs { false, true } do
+      local copy = assert(load(string.dump(prologue, strip), "=dump", "b"))
+      local i = 1
+      while debug.getupvalue(prologue, i) do
+        debug.upvaluejoin(copy, i, prologue, i)
+        i = i + 1
+      end
+      check(copy)
+    end
+  end)
+
+  it("makes a function that luac lists", function()
+    if not os.execute "command -v luac5.4 >/dev/null 2>&1" then return end
+    local path = os.tmpname()
+    finally(function() os.remove(path) end)
+    local f = assert(io.open(path, "wb"))
+    f:write(string.dump(prologue))
+    f:close()
+    local list = assert(io.popen("luac5.4 -l -p " .. path))
+    local listing = list:read "a"
+    assert.is_true(list:close())
+    assert.matches("1 param", listing)
+    assert.matches("GETFIELD", listing)
+  end)
+end)
+
+describe("under a strict _G", function()
+  -- Makes an undeclared global variable an error until the test ends.
+  local function strict()
+    local old = getmetatable(_G)
+    finally(function() setmetatable(_G, old) end)
+    local function undeclared(_, name)
+      error(("variable '%s' is not declared"):format(name), 2)
+    end
+    setmetatable(_G, { __index = undeclared, __newindex = undeclared })
+  end
+
+  it("a prologue is compiled and runs", function()
+    strict()
+    local registry = registry_of { G "io", L "x" }
+    gbi.compile_prologue(registry, { "x" })({})
+    assert.equal(io, registry:get(1))
+  end)
+
+  it("an undeclared variable is named with its index and source", function()
+    strict()
+    local prologue = gbi.compile_prologue(registry_of { G "gbi_spec" })
+    assert.matches('^external object 1 %(G%["gbi_spec"%]%): .*not declared',
+      failure(prologue))
+  end)
+
+  it("so it is when _G became strict after compiling", function()
+    local prologue = gbi.compile_prologue(registry_of { G "gbi_spec" })
+    strict()
+    assert.matches('^external object 1 %(G%["gbi_spec"%]%): .*not declared',
+      failure(prologue))
+  end)
+end)
+
+describe("when an object cannot be obtained", function()
+  -- Object 2 of 3 (or of 60) fails: the error names it, once, and the side
+  -- table is as it was.
+  local function check(name, what, s, ...)
+    for _, n in ipairs { 3, 60 } do
+      local registry = gbi.new()
+      registry:register(io, G "io")
+      if type(s) == "function" then registry:register_created({}, s)
+      else registry:register(print, s) end
+      for _ = 3, n do registry:register(io, G "io") end
+      local old = {}
+      registry:store(old, old)
+      local prologue = gbi.compile_prologue(registry, { "x" })
+      local err = failure(prologue, ...)
+      assert.equal(name, err:sub(1, #name))
+      assert.matches(what, err:sub(#name + 1))
+      assert.equal(1, count(err, "external object"), err)
+      assert.equal(old, registry:get(1))
+      assert.equal(old, registry:get(2))
+      assert.equal("unregistered", select(2, registry:find(3)))
+    end
+  end
+
+  it("because nil is indexed", function()
+    check('external object 2 (G["gbi_spec"].x): ', "attempt to index a nil",
+      Attr(G "gbi_spec", "x"))
+    check('external object 2 (L["x"][1]): ', "attempt to index a nil",
+      Item(L "x", 1))
+  end)
+
+  it("because __index raises", function()
+    check('external object 2 (L["x"].y): ', "no y here$", Attr(L "x", "y"),
+      setmetatable({}, {
+        __index = function(_, key) error("no " .. key .. " here") end,
+      }))
+  end)
+
+  it("because a call raises", function()
+    check('external object 2 (L["x"]()): ', "^[^\n]*closed$", Call(L "x"),
+      function() error "closed" end)
+    check('external object 2 (L["x"]()): ', "^closed$", Call(L "x"),
+      function() error("closed", 0) end)
+    check('external object 2 (L["x"]()): ', "attempt to call a nil",
+      Call(L "x"))
+  end)
+
+  it("in a coroutine", function()
+    local prologue = gbi.compile_prologue(registry_of { Call(L "x") }, { "x" })
+    local function closed() error("closed", 0) end
+    local name = 'external object 1 (L["x"]()): closed'
+    assert.equal(name, failure(coroutine.wrap(prologue), closed))
+    assert.same({ true, false, name },
+      { coroutine.resume(coroutine.create(pcall), prologue, closed) })
+    -- Lua does not unwind a coroutine that an error ends before it is closed
+    local co = coroutine.create(prologue)
+    assert.same({ false, "closed" }, { coroutine.resume(co, closed) })
+    assert.same({ false, name }, { coroutine.close(co) })
+  end)
+
+  it("under a message handler", function()
+    local prologue = gbi.compile_prologue(registry_of { Call(L "x") }, { "x" })
+    local _, err = xpcall(prologue, debug.traceback, function()
+      error("closed", 0)
+    end)
+    assert.matches('external object 1 (L["x"]()): closed\n', err, 1, true)
+  end)
+
+  it("because there is no such module", function()
+    check('external object 2 (require("gbi no such module")): ',
+      "module 'gbi no such module' not found", Import "gbi no such module")
+  end)
+
+  it("because a created object's code fails", function()
+    check("external object 2: ", "no room$", function(_, cg)
+      cg:load_local "x"
+      cg:call_function(0)
+    end, function() error "no room" end)
+  end)
+
+  it("because a user's source fails", function()
+    check("external object 2 (mine\n!): ", "attempt to call a nil",
+      setmetatable({
+        reconstruct = function(_, cg)
+          cg:load_local "x"
+          cg:call_function(0)
+        end,
+      }, { __tostring = function() return "mine\n!" end }))
+  end)
+
+  it("with an error object, that passes unchanged", function()
+    local prologue = gbi.compile_prologue(registry_of { Call(L "x") }, { "x" })
+    for _, object in ipairs { {}, setmetatable({}, { __tostring = error }),
+                              1, true, print } do
+      assert.equal(object, failure(prologue, function() error(object) end))
+    end
+    assert.is_nil(failure(prologue, function() error() end))
+  end)
+
+  it("because it cannot be held weakly", function()
+    for _, value in ipairs { 1, "x", true, false, 0.5 } do
+      for _, n in ipairs { 2, 60 } do
+        local registry, old = gbi.new(), {}
+        for _ = 2, n do registry:register(io, G "io") end
+        registry:register(print, L "x")
+        registry:store(old, old)
+        local err = failure(gbi.compile_prologue(registry, { "x" }), value)
+        local name = ('external object %d (L["x"]) cannot be held weakly: got ')
+          :format(n)
+        assert.equal(1, count(err, name .. type(value)), err)
+        assert.equal(1, count(err, "external object"), err)
+        assert.equal(old, registry:get(1))
+        assert.equal(old, registry:get(2))
+      end
+    end
+    local prologue = gbi.compile_prologue(registry_of { L "x" }, { "x" })
+    assert.matches('external object 1 (L["x"]) cannot be held weakly: got nil',
+      failure(prologue), 1, true)
+  end)
+end)
+
+describe("an object that the prologue creates", function()
+  local function creating(n)
+    local registry = gbi.new()
+    for i = 1, n do
+      registry:register_created({}, function(_, cg)
+        cg:load_global "setmetatable"
+        cg:load_local "f"
+        cg:load_const(i)
+        cg:call_function(1)
+        cg:load_const(nil)
+        cg:call_function(2)
+      end)
+    end
+    return registry, gbi.compile_prologue(registry, { "f" })
+  end
+
+  it("is alive after the prologue returned", function()
+    for _, n in ipairs { 1, 2, 50, 51, 100 } do
+      local registry, prologue = creating(n)
+      for run = 1, 3 do
+        prologue(function(i) return { run, i } end)
+        collect()
+        for i = 1, n do assert.same({ run, i }, registry:get(i)) end
+      end
+    end
+  end)
+
+  it("does not outlive a hundred thousand runs", function()
+    local registry, prologue = creating(3)
+    local function f() return {} end
+    local function memory(runs)
+      for _ = 1, runs do prologue(f) end
+      collect()
+      return collectgarbage "count"
+    end
+    memory(100)
+    local before = memory(100)
+    local after = memory(100000)
+    assert.is_true(after - before < 4, ("%f KB more"):format(after - before))
+    assert.equal(3, (registry:count()))
+  end)
+end)
+
+describe("a prologue that yields", function()
+  local function yielding(n)
+    local registry = gbi.new()
+    registry:register(print, L "x")
+    for i = 2, n do
+      registry:register_created({}, function(_, cg)
+        local var = cg:new_var()
+        cg(L "x")
+        cg:store(var)
+        cg:load_local "f"
+        cg:load(var)
+        cg:load_const(i)
+        cg:call_function(2)
+      end)
+    end
+    return registry, gbi.compile_prologue(registry, { "x", "f" })
+  end
+
+  local function f(x, i)
+    coroutine.yield(i)
+    return { x, i }
+  end
+
+  for _, n in ipairs { 2, 40, 60, 100 } do
+    it(("completes, %d objects"):format(n), function()
+      local registry, prologue = yielding(n)
+      local co, x = coroutine.create(prologue), {}
+      for i = 2, n do
+        assert.same({ true, i }, { coroutine.resume(co, x, f) })
+        collect()
+      end
+      assert.same({ true }, { coroutine.resume(co) })
+      assert.equal("dead", coroutine.status(co))
+      assert.equal(x, registry:get(1))
+      for i = 2, n do assert.same({ x, i }, registry:get(i)) end
+    end)
+
+    it(("completes in two coroutines, %d objects"):format(n), function()
+      local registry, prologue = yielding(n)
+      local x, y = { "x" }, { "y" }
+      local one, two = coroutine.wrap(prologue), coroutine.wrap(prologue)
+      one(x, f)
+      two(y, f)
+      for _ = 3, n do
+        two()
+        one()
+      end
+      local function check(run, object)
+        run()
+        assert.equal(object, registry:get(1))
+        for i = 2, n do assert.same({ object, i }, registry:get(i)) end
+      end
+      check(one, x)
+      check(two, y)
+    end)
+  end
+
+  it("may be closed and leaves the side table as it was", function()
+    local registry, prologue = yielding(3)
+    local old, co = {}, coroutine.create(prologue)
+    registry:store(old)
+    coroutine.resume(co, {}, f)
+    assert.is_true(coroutine.close(co))
+    assert.equal(old, registry:get(1))
+  end)
+
+  local function fail()
+    coroutine.yield()
+    error("too late", 0)
+  end
+
+  it("names the object that fails after it", function()
+    local _, prologue = yielding(3)
+    local run = coroutine.wrap(prologue)
+    run({}, fail)
+    assert.equal("external object 2: too late", failure(run))
+    run = coroutine.wrap(pcall)
+    run(prologue, {}, fail)
+    assert.same({ false, "external object 2: too late" }, { run() })
+  end)
+
+  it("names the object that fails to who closes the coroutine", function()
+    local _, prologue = yielding(3)
+    local co = coroutine.create(prologue)
+    coroutine.resume(co, {}, fail)
+    assert.same({ false, "too late" }, { coroutine.resume(co) })
+    assert.same({ false, "external object 2: too late" },
+      { coroutine.close(co) })
+  end)
+end)
+
+describe("a nested prologue", function()
+  it("may be another registry's", function()
+    local inner = registry_of { L "x" }
+    local inner_prologue = gbi.compile_prologue(inner, { "x" })
+    local outer = registry_of { L "x", Call(L "f"), L "x" }
+    local outer_prologue = gbi.compile_prologue(outer, { "x", "f" })
+    local x, y = {}, {}
+    outer_prologue(x, function()
+      inner_prologue(y)
+      return inner:get(1)
+    end)
+    assert.equal(y, inner:get(1))
+    assert.equal(x, outer:get(1))
+    assert.equal(y, outer:get(2))
+    assert.equal(x, outer:get(3))
+  end)
+
+  it("may be the same one", function()
+    for _, n in ipairs { 3, 100 } do
+      local registry = gbi.new()
+      registry:register(print, L "x")
+      for i = 2, n do
+        registry:register_created({}, function(_, cg)
+          cg:load_local "f"
+          cg:load_local "x"
+          cg:load_const(i)
+          cg:call_function(2)
+        end)
+      end
+      local prologue = gbi.compile_prologue(registry, { "x", "f" })
+      local function check(x)
+        assert.equal(x, registry:get(1))
+        for i = 2, n do assert.same({ x, i }, registry:get(i)) end
+      end
+      local function f(x, i)
+        if i == 2 and x.depth < 5 then
+          local y = { depth = x.depth + 1 }
+          prologue(y, f)
+          check(y)
+        end
+        return { x, i }
+      end
+      local x = { depth = 1 }
+      prologue(x, f)
+      check(x)
+    end
+  end)
+
+  it("that fails is named by both", function()
+    local inner = gbi.compile_prologue(registry_of { Call(L "f") }, { "f" })
+    local outer = gbi.compile_prologue(registry_of { G "io", Call(L "f") },
+      { "f" })
+    assert.equal('external object 2 (L["f"]()): external object 1 (L["f"]()): '
+      .. "closed", failure(outer, function()
+        inner(function() error("closed", 0) end)
+      end))
+  end)
+end)

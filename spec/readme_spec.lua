@@ -1,0 +1,75 @@
+-- What the README prints runs as printed.
+
+local function readme()
+  local f = assert(io.open("README.md"))
+  local text = f:read("a")
+  f:close()
+  return text
+end
+
+local function read(path)
+  local f = assert(io.open(path))
+  local text = f:read("a")
+  f:close()
+  os.remove(path)
+  return text
+end
+
+-- Runs a script in a new Lua, as a user would; returns what it wrote to its
+-- two streams and whether it succeeded.
+local function run(script)
+  local path, out, err = os.tmpname(), os.tmpname(), os.tmpname()
+  local f = assert(io.open(path, "w"))
+  f:write(("package.path, package.cpath = %q, %q\n"):format(package.path,
+    package.cpath), script)
+  f:close()
+  local ok = os.execute(("lua5.4 %s >%s 2>%s"):format(path, out, err))
+  os.remove(path)
+  return read(out), read(err), ok
+end
+
+describe("README.md", function()
+  it("begins with the two commands", function()
+    assert.truthy(readme():find("^# gbi\n\n    make demo.-\n    make test"))
+  end)
+
+  it("has an example that runs as printed", function()
+    local example = readme():match("```lua\n(local gbi.-)```")
+    local out, err, ok = run(example)
+    assert.equal("hello from object number 1\n", out)
+    assert.equal("hello on the other stream\n", err)
+    assert.is_true(ok)
+    local _, lines = example:gsub("\n", "")
+    assert.is_true(lines <= 16)
+  end)
+
+  it("has a graph that runs as printed", function()
+    local graph = readme():match("```lua\n(local gbi[^`]-graph.new.-)```")
+    local out, err, ok = run(graph)
+    assert.same({ "length 5\n", "", true }, { out, err, ok })
+    local _, lines = graph:gsub("\n", "")
+    assert.is_true(lines <= 10)
+  end)
+
+  it("names every function of the module and method of a registry", function()
+    local gbi = require "gbi"
+    local text = readme()
+    for name, value in pairs(gbi) do
+      if type(value) == "function" then
+        assert.truthy(text:find("gbi." .. name, 1, true), name)
+      end
+    end
+    for name in pairs(getmetatable(gbi.default).__index) do
+      assert.truthy(text:find("r:" .. name, 1, true), name)
+    end
+    for name in pairs(gbi.source) do
+      assert.truthy(not name:find("Source$") or text:find(name, 1, true), name)
+    end
+    local graph = gbi.graph.new()
+    for name in pairs(getmetatable(graph)) do
+      local internal = name:find("^__") or name == "append" or name == "call"
+        or name == "rename"
+      assert.truthy(internal or text:find("g:" .. name, 1, true), name)
+    end
+  end)
+end)

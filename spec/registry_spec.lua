@@ -1,0 +1,961 @@
+-- The registry: what every function and method promises, and what misuse gets.
+
+local gbi = require "gbi"
+
+-- The module function and the method of each of the seed's functions.
+local SEED = {
+  register = "register_user_object",
+  register_created = "register_graph_created_object",
+  get = "get_external_object_by_index",
+  store = "store_user_object_weakrefs",
+  reset = "reset_user_object_tracking",
+  has_objects = "has_user_objects",
+  set = "set_external_object_by_index",
+  stash = "stash_graph_created_object",
+}
+
+-- gbi.default with the module functions in place of the methods beside them.
+local functions = setmetatable({}, {
+  __index = function(_, method)
+    local f = SEED[method] and gbi[SEED[method]]
+    return function(_, ...)
+      if f then return f(...) end
+      return gbi.default[method](gbi.default, ...)
+    end
+  end,
+  __len = function() return #gbi.default end,
+})
+
+-- Everything that can be seen of a registry, in one table.
+local function state(r)
+  local found, entries, constructors = {}, {}, {}
+  for index, entry in r:entries() do entries[index] = entry end
+  for index, f, kind in r:constructors() do
+    constructors[index] = { f, kind }
+  end
+  for index = -1, #r + 8 do found[index] = { r:find(index) } end
+  return { found = found, entries = entries, constructors = constructors,
+           length = #r, has = r:has_objects(), count = { r:count() } }
+end
+
+-- Asserts that f raises `message`, a string, after the position of the call.
+local function assert_raises(message, f)
+  local ok, err = pcall(f)
+  assert.is_false(ok)
+  assert.equal(message, tostring(err):match("^[^:]+:%d+: (.*)$"))
+end
+
+-- A source that reconstructs itself as nothing and prints as `name`.
+local function source(name)
+  return setmetatable({ reconstruct = function() end },
+    { __tostring = function() return name end })
+end
+
+local function noop() end
+
+-- The constructor at an index.
+local function constructor(r, index)
+  for i, f in r:constructors() do
+    if i == index then return f end
+  end
+end
+
+-- Values that have no identity to lose; nil is number 0.
+local VALUES = { [0] = nil, true, false, 1, 0.5, "two\nlines",
+                 debug.upvalueid(function() return gbi end, 1) }
+
+before_each(gbi.reset_user_object_tracking)
+
+for name, new in pairs {
+  ["the methods of a registry"] = gbi.new,
+  ["the module functions"] = function() return functions end,
+} do
+  describe(name, function()
+    local r, a, b, c
+
+    before_each(function()
+      r, a, b, c = new(), {}, {}, {}
+    end)
+
+    describe("register", function()
+      it("gives out dense indices from 1", function()
+        assert.equal(1, r:register(a, source "a"))
+        assert.equal(2, r:register(b))
+        assert.equal(3, r:register(a))
+        assert.equal(a, r:get(1))
+        assert.equal(b, r:get(2))
+        assert.equal(a, r:get(3))
+      end)
+
+      it("takes whatever can be referenced weakly", function()
+        for i, value in ipairs { {}, noop, print, io.stdout, gbi.default,
+                                 coroutine.create(noop) } do
+          assert.equal(i, r:register(value))
+          assert.equal(value, r:get(i))
+        end
+      end)
+
+      it("makes a constructor that gives cg the source", function()
+        local cg, where = spy.new(noop), source "a"
+        r:register(a, where)
+        constructor(r, 1)(cg)
+        assert.spy(cg).was.called(1)
+        assert.spy(cg).was.called_with(match.is_ref(where))
+      end)
+
+      it("makes one that fails when there is no source", function()
+        r:register(a)
+        r:register(a)
+        assert.has_error(function() constructor(r, 2)(noop) end,
+          "external object 2 has no source, so it cannot be obtained again")
+      end)
+
+      it("sets a slot that was stored", function()
+        r:store(a, b)
+        assert.equal(1, r:register(c))
+        assert.equal(c, r:get(1))
+        assert.equal(b, r:get(2))
+      end)
+    end)
+
+    describe("register_created", function()
+      it("shares the indices of register", function()
+        assert.equal(1, r:register(a))
+        assert.equal(2, r:register_created(b, noop))
+        assert.equal(3, r:register(c))
+        assert.equal(b, r:get(2))
+      end)
+
+      it("makes a constructor that calls construct_fn(index, cg)", function()
+        local construct_fn, cg = spy.new(noop), {}
+        r:register(a)
+        r:register_created(b, function(...) construct_fn(...) end)
+        constructor(r, 2)(cg)
+        assert.spy(construct_fn).was.called(1)
+        assert.spy(construct_fn).was.called_with(2, match.is_ref(cg))
+      end)
+    end)
+
+    describe("store", function()
+      it("puts its first argument at index 1", function()
+        r:store(a, b)
+        assert.equal(a, r:get(1))
+        assert.equal(b, r:get(2))
+      end)
+
+      it("replaces the whole side table", function()
+        r:store(a, b, c)
+        r:store(c)
+        assert.equal(c, r:get(1))
+        assert.same({ nil, "unregistered" }, { r:find(2) })
+        assert.same({ nil, "unregistered" }, { r:find(3) })
+        r:store()
+        assert.same({ nil, "unregistered" }, { r:find(1) })
+      end)
+
+      it("replaces what register put there, past its end too", function()
+        r:register(a)
+        r:register(b)
+        r:store(c)
+        assert.equal(c, r:get(1))
+        assert.same({ nil, "unregistered" }, { r:find(2) })
+        r:store(c, a)
+        assert.equal(a, r:get(2))
+      end)
+
+      it("touches no constructor", function()
+        r:register(a, source "a")
+        r:register_created(b, noop)
+        local before = state(r).constructors
+        r:store(c)
+        assert.same(before, state(r).constructors)
+        assert.equal(2, #r)
+        assert.equal(3, r:register(a))
+      end)
+
+      it("takes 10,000 objects, and the same one twice", function()
+        local many = {}
+        for i = 1, 10000 do many[i] = i % 2 == 0 and a or {} end
+        r:store(table.unpack(many))
+        for i = 1, 10000 do assert(r:get(i) == many[i]) end
+        assert.same({ 10000, 0 }, { r:count() })
+      end)
+    end)
+
+    describe("set", function()
+      it("replaces one object", function()
+        r:register(a)
+        r:register(b)
+        r:set(1, c)
+        assert.equal(c, r:get(1))
+        assert.equal(b, r:get(2))
+      end)
+
+      it("appends at index n+1, and not further", function()
+        r:register(a)
+        r:set(2, b)
+        r:set(3, c)
+        assert.equal(c, r:get(3))
+        assert.has_error(function() r:set(5, a) end)
+        assert.equal(1, #r)
+        assert.equal(2, r:register(a)) -- the number of constructors + 1
+      end)
+
+      it("fills a slot that the last store left out", function()
+        r:register(a)
+        r:register(b)
+        r:store()
+        r:set(2, c)
+        assert.equal(c, r:get(2))
+        assert.same({ nil, "unregistered" }, { r:find(1) })
+      end)
+    end)
+
+    describe("stash", function()
+      it("returns its object and puts it nowhere", function()
+        local before = state(r)
+        assert.equal(a, r:stash(a))
+        assert.same(before, state(r))
+      end)
+    end)
+
+    describe("has_objects", function()
+      it("asks for constructors, not for slots", function()
+        assert.is_false(r:has_objects())
+        r:store(a)
+        r:set(2, b)
+        assert.is_false(r:has_objects())
+        r:register(a)
+        r:store()
+        assert.is_true(r:has_objects())
+        r:reset()
+        assert.is_false(r:has_objects())
+      end)
+    end)
+
+    describe("reset", function()
+      it("empties everything, and indices start at 1 again", function()
+        local empty = state(r)
+        r:register(a)
+        r:register_created(b, noop)
+        r:store(a, b, c)
+        r:set(2, c)
+        r:stash(c)
+        r:reset()
+        assert.same(empty, state(r))
+        assert.same({ nil, "unregistered" }, { r:find(1) })
+        assert.equal(1, r:register(c))
+        assert.equal(c, r:get(1))
+      end)
+    end)
+
+    describe("get", function()
+      it("says how many the registry holds", function()
+        for _, object in ipairs { a, b, c } do r:register(object) end
+        for _, index in ipairs { 0, 4, 7, -1, 2 ^ 31 | 0, 2 ^ 53 | 0,
+                                 math.mininteger, math.maxinteger } do
+          assert_raises(("external object %d is not registered "
+            .. "(the registry holds 3)"):format(index), function()
+            r:get(index)
+          end)
+        end
+      end)
+
+      it("takes floats and strings that are integers", function()
+        r:register(a)
+        assert.equal(a, r:get(1.0))
+        assert.equal(a, r:get("1"))
+        assert.equal(a, r:get("0x1"))
+      end)
+
+      it("checks the type: a basic one, or a metatable's name", function()
+        r:store(a, io.stdout, noop, coroutine.create(noop))
+        for i, tname in ipairs { "table", "FILE*", "function", "thread" } do
+          assert.equal(r:get(i), r:get(i, tname))
+        end
+        assert.equal(io.stdout, r:get(2, "userdata"))
+        assert.equal(a, r:get(1, nil))
+        assert_raises("external object 2 is not a table (got FILE*)",
+          function() r:get(2, "table") end)
+        assert_raises("external object 1 is not a FILE* (got table)",
+          function() r:get(1, "FILE*") end)
+      end)
+
+      it("names the source of an object of another type", function()
+        r:register(io.stdout, gbi.source.AttrSource(
+          gbi.source.GlobalSource "io", "stdout"))
+        assert_raises('external object 1 (G["io"].stdout) is not a thread '
+          .. "(got FILE*)", function() r:get(1, "thread") end)
+      end)
+    end)
+
+    for method, gb_type in pairs {
+      register = "Failed to make weakref to User Object",
+      register_created =
+        "Failed to make weakref to graph-created external object",
+    } do
+      describe(method .. " of what cannot be referenced weakly", function()
+        local function failure(value)
+          local extra = method == "register_created" and noop or source "s"
+          local ok, err = pcall(function() r[method](r, value, extra) end)
+          assert.is_false(ok)
+          return err
+        end
+
+        it("leaves nothing behind", function()
+          r:register(a)
+          r:store(b, c)
+          local before = state(r)
+          for i = 0, #VALUES do failure(VALUES[i]) end
+          assert.same(before, state(r))
+          assert.equal(2, r:register(a))
+        end)
+
+        it("raises an error object", function()
+          for i = 0, #VALUES do
+            local value, err = VALUES[i], failure(VALUES[i])
+            assert.is_table(err)
+            assert.equal(gb_type, err.gb_type)
+            assert.equal("user_object: " .. tostring(value), err.context)
+            assert.equal("Object does not allow us to make a weakref to it",
+              err.explanation)
+            assert.equal(1, #err.hints)
+            assert.truthy(err.hints[1]:find("constant", 1, true))
+            assert.truthy(err.hints[1]:find("wrap", 1, true))
+            assert.equal("cannot create weak reference to a " .. type(value),
+              err.from_exc)
+          end
+        end)
+
+        it("lays it out with indented lines", function()
+          local err = failure("two\nlines")
+          err.hints[2] = "another"
+          assert.equal(gb_type
+            .. "\n  Explanation: " .. err.explanation
+            .. "\n  Hint: " .. err.hints[1]
+            .. "\n  Hint: another"
+            .. "\n\n  Developer debug context: user_object: two\n    lines"
+            .. "\n\nfrom user code: " .. err.where, tostring(err))
+          assert.truthy(err.where:find("registry_spec.lua:%d+: $"))
+        end)
+      end)
+    end
+  end)
+end
+
+describe("the seed's functions", function()
+  it("are module functions and methods, in C", function()
+    for method, name in pairs(SEED) do
+      assert.equal("C", debug.getinfo(gbi[name], "S").what, name)
+      assert.equal("C", debug.getinfo(gbi.default[method], "S").what, method)
+    end
+  end)
+
+  it("act on the tables of gbi.default either way", function()
+    local a, b, r = {}, {}, gbi.default
+    assert.equal(1, gbi.register_user_object(a))
+    assert.equal(a, r:get(1))
+    assert.is_true(r:has_objects())
+    assert.equal(2, r:register_created(b, noop))
+    assert.equal(b, gbi.get_external_object_by_index(2))
+    assert.equal(3, gbi.register_graph_created_object(a, noop))
+    gbi.store_user_object_weakrefs(b)
+    assert.equal(b, r:get(1))
+    r:store(a)
+    assert.equal(a, gbi.get_external_object_by_index(1))
+    gbi.set_external_object_by_index(1, b)
+    assert.equal(b, r:get(1))
+    r:set(1, a)
+    assert.equal(a, gbi.get_external_object_by_index(1))
+    assert.equal(3, #r)
+    r:reset()
+    assert.is_false(gbi.has_user_objects())
+    assert.has_error(function() gbi.get_external_object_by_index(1) end)
+    gbi.store_user_object_weakrefs(a)
+    gbi.reset_user_object_tracking()
+    assert.same({ nil, "unregistered" }, { r:find(1) })
+  end)
+
+  it("are the same when the module is loaded again", function()
+    local object = {}
+    for name in pairs(package.loaded) do
+      if name:find("^gbi%f[%z.]") then package.loaded[name] = nil end
+    end
+    local again = require "gbi"
+    assert.not_equal(gbi, again)
+    assert.equal(gbi.default, again.default)
+    gbi.register_user_object(object)
+    assert.equal(object, again.get_external_object_by_index(1))
+    assert.equal(object, gbi.get_external_object_by_index(1))
+    again.reset_user_object_tracking()
+    assert.is_false(gbi.has_user_objects())
+    for _, module in ipairs { gbi, again } do
+      assert.has_error(function() module.get_external_object_by_index(1) end)
+    end
+    again.store_user_object_weakrefs(object)
+    for _, module in ipairs { gbi, again } do
+      assert.equal(object, module.get_external_object_by_index(1))
+    end
+    gbi.store_user_object_weakrefs()
+    for _, module in ipairs { gbi, again } do
+      assert.has_error(function() module.get_external_object_by_index(1) end)
+    end
+  end)
+
+  it("raise their errors with the caller's position", function()
+    local r, file = gbi.new(), debug.getinfo(1, "S").short_src
+    for _, f in ipairs {
+      function() r:get(7) end,
+      function() gbi.get_external_object_by_index(7) end,
+      function() r:store(7) end,
+      function() gbi.stash_graph_created_object(7) end,
+    } do
+      local _, err = pcall(f)
+      local position = ("%s:%d: "):format(file,
+        debug.getinfo(f, "S").linedefined)
+      assert.equal(position, err:sub(1, #position))
+    end
+  end)
+
+  it("see the same tables from every coroutine", function()
+    local object = {}
+    coroutine.wrap(function() gbi.register_user_object(object) end)()
+    assert.equal(object, gbi.get_external_object_by_index(1))
+  end)
+end)
+
+describe("the tables of gbi.default", function()
+  -- The tables in the Lua registry, under light userdata, that hold `value`.
+  local function anchors(value, index)
+    local found = {}
+    for key, t in pairs(debug.getregistry()) do
+      if type(key) == "userdata" and type(t) == "table"
+         and rawequal(rawget(t, index), value) then
+        found[#found + 1] = t
+      end
+    end
+    return found
+  end
+
+  local function check_anchored()
+    local object, example = {}, {}
+    local i = gbi.register_user_object(object)
+    local k = gbi.register_graph_created_object(example, noop)
+    local objects = anchors(object, i)
+    assert.equal(1, #objects)
+    assert.equal("v", getmetatable(objects[1]).__mode)
+    assert.equal(example, objects[1][k])
+    local constructors = anchors(constructor(gbi.default, k), k)
+    assert.equal(1, #constructors)
+    assert.is_nil(getmetatable(constructors[1]))
+    assert.is_function(constructors[1][i])
+    local both, examples = anchors(example, k), nil
+    assert.equal(2, #both)
+    for _, t in ipairs(both) do
+      if t ~= objects[1] then examples = t end
+    end
+    assert.is_nil(getmetatable(examples))
+    assert.is_nil(examples[i])
+  end
+
+  it("are anchored in the Lua registry", check_anchored)
+
+  it("are so after reset", function()
+    check_anchored()
+    gbi.reset_user_object_tracking()
+    check_anchored()
+  end)
+
+  it("are so after store, set and restore", function()
+    check_anchored()
+    local a, b, c = {}, {}, {}
+    gbi.store_user_object_weakrefs(a)
+    assert.equal(1, #anchors(a, 1))
+    gbi.store_user_object_weakrefs(a, b, c)
+    gbi.store_user_object_weakrefs(c, b, a)
+    assert.equal(1, #anchors(a, 3))
+    local snapshot = gbi.default:snapshot()
+    gbi.store_user_object_weakrefs()
+    assert.equal(0, #anchors(a, 3))
+    gbi.default:restore(snapshot)
+    assert.equal(1, #anchors(a, 3))
+    check_anchored()
+  end)
+
+  it("are not shared with other registries", function()
+    local object, r = {}, gbi.new()
+    r:register_created(object, noop)
+    assert.equal(0, #anchors(object, 1))
+  end)
+end)
+
+describe("a registry", function()
+  local r, a, b, c
+
+  before_each(function()
+    r, a, b, c = gbi.new(), {}, {}, {}
+  end)
+
+  it("never sees another one's objects", function()
+    local other = gbi.new()
+    r:register(a)
+    other:store(b, c)
+    gbi.store_user_object_weakrefs(c)
+    assert.equal(a, r:get(1))
+    assert.equal(b, other:get(1))
+    assert.same({ nil, "unregistered" }, { r:find(2) })
+    assert.equal(0, #other)
+    other:reset()
+    assert.equal(a, r:get(1))
+    assert.equal(c, gbi.get_external_object_by_index(1))
+  end)
+
+  it("has the number of constructors for its length", function()
+    assert.equal(0, #r)
+    r:register(a)
+    r:register_created(b, noop)
+    assert.equal(2, #r)
+    r:store(a, b, c)
+    assert.equal(2, #r)
+    r:release(1)
+    assert.equal(1, #r)
+  end)
+
+  it("counts and prints its live and dead entries", function()
+    local function check(live, dead)
+      assert.same({ live, dead }, { r:count() })
+      assert.truthy(tostring(r):find(("^gbi.registry %%(%d live, %d dead%%)")
+        :format(live, dead)))
+    end
+    check(0, 0)
+    r:register(a)
+    r:register({})
+    r:store_list({ a, b, {}, {} })
+    check(4, 0)
+    collectgarbage()
+    check(2, 2)
+    r:release(3)
+    check(2, 1)
+    r:release(1)
+    check(1, 1)
+    r:store()
+    check(0, 0)
+    r:set(4, c)
+    check(1, 0)
+  end)
+
+  describe("find", function()
+    it("answers an object, dead or unregistered", function()
+      r:register(a)
+      r:register({})
+      collectgarbage()
+      assert.same({ a }, { r:find(1) })
+      assert.same({ nil, "dead" }, { r:find(2) })
+      for _, index in ipairs { 0, 3, -1, 2 ^ 31 | 0, 2 ^ 53, math.mininteger,
+                               math.maxinteger, "7", "0x7" } do
+        assert.same({ nil, "unregistered" }, { r:find(index) })
+      end
+      assert.equal(a, r:find("1"))
+      assert.equal(a, r:find(1.0))
+    end)
+  end)
+
+  describe("entries", function()
+    it("tell index, kind, status, object and source", function()
+      local where = source "a"
+      r:register(a, where)
+      r:register(b)
+      r:register_created(c, noop)
+      r:set(4, a)
+      r:set(5, b)
+      r:release(4)
+      local seen = {}
+      for index, entry in r:entries() do
+        seen[#seen + 1] = index
+        assert.equal("live", entry.status)
+      end
+      assert.same({ 1, 2, 3, 5 }, seen)
+      local entries = state(r).entries
+      assert.same({ kind = "user", status = "live", object = a,
+                    source = where }, entries[1])
+      assert.equal(where, entries[1].source)
+      assert.same({ kind = "user", status = "live", object = b }, entries[2])
+      assert.same({ kind = "graph_created", status = "live", object = c },
+        entries[3])
+      assert.same({ kind = "stored", status = "live", object = b }, entries[5])
+    end)
+
+    it("tell what is dead, and leave out what is unregistered", function()
+      local where = source "gone"
+      r:register({}, where)
+      r:register(a)
+      collectgarbage()
+      assert.same({ kind = "user", status = "dead", source = where },
+        state(r).entries[1])
+      r:store()
+      assert.same({}, state(r).entries)
+    end)
+
+    it("may be changed while they are visited", function()
+      r:store(a, b, c)
+      local seen = {}
+      for index in r:entries() do
+        seen[#seen + 1] = index
+        r:release(index)
+      end
+      assert.same({ 1, 2, 3 }, seen)
+      assert.same({ 0, 0 }, { r:count() })
+    end)
+  end)
+
+  describe("constructors", function()
+    it("come in index order, with their kinds", function()
+      for i = 1, 20 do
+        if i % 2 == 0 then r:register(a) else r:register_created(b, noop) end
+      end
+      r:release(3)
+      r:store(c)
+      local indices = {}
+      for index, f, kind in r:constructors() do
+        indices[#indices + 1] = index
+        assert.is_function(f)
+        assert.equal(index % 2 == 0 and "user" or "graph_created", kind)
+      end
+      assert.equal(19, #indices)
+      for i = 1, 19 do assert.equal(i < 3 and i or i + 1, indices[i]) end
+    end)
+  end)
+
+  describe("release", function()
+    it("forgets one entry", function()
+      r:register(a, source "a")
+      r:register(b)
+      assert.is_true(r:release(1))
+      assert.same({ nil, "unregistered" }, { r:find(1) })
+      assert_raises("external object 1 is not registered (the registry holds "
+        .. "1)", function() r:get(1) end)
+      assert.equal(b, r:get(2))
+      assert.is_nil(constructor(r, 1))
+      assert.equal("external object 1", r:name(1))
+    end)
+
+    it("says when there is nothing to forget", function()
+      r:register(a)
+      r:release(1)
+      for _, index in ipairs { 0, 1, 2, -1, math.mininteger,
+                               math.maxinteger } do
+        local before = state(r)
+        assert.same({ nil, "unregistered" }, { r:release(index) })
+        assert.same(before, state(r))
+      end
+    end)
+
+    it("forgets the dead and what was only stored", function()
+      r:store_list({ {}, a, b })
+      collectgarbage()
+      assert.is_true(r:release(1))
+      assert.is_true(r:release(2))
+      assert.same({ nil, "unregistered" }, { r:find(1) })
+      assert.same({ nil, "unregistered" }, { r:find(2) })
+      assert.equal(b, r:get(3))
+    end)
+
+    it("forgets the last constructor", function()
+      r:register(a)
+      r:release(1)
+      assert.is_false(r:has_objects())
+      assert.equal(0, #r)
+    end)
+
+    it("never lets the index be given out again before reset", function()
+      r:register(a)
+      r:register(b)
+      r:release(2)
+      assert.equal(3, r:register(c))
+      r:release(1)
+      assert.equal(4, r:register(c))
+      r:reset()
+      assert.equal(1, r:register(c))
+    end)
+
+    it("never lets another object be reached by it", function()
+      r:register(a)
+      r:register(b)
+      local snapshot = r:snapshot()
+      r:release(1)
+      r:store(c, b)
+      assert.same({ nil, "unregistered" }, { r:find(1) })
+      assert.equal(b, r:get(2))
+      r:store(nil, c)
+      assert.same({ nil, "unregistered" }, { r:find(1) })
+      assert.equal(c, r:get(2))
+      r:store_list({ nil, a }, 2)
+      assert.equal(a, r:get(2))
+      r:restore(snapshot)
+      assert.same({ nil, "unregistered" }, { r:find(1) })
+      assert.equal(b, r:get(2))
+      assert.has_error(function() r:set(1, c) end)
+    end)
+
+    it("keeps an index that was only stored from register", function()
+      r:store(a, b)
+      r:release(2)
+      local index = r:register(c)
+      assert.is_true(index == 1 or index > 2)
+      assert.equal(c, r:get(index))
+      assert.same({ nil, "unregistered" }, { r:find(2) })
+    end)
+  end)
+
+  describe("snapshot", function()
+    it("is put back, whatever ran in between", function()
+      r:store(a, b)
+      local snapshot = r:snapshot()
+      r:store(c)
+      r:set(2, a)
+      r:restore(snapshot)
+      assert.equal(a, r:get(1))
+      assert.equal(b, r:get(2))
+      r:store()
+      r:restore(snapshot)
+      assert.equal(b, r:get(2))
+      assert.same({ nil, "unregistered" }, { r:find(3) })
+    end)
+
+    it("is not changed by what happens to the registry", function()
+      r:store(a, b)
+      local snapshot = r:snapshot()
+      r:restore(snapshot)
+      r:set(1, c)
+      r:store(c, c)
+      r:reset()
+      r:restore(snapshot)
+      assert.equal(a, r:get(1))
+      assert.equal(b, r:get(2))
+    end)
+
+    it("does not touch constructors", function()
+      r:register(a)
+      local snapshot = r:snapshot()
+      r:register(b)
+      r:restore(snapshot)
+      assert.equal(2, #r)
+      assert.same({ nil, "unregistered" }, { r:find(2) })
+      assert.equal(3, r:register(c))
+    end)
+
+    it("remembers the dead and the left out", function()
+      r:register(a)
+      r:register(b)
+      r:store_list({ {} })
+      collectgarbage()
+      local snapshot = r:snapshot()
+      r:store(a, b)
+      r:restore(snapshot)
+      assert.same({ nil, "dead" }, { r:find(1) })
+      assert.same({ nil, "unregistered" }, { r:find(2) })
+    end)
+  end)
+
+  describe("store_list", function()
+    it("does what store does with the elements", function()
+      r:store_list({ a, b, c })
+      assert.equal(c, r:get(3))
+      r:store_list({ a, b, c }, 1)
+      assert.equal(a, r:get(1))
+      assert.same({ nil, "unregistered" }, { r:find(2) })
+      r:store_list({})
+      assert.same({ 0, 0 }, { r:count() })
+    end)
+
+    it("is not changed by what happens to the list", function()
+      local list = { a, b }
+      r:store_list(list)
+      list[1] = c
+      assert.equal(a, r:get(1))
+    end)
+
+    it("asks no metamethod for length or elements", function()
+      local list = setmetatable({ a }, {
+        __len = function() error "len" end,
+        __index = function() error "index" end,
+      })
+      r:store_list(list)
+      assert.same({ 1, 0 }, { r:count() })
+    end)
+  end)
+
+  describe("name", function()
+    it("is what messages call an index", function()
+      r:register(a, gbi.source.GlobalSource "x")
+      r:register(b)
+      r:register(c, { reconstruct = noop })
+      assert.equal('external object 1 (G["x"])', r:name(1))
+      for _, index in ipairs { 0, 2, 3, 4, -1, math.mininteger } do
+        assert.equal("external object " .. index, r:name(index))
+      end
+    end)
+  end)
+end)
+
+describe("misuse", function()
+  local HELD = "table, function, userdata or thread expected, got "
+  local SOURCE = "source expected (an object with a method 'reconstruct')"
+  local NUMBER = "number expected, got "
+  local FRACTION = "number has no integer representation"
+  local WEAKLY = "external object %s cannot be held weakly: got %s"
+  local t = {}
+
+  -- Three registered objects, the last of them released.
+  local function fill(r)
+    local objects = { {}, {}, {} }
+    r:register(objects[1], source "one")
+    r:register_created(objects[2], noop)
+    r:register(objects[3])
+    r:release(3)
+    return objects
+  end
+
+  -- The error of `code`, a chunk of its own because errors name a function by
+  -- how it is called; its arguments are `x` and the rest.
+  local function failure(code, x, ...)
+    local ok, err = pcall(load("local x = ... " .. code, "=call"), x, ...)
+    assert.is_false(ok)
+    return err
+  end
+
+  -- Asserts that `code` raises `expected` and changes nothing in r.
+  local function check(r, code, expected, ...)
+    local objects = fill(r)
+    local before = state(r)
+    assert.equal("call:1: " .. expected, failure(code, ...))
+    assert.same(before, state(r))
+    assert.equal(objects[2], r:get(2))
+    assert.equal(4, r:register(objects[1]))
+  end
+
+  -- Misuse of a method, and of the module function beside it: argument `arg`
+  -- of those that follow is wrong because of `why`.
+  local function wrong(method, arg, why, ...)
+    local args = table.pack(...)
+    local list = args.n > 0 and "select(2, ...)" or ""
+    local text = "bad argument #%d to '%s' (%s)"
+    it(("of %s: %s"):format(method, text:format(arg, method, why)), function()
+      local r = gbi.new()
+      check(r, ("x:%s(%s)"):format(method, list),
+        text:format(arg, method, why), r, table.unpack(args, 1, args.n))
+      local name = SEED[method]
+      if not name then return end
+      check(gbi.default, ("x.%s(%s)"):format(name, list),
+        text:format(arg, name, why), gbi, table.unpack(args, 1, args.n))
+    end)
+  end
+
+  wrong("register", 1, "value expected")
+  wrong("register", 2, SOURCE, t, 5)
+  wrong("register", 2, SOURCE, t, t)
+  wrong("register", 2, SOURCE, t, "x")
+  wrong("register", 2, SOURCE, t, false)
+  wrong("register", 2, SOURCE, 5, t)
+  wrong("register_created", 1, "value expected")
+  wrong("register_created", 2, "function expected, got no value", t)
+  wrong("register_created", 2, "function expected, got table", t, t)
+  wrong("get", 1, NUMBER .. "no value")
+  wrong("get", 1, NUMBER .. "table", t)
+  wrong("get", 1, NUMBER .. "string", "one")
+  wrong("get", 1, FRACTION, 1.5)
+  wrong("get", 1, FRACTION, 2 ^ 63)
+  wrong("get", 1, FRACTION, 0 / 0)
+  wrong("get", 2, "string expected, got table", 1, t)
+  wrong("store", 1, WEAKLY:format("1 (one)", "number"), 5)
+  wrong("store", 2, WEAKLY:format(2, "nil"), t, nil, t)
+  wrong("store", 4, WEAKLY:format(4, "string"), t, t, nil, "x")
+  wrong("set", 1, NUMBER .. "no value")
+  wrong("set", 1, NUMBER .. "table", t, t)
+  wrong("set", 1, FRACTION, 1.5, t)
+  wrong("set", 2, HELD .. "no value", 1)
+  wrong("set", 2, HELD .. "nil", 1, nil)
+  wrong("set", 2, HELD .. "boolean", 1, true)
+  wrong("set", 1, "index was released (the registry holds 3)", 3, t)
+  for _, index in ipairs { 0, -1, 5, 2 ^ 31 | 0, 2 ^ 53 | 0, math.mininteger,
+                           math.maxinteger } do
+    wrong("set", 1, "index out of range (the registry holds 3)", index, t)
+  end
+  wrong("stash", 1, HELD .. "no value")
+  wrong("stash", 1, HELD .. "nil", nil)
+  wrong("stash", 1, HELD .. "number", 5)
+  wrong("store_list", 1, "table expected, got no value")
+  wrong("store_list", 1, "table expected, got number", 5)
+  wrong("store_list", 1, WEAKLY:format(2, "number"), { t, 5, t })
+  wrong("store_list", 1, WEAKLY:format(2, "nil"), { t }, 2)
+  wrong("store_list", 1, WEAKLY:format(2, "nil"), { t }, math.maxinteger)
+  wrong("store_list", 2, "negative count", { t }, -1)
+  wrong("store_list", 2, NUMBER .. "string", { t }, "all")
+  wrong("find", 1, NUMBER .. "no value")
+  wrong("find", 1, NUMBER .. "table", t)
+  wrong("find", 1, FRACTION, 1.5)
+  wrong("release", 1, NUMBER .. "nil", nil)
+  wrong("release", 1, FRACTION, 1.5)
+  wrong("name", 1, NUMBER .. "table", t)
+  wrong("restore", 1, "gbi.snapshot expected, got no value")
+  wrong("restore", 1, "gbi.snapshot expected, got table", t)
+  wrong("restore", 1, "gbi.snapshot expected, got FILE*", io.stdout)
+  wrong("restore", 1, "snapshot of another registry", gbi.new():snapshot())
+
+  it("of a method: it is called on something else", function()
+    local r = gbi.new()
+    for method in pairs(getmetatable(r).__index) do
+      for got, x in pairs { ["no value"] = "", number = "3", table = "{}, 1",
+                            string = "'x'", ["FILE*"] = "io.stdout",
+                            ["gbi.snapshot"] = "x:snapshot()",
+                            ["nil"] = "nil, 1, 2" } do
+        check(gbi.new(), ("x.%s(%s)"):format(method, x),
+          ("bad argument #1 to '%s' (gbi.registry expected, got %s)"):format(
+            method, got), r)
+      end
+      check(gbi.new(), ("local t = { %s = x.%s } t:%s(1)"):format(method,
+        method, method), ("calling '%s' on bad self (gbi.registry expected, "
+          .. "got table)"):format(method), r)
+    end
+  end)
+
+  it("of # and tostring: they are called on something else", function()
+    for _, event in ipairs { "__len", "__tostring" } do
+      assert.equal(("call:1: bad argument #1 to '%s' (gbi.registry expected, "
+        .. "got number)"):format(event),
+        failure(("x.%s(3)"):format(event), getmetatable(gbi.default)))
+    end
+  end)
+
+  it("of the iterators: a number that is not one of theirs", function()
+    for _, method in ipairs { "entries", "constructors" } do
+      local r = gbi.new()
+      check(r, "x.step(x.r, -1)", "bad argument #2 to 'step' "
+        .. "(index out of range)", { step = r[method](r), r = r })
+    end
+  end)
+
+  -- The next index overflowed, and the loop over the rest never ended. In a
+  -- process of its own, which is given two seconds.
+  it("of the iterators: the greatest integer there is", function()
+    for _, method in ipairs { "entries", "constructors" } do
+      local script = ([[package.path, package.cpath = %q, %q
+        local r = require "gbi".new()
+        r:register(r)
+        assert(r:%s()(r, math.maxinteger) == nil)]]):format(package.path,
+          package.cpath, method)
+      assert.is_true(os.execute(("ulimit -t 2; lua5.4 -e '%s'"):format(script)))
+    end
+  end)
+
+  it("of a source whose __index raises: the error is passed on", function()
+    local r = gbi.new()
+    local hostile = setmetatable({}, {
+      __index = function() error("no", 0) end,
+    })
+    fill(r)
+    local before = state(r)
+    assert.has_error(function() r:register(t, hostile) end, "no")
+    assert.same(before, state(r))
+  end)
+end)

@@ -1,0 +1,45 @@
+-- The rockspec installs every file there is.
+
+local function rockspec()
+  local spec = {}
+  assert(loadfile("rockspec/gbi-scm-1.rockspec", "t", spec))()
+  return spec
+end
+
+local function files(pattern)
+  local found = {}
+  local p = io.popen("ls " .. pattern)
+  for path in p:lines() do found[#found + 1] = path end
+  p:close()
+  return found
+end
+
+describe("the rockspec", function()
+  it("is of format 3.0, builtin, needs Lua only and is tested by busted",
+    function()
+      local spec = rockspec()
+      assert.equal("3.0", spec.rockspec_format)
+      assert.equal("builtin", spec.build.type)
+      assert.same({ "lua >= 5.4" }, spec.dependencies)
+      assert.equal("busted", spec.test.type)
+    end)
+
+  it("lists every Lua module and C file", function()
+    local modules = rockspec().build.modules
+    local listed = {}
+    for name, where in pairs(modules) do
+      if type(where) == "string" then
+        listed[where] = true
+        local path = name == "gbi" and "gbi/init" or name:gsub("%.", "/")
+        assert.equal(("lua/%s.lua"):format(path), where)
+      else
+        for _, path in ipairs(where.sources) do listed[path] = true end
+      end
+    end
+    for _, path in ipairs(files("csrc/*.c lua/gbi/*.lua")) do
+      assert.is_true(listed[path], path)
+      listed[path] = nil
+    end
+    assert.same({}, listed)
+  end)
+end)

@@ -1,0 +1,540 @@
+-- What is only true when something is really collected: who holds an object
+-- and for how long, what is said of a dead one, and finalizers that interfere.
+
+local gbi = require "gbi"
+
+local function noop() end
+
+-- The first collection runs finalizers, the second frees what they let go.
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+-- Witness of an object: tells whether it is still in memory.
+local function witness(object)
+  local seen = setmetatable({ object }, { __mode = "v" })
+  return function()
+    collect()
+    return seen[1] ~= nil
+  end
+end
+
+-- A source called `name`; __tostring may also be a function.
+local function source(name)
+  return setmetatable({ reconstruct = noop }, {
+    __tostring = type(name) == "function" and name
+      or function() return name end,
+  })
+end
+
+local r
+
+before_each(function() r = gbi.new() end)
+
+describe("a registry does not hold", function()
+  local function upvalue() return r end
+  local KINDS = {
+    table = function() return {} end,
+    ["function"] = function() return function() return upvalue end end,
+    thread = function() return coroutine.create(noop) end,
+    userdata = gbi.new,
+    ["file"] = io.tmpfile,
+  }
+
+  for kind, new in pairs(KINDS) do
+    it(("a %s that was registered or stored"):format(kind), function()
+      for _, put in ipairs {
+        function(object) r:register(object) end,
+        function(object) r:register(object, source "x") end,
+        function(object) r:store(object) end,
+        function(object) r:store_list({ object }) end,
+        function(object)
+          r:store(object)
+          r:restore(r:snapshot())
+        end,
+      } do
+        r:reset()
+        local object = new()
+        local alive = witness(object)
+        put(object)
+        assert.is_true(alive())
+        assert.equal(object, r:find(1))
+        object = nil -- luacheck: ignore 311
+        assert.is_false(alive())
+        assert.same({ nil, "dead" }, { r:find(1) })
+        assert.same({ 0, 1 }, { r:count() })
+      end
+    end)
+  end
+
+  it("what the default registry is given", function()
+    gbi.reset_user_object_tracking()
+    gbi.register_user_object({})
+    collect()
+    assert.same({ nil, "dead" }, { gbi.default:find(1) })
+    gbi.store_user_object_weakrefs({}, {})
+    collect()
+    assert.same({ nil, "dead" }, { gbi.default:find(2) })
+    gbi.reset_user_object_tracking()
+  end)
+end)
+
+describe("a graph-created example", function()
+  it("is kept alive until reset", function()
+    local alive = witness(r:get(r:register_created({}, noop)))
+    assert.is_true(alive())
+    r:store({}, {})
+    r:store()
+    assert.is_true(alive())
+    r:reset()
+    assert.is_false(alive())
+  end)
+
+  it("is let go by release, it alone", function()
+    local first = witness(r:get(r:register_created({}, noop)))
+    local second = witness(r:get(r:register_created({}, noop)))
+    r:release(1)
+    assert.is_false(first())
+    assert.is_true(second())
+    assert.is_table(r:get(2))
+  end)
+
+  it("is not kept by a registration that fails", function()
+    local example = {}
+    local alive = witness(example)
+    assert.has_error(function() r:register_created(example) end)
+    example = nil -- luacheck: ignore 311
+    assert.is_false(alive())
+  end)
+end)
+
+describe("what set puts there", function()
+  it("is kept alive, one for each index", function()
+    local alive = {}
+    for i = 1, 3 do
+      r:set(i, {})
+      alive[i] = witness(r:get(i))
+    end
+    for _ = 1, 3 do
+      r:set(2, {})
+      local last = alive[2]
+      alive[2] = witness(r:get(2))
+      assert.is_false(last())
+    end
+    for i = 1, 3 do assert.is_true(alive[i]()) end
+    r:release(1)
+    assert.is_false(alive[1]())
+    r:reset()
+    for i = 1, 3 do assert.is_false(alive[i]()) end
+  end)
+
+  it("is not kept by a call that fails", function()
+    local object = {}
+    local alive = witness(object)
+    assert.has_error(function() r:set(2, object) end)
+    object = nil -- luacheck: ignore 311
+    assert.is_false(alive())
+  end)
+end)
+
+describe("what is stashed", function()
+  it("survives the next store and is let go by the one after", function()
+    local first, same = witness(r:stash({})), witness(r:stash({}))
+    assert.is_true(first())
+    r:store({})
+    assert.is_true(first())
+    assert.is_true(same())
+    local second = witness(r:stash({}))
+    r:store_list({})
+    assert.is_false(first())
+    assert.is_false(same())
+    assert.is_true(second())
+    r:store()
+    assert.is_false(second())
+  end)
+
+  it("is let go by the store after the next with nothing stashed", function()
+    local alive = witness(r:stash({}))
+    r:store()
+    r:store()
+    assert.is_false(alive())
+  end)
+
+  it("is let go by reset, of whichever run", function()
+    local first = witness(r:stash({}))
+    r:store()
+    local second = witness(r:stash({}))
+    r:reset()
+    assert.is_false(first())
+    assert.is_false(second())
+  end)
+
+  it("is not let go by a store that fails", function()
+    local alive = witness(r:stash({}))
+    r:store()
+    assert.has_error(function() r:store(1) end)
+    assert.has_error(function() r:store_list({}, 1) end)
+    assert.is_true(alive())
+  end)
+
+  it("survives set, restore and register", function()
+    local alive = witness(r:stash({}))
+    r:restore(r:snapshot())
+    r:restore(r:snapshot())
+    r:register({})
+    r:set(1, {})
+    r:set(1, {})
+    assert.is_true(alive())
+  end)
+end)
+
+describe("a snapshot", function()
+  it("holds its objects strongly, for as long as it is held", function()
+    r:store({}, {})
+    local snapshot = r:snapshot()
+    local alive = witness(r:get(2))
+    r:store()
+    r:reset()
+    assert.is_true(alive())
+    r:restore(snapshot)
+    assert.is_table(r:get(2))
+    snapshot = nil -- luacheck: ignore 311
+    assert.is_false(alive())
+    assert.same({ nil, "dead" }, { r:find(2) })
+  end)
+end)
+
+describe("a source", function()
+  it("is held by the constructor, until release or reset", function()
+    local sources = {}
+    for i = 1, 2 do
+      local where = source "x"
+      sources[i] = witness(where)
+      r:register({}, where)
+    end
+    r:store()
+    assert.is_true(sources[1]())
+    r:release(1)
+    assert.is_false(sources[1]())
+    assert.is_true(sources[2]())
+    r:reset()
+    assert.is_false(sources[2]())
+  end)
+
+  it("as is a construct_fn", function()
+    local function register()
+      local construct_fn = function() return r end
+      r:register_created({}, construct_fn)
+      return witness(construct_fn)
+    end
+    local first, second = register(), register()
+    assert.is_true(first())
+    r:release(1)
+    assert.is_false(first())
+    r:reset()
+    assert.is_false(second())
+  end)
+end)
+
+describe("a registry does not grow", function()
+  local ROUNDS = 1000000
+
+  local function check(round, limit)
+    for _ = 1, 100 do round() end
+    collect()
+    local before = collectgarbage("count")
+    for _ = 1, ROUNDS do round() end
+    collect()
+    local growth = collectgarbage("count") - before
+    assert.is_true(growth < (limit or 16), ("%.1f KB"):format(growth))
+  end
+
+  it("by a million stores", function()
+    local object = {}
+    check(function() r:store(object, {}) end)
+  end)
+
+  it("by a million stores of different lengths", function()
+    local object = {}
+    check(function()
+      r:store(object, object, object)
+      r:store(object)
+    end)
+  end)
+
+  it("by a million stashed objects", function()
+    check(function()
+      r:store(r:stash({}), r:stash({}))
+    end)
+  end)
+
+  it("by a million updates", function()
+    check(function() r:set(1, {}) end)
+  end)
+
+  it("by a million objects registered and released", function()
+    check(function() r:release(r:register({}, nil)) end)
+    assert.equal(0, #r)
+  end)
+
+  it("by a million snapshots restored", function()
+    r:store({}, {}, {})
+    check(function() r:restore(r:snapshot()) end)
+  end)
+
+  it("by a million resets", function()
+    check(function()
+      r:register_created({}, noop)
+      r:reset()
+    end)
+  end)
+
+  it("by a million objects that have a finalizer", function()
+    local metatable = { __gc = noop }
+    -- the list of guards is as long as there are guards between collections
+    check(function() r:store(setmetatable({}, metatable)) end, 400)
+  end)
+end)
+
+describe("a dead object", function()
+  local function fails(expected)
+    local ok, err = pcall(function() r:get(1) end)
+    assert.is_false(ok)
+    assert.equal(expected, err:match("^[^:]+:%d+: (.*)$"))
+  end
+
+  it("is called so, with its source where that has a name", function()
+    r:register({})
+    collect()
+    fails "external object 1 is no longer alive"
+    r:reset()
+    r:register({}, gbi.source.AttrSource(gbi.source.GlobalSource "io",
+      "stdout"))
+    collect()
+    fails 'external object 1 (G["io"].stdout) is no longer alive'
+    assert.has_error(function() r:get(1, "FILE*") end)
+    r:store({})
+    collect()
+    fails 'external object 1 (G["io"].stdout) is no longer alive'
+    r:reset()
+    r:register({}, { reconstruct = noop })
+    collect()
+    fails "external object 1 is no longer alive"
+  end)
+
+  it("is called so whatever the source's __tostring does", function()
+    for _, hostile in ipairs {
+      function() error "no" end,
+      function() error {} end,
+      function() error() end,
+      function() coroutine.yield() end,
+      function() return {} end,
+      function() end,
+      function() return (nil)() end,
+    } do
+      r:reset()
+      r:register({}, source(hostile))
+      collect()
+      coroutine.wrap(fails)("external object 1 is no longer alive")
+      assert.equal("external object 1", r:name(1))
+    end
+  end)
+
+  it("is called so when __tostring resets the registry", function()
+    r:register({}, source(function()
+      r:reset()
+      collect()
+      return "gone"
+    end))
+    collect()
+    fails "external object 1 (gone) is no longer alive"
+    fails "external object 1 is not registered (the registry holds 0)"
+  end)
+
+  it("stays dead when its finalizer brings it back", function()
+    local back, seen
+    r:register(setmetatable({}, {
+      __gc = function(object)
+        back, seen = object, { r:find(1) }
+      end,
+    }))
+    collect()
+    assert.is_table(back)
+    assert.same({ nil, "dead" }, seen)
+    assert.same({ nil, "dead" }, { r:find(1) })
+    fails "external object 1 is no longer alive"
+    r:restore(r:snapshot())
+    assert.same({ nil, "dead" }, { r:find(1) })
+    collect()
+    assert.same({ nil, "dead" }, { r:find(1) })
+    assert.equal(2, r:register(back))
+    assert.equal(back, r:get(2))
+    assert.same({ nil, "dead" }, { r:find(1) })
+  end)
+end)
+
+describe("a hostile object", function()
+  local function boom() error("boom", 0) end
+  local EVENTS = { "__tostring", "__index", "__newindex", "__eq", "__len",
+                   "__call", "__pairs", "__name", "__close", "__concat" }
+
+  local function hostile(action)
+    local metatable = { __gc = action }
+    for _, event in ipairs(EVENTS) do metatable[event] = action end
+    return setmetatable({}, metatable)
+  end
+
+  -- Does everything that can be done with an object.
+  local function use(object)
+    r:reset()
+    local i = r:register(object, source "x")
+    local k = r:register_created(object, noop)
+    assert(rawequal(r:get(i), object))
+    assert(rawequal(r:get(k, "table"), object))
+    r:store(object, object)
+    r:store_list({ object, object, object })
+    r:set(3, object)
+    r:set(3, {})
+    assert(rawequal(r:stash(object), object))
+    assert(rawequal(r:find(i), object))
+    for _, entry in r:entries() do assert(entry.status == "live") end
+    local snapshot = r:snapshot()
+    r:store()
+    r:restore(snapshot)
+    assert(rawequal(r:get(i), object))
+    assert(tostring(r):find("3 live, 0 dead", 1, true))
+    r:release(k)
+    r:reset()
+  end
+
+  it("that raises whatever is asked of it", function()
+    use(hostile(boom))
+    collect()
+  end)
+
+  it("that calls back into the registry", function()
+    local calls = 0
+    use(hostile(function()
+      calls = calls + 1
+      use({})
+    end))
+    assert.equal(0, calls)
+    collect()
+    assert.equal(1, calls) -- its finalizer
+  end)
+
+  it("is still told to be of another type", function()
+    for _, action in ipairs { boom, coroutine.yield, noop } do
+      r:reset()
+      local object = hostile(action)
+      r:register(object)
+      local ok, err = pcall(function() r:get(1, "FILE*") end)
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find("external object 1 is not a FILE*", 1,
+        true), err)
+    end
+  end)
+end)
+
+describe("finalizers", function()
+  -- Calls `f` again and again while finalizers do `action`, many of them in
+  -- the middle of functions of the registry.
+  local function during(action, f)
+    local inside, failure = 0, nil
+    local metatable = {
+      __gc = function()
+        if debug.getinfo(2, "S").what == "C" then inside = inside + 1 end
+        local ok, err = pcall(action)
+        if not ok then failure = err end
+      end,
+    }
+    math.randomseed(1)
+    collectgarbage("incremental", 50, 400, 4) -- a step every few bytes
+    local ok, err = pcall(function()
+      for i = 1, 3000 do
+        for _ = 1, math.random(4) do setmetatable({}, metatable) end
+        f(i)
+      end
+    end)
+    collectgarbage("incremental", 200, 100, 13)
+    collect() -- the rest of them
+    assert(ok, err)
+    assert(not failure, failure)
+    assert(inside >= 300, "few finalizers ran inside: " .. inside)
+  end
+
+  -- Asserts that all that can be counted agrees, at one moment.
+  local function consistent()
+    collectgarbage("stop")
+    local constructors, entries = 0, { live = 0, dead = 0 }
+    for _ in r:constructors() do constructors = constructors + 1 end
+    for index, entry in r:entries() do
+      local object, why = r:find(index)
+      assert(object == entry.object and (why or "live") == entry.status)
+      entries[entry.status] = entries[entry.status] + 1
+    end
+    local live, dead = r:count()
+    assert(live == entries.live and dead == entries.dead)
+    assert(#r == constructors and r:has_objects() == (constructors > 0))
+    collectgarbage("restart")
+  end
+
+  local finalizable = { __gc = noop }
+  local held = {}
+  for i = 1, 4 do held[i] = setmetatable({}, finalizable) end
+
+  local ACTIONS = {
+    register = function() r:register(held[4]) end,
+    release = function() -- of an index that nobody else uses
+      r:store({}, {}, {}, {}, held[4])
+      r:release(5)
+    end,
+    register_created = function()
+      r:register_created(setmetatable({}, finalizable), noop)
+    end,
+    store = function() r:store(held[4], held[3], held[2], held[1], {}) end,
+    ["store nothing"] = function() r:store() end,
+    set = function() r:set(1, held[4]) end,
+    stash = function() r:stash({}) end,
+    reset = function() r:reset() end,
+    snapshot = function() r:restore(r:snapshot()) end,
+    restore = function()
+      local snapshot = r:snapshot()
+      r:reset()
+      r:restore(snapshot)
+    end,
+  }
+
+  for name, action in pairs(ACTIONS) do
+    it(("may %s while a collection runs"):format(name), function()
+      during(action, function(i)
+        local a = setmetatable({}, finalizable)
+        local b = i % 2 == 0 and {} or held[2]
+        local what = math.random(0, 4)
+        if what == 0 then
+          r:store(a, b)
+          assert(r:find(1) == a and r:find(2) == b)
+          assert(select(2, r:find(3)) == "unregistered")
+        elseif what == 1 then
+          local index = r:register(a)
+          assert(r:find(index) == a)
+        elseif what == 2 then
+          local index = r:register_created(a, noop)
+          assert(r:find(index) == a)
+        elseif what == 3 then
+          r:reset()
+          r:set(1, a)
+          assert(r:find(1) == a)
+        else
+          r:store_list({ a, b, a })
+          local snapshot = r:snapshot()
+          r:store()
+          r:restore(snapshot)
+          r:reset()
+        end
+        consistent()
+      end)
+    end)
+  end
+end)
