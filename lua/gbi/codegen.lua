@@ -20,8 +20,8 @@ Codegen.__name = "gbi.codegen"
 local MAX_PARAMS = 50 -- beyond, parameters are read from a table
 local MAX_LOCALS = 100 -- beyond, variables are elements of a table
 local MAX_ARGS = 30 -- beyond, arguments are unpacked from a table
-local MAX_WEIGHT = 20 -- registers that one expression takes
-local MAX_TEXT = 400 -- characters of one expression
+local MAX_WEIGHT = 20 -- registers that a part of an expression takes
+local MAX_SIZE = 50 -- operations in a part of an expression
 
 -- What generated code is bound to, the arguments of its chunk; and what else
 -- it calls things. A parameter of such a name is given another one.
@@ -49,12 +49,12 @@ local function check_count(n, fname, arg)
 end
 
 -- Expressions: text; pure, see above; weight, the registers that evaluating
--- it takes; prefix, can `.x` or `(…)` follow it as it is?; call, is it a call
+-- it takes; size, the operations that it is made of; prefix, can `.x` or `(…)` follow it as it is?; call, is it a call
 -- (which may stand alone, and last in a list means all its results)?; many,
 -- does it stand for many values? A variable is the expression of its name.
 
 local function atom(text, prefix)
-  return { text = text, pure = true, weight = 1, prefix = prefix }
+  return { text = text, pure = true, weight = 1, size = 0, prefix = prefix }
 end
 
 local function prefixed(e)
@@ -168,18 +168,15 @@ end
 
 function Codegen:push(e)
   self.stack[#self.stack + 1] = e
-  if not e.pure and (e.weight > MAX_WEIGHT or #e.text > MAX_TEXT) then
-    self:settle()
-  end
 end
 
 -- Takes `n` values off the stack, the lowest first.
-function Codegen:take(n, fname)
+function Codegen:take(n, fname, level)
   local stack = self.stack
   local base = #stack - n
   if base < self.floor then
     error(("'%s' needs %d values on the codegen's stack, there are %d"):format(
-      fname, n, #stack - self.floor), 3)
+      fname, n, #stack - self.floor), level or 3)
   end
   local es = table.move(stack, base + 1, #stack, 1, {})
   for i = #stack, base + 1, -1 do stack[i] = nil end
@@ -249,34 +246,51 @@ function Codegen:settled(es)
   return self:take(#es, "settled")
 end
 
--- Pushes an expression made of `text` and of those in `es`.
-function Codegen:combine(text, es, call)
-  local weight = 1
-  for i = 1, math.min(#es, MAX_ARGS + 1) do
-    weight = math.max(weight, i - 1 + es[i].weight)
+-- Takes `n` values to make one expression of; none is too large a part of it.
+function Codegen:parts(n, fname)
+  local es = self:take(n, fname, 4)
+  for _, e in ipairs(es) do
+    if e.weight > MAX_WEIGHT or e.size > MAX_SIZE then
+      return self:settled(es)
+    end
   end
-  self.risky = true
-  self:push { text = text, weight = weight + 1, prefix = true, call = call }
+  return es
 end
 
--- Pushes an operator's expression: a format and its operands, all pure.
-function Codegen:operate(format, operands)
+-- Pushes an expression made of `text` and of those in `es`.
+function Codegen:combine(text, es, call)
+  local weight, size = 1, 1
+  for i = 1, math.min(#es, MAX_ARGS + 1) do
+    weight = math.max(weight, i - 1 + es[i].weight)
+    size = size + es[i].size
+  end
+  self.risky = true
+  self:push { text = text, weight = weight + 1, size = size, prefix = true,
+              call = call }
+end
+
+-- The text of an operator: its format, filled with its operands, all pure.
+local function operation(format, operands)
   local texts = {}
   for i, e in ipairs(operands) do
-    local text = e.text
-    if i == 1 and format:find("^%%s%[") then text = prefixed(e)
-    elseif text:find("^-") then text = "(" .. text .. ")" end
-    texts[i] = text
+    texts[i] = e.text
+    if i == 1 and format:find("^%%s%[") then texts[i] = prefixed(e)
+    elseif e.text:find("^-") then texts[i] = "(" .. e.text .. ")" end
   end
-  self:combine(format:format(table.unpack(texts)), operands)
-  self.stack[#self.stack].prefix = nil
+  return format:format(table.unpack(texts))
+end
+
+-- Pushes an operator's value.
+function Codegen:operate(format, operands)
+  self.risky = true
+  self:push { text = operation(format, operands), weight = 3, size = 1 }
 end
 
 -- Emits an operator that is a statement.
 function Codegen:statement(format, operands)
-  self:operate(format, operands)
-  local text = self:take(1, "statement")[1].text
   self:settle()
+  self.risky = true
+  local text = operation(format, operands)
   self:emit(text:sub(1, 1) == "(" and ";" .. text or text)
 end
 
@@ -313,13 +327,13 @@ function Codegen:load_attr(key)
   if key == nil or not literal.is_constant(key) then
     bad("load_attr", 1, "constant expected, got " .. type(key))
   end
-  local es = self:take(1, "load_attr")
+  local es = self:parts(1, "load_attr")
   self:combine(prefixed(es[1]) .. literal.index(key), es)
 end
 
 --- Replaces an object and a key above it by the object's element.
 function Codegen:load_item()
-  local es = self:take(2, "load_item")
+  local es = self:parts(2, "load_item")
   self:combine(("%s[%s]"):format(prefixed(es[1]), es[2].text), es)
 end
 
@@ -327,7 +341,7 @@ end
 -- @tparam integer nargs
 function Codegen:call_function(nargs)
   check_count(nargs, "call_function", 1)
-  local es = self:take(nargs + 1, "call_function")
+  local es = self:parts(nargs + 1, "call_function")
   if nargs > MAX_ARGS then es = self:settled(es) end
   self:combine(("%s(%s)"):format(prefixed(es[1]), arguments(es, 2)), es, true)
 end
@@ -341,7 +355,7 @@ function Codegen:call_method(name, nargs)
     bad("call_method", 1, "string expected, got " .. type(name))
   end
   check_count(nargs, "call_method", 2)
-  local es = self:take(nargs + 1, "call_method")
+  local es = self:parts(nargs + 1, "call_method")
   local plain = literal.is_identifier(name)
   local ordered = plain and nargs <= MAX_ARGS
   for i = 2, #es do ordered = ordered and es[i].pure end

@@ -13,7 +13,8 @@ local function check_params(params)
       :format(type(params)), 3)
   end
   local seen = {}
-  for i, name in ipairs(params) do
+  for i = 1, #params do
+    local name = params[i]
     if type(name) ~= "string" or seen[name] then
       error(("bad argument #2 to 'compile_prologue' (parameter %d: %s)")
         :format(i, type(name) ~= "string" and "string expected, got "
