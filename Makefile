@@ -21,6 +21,7 @@ C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c)
 
 HERE := $(CURDIR)
 export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
+export LUA_CFLAGS
 export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
 
 .PHONY: all help demo test users lint env install clean need-build need-test need-lint \
