@@ -49,9 +49,10 @@ local function check_count(n, fname, arg)
 end
 
 -- Expressions: text; pure, see above; weight, the registers that evaluating
--- it takes; size, the operations that it is made of; prefix, can `.x` or `(…)` follow it as it is?; call, is it a call
--- (which may stand alone, and last in a list means all its results)?; many,
--- does it stand for many values? A variable is the expression of its name.
+-- it takes; size, the operations that it is made of; prefix, can `.x` or `(…)`
+-- follow it as it is?; call, is it a call (which may stand alone, and last in
+-- a list means all its results)?; many, does it stand for many values? A
+-- variable is the expression of its name.
 
 local function atom(text, prefix)
   return { text = text, pure = true, weight = 1, size = 0, prefix = prefix }
