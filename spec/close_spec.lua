@@ -164,6 +164,15 @@ local CASES = {
   ["before and meanwhile"] = 'put() r:store() object("young", put)',
   ["meanwhile, after those it held before"] =
     'r:register(object("young", put))',
+  ["meanwhile, after another registry held some"] =
+    'gbi.new():register(object("young", put))',
+  ["before an object has its finalizer, and again"] = [[
+    local late = { name = "late" }
+    kept[#kept + 1], objects[4] = late, late
+    put()
+    setmetatable(late, getmetatable(object("late", look)))
+    r:store()
+    put()]],
 }
 
 describe("while a state closes no finalizer is given a finalized object",

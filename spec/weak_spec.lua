@@ -487,7 +487,7 @@ describe("finalizers", function()
   local ACTIONS = {
     register = function() r:register(held[4]) end,
     release = function() -- of an index that nobody else uses
-      r:store({}, {}, {}, {}, held[4])
+      r:store(held[1], held[2], held[3], held[4], {})
       r:release(5)
     end,
     register_created = function()
@@ -506,33 +506,47 @@ describe("finalizers", function()
     end,
   }
 
+  -- What a program does meanwhile, with two objects; each call is whole,
+  -- whatever a finalizer did before it came to its end.
+  local STEPS = {
+    function(a, b)
+      r:store(a, b)
+      assert(r:find(1) == a and r:find(2) == b)
+      assert(select(2, r:find(3)) == "unregistered")
+    end,
+    function(a) assert(r:find(r:register(a)) == a) end,
+    function(a) assert(r:find(r:register_created(a, noop)) == a) end,
+    function(a)
+      r:reset()
+      r:set(1, a)
+      assert(r:find(1) == a)
+    end,
+    function(a, b) -- index 3 may be out of range by now
+      r:store(a, b)
+      local ok = pcall(r.set, r, 3, a)
+      assert(not ok or r:find(3) == a)
+      assert(select(2, r:find(2)) ~= "dead")
+    end,
+    function(a, b)
+      r:store_list({ a, b, a })
+      local snapshot = r:snapshot()
+      collectgarbage("stop")
+      local now, count = {}, { r:count() }
+      for i = 1, 4 do now[i] = r:find(i) end
+      r:store()
+      r:restore(snapshot)
+      for i = 1, 4 do assert(r:find(i) == now[i]) end
+      assert.same(count, { r:count() })
+      collectgarbage("restart")
+    end,
+  }
+
   for name, action in pairs(ACTIONS) do
     it(("may %s while a collection runs"):format(name), function()
       during(action, function(i)
         local a = setmetatable({}, finalizable)
         local b = i % 2 == 0 and {} or held[2]
-        local what = math.random(0, 4)
-        if what == 0 then
-          r:store(a, b)
-          assert(r:find(1) == a and r:find(2) == b)
-          assert(select(2, r:find(3)) == "unregistered")
-        elseif what == 1 then
-          local index = r:register(a)
-          assert(r:find(index) == a)
-        elseif what == 2 then
-          local index = r:register_created(a, noop)
-          assert(r:find(index) == a)
-        elseif what == 3 then
-          r:reset()
-          r:set(1, a)
-          assert(r:find(1) == a)
-        else
-          r:store_list({ a, b, a })
-          local snapshot = r:snapshot()
-          r:store()
-          r:restore(snapshot)
-          r:reset()
-        end
+        STEPS[math.random(#STEPS)](a, b)
         consistent()
       end)
     end)

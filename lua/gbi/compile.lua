@@ -56,31 +56,23 @@ function Compiler:call(each)
   cg:call_function(args.n)
 end
 
--- Gives the results of a call, of which `n` are used, to their nodes.
-function Compiler:spread(each, n)
-  local cg = self.cg
-  if n > MAX_RESULTS then
+-- Gives the results of a call to their nodes, and the first to its own.
+function Compiler:spread(each, results)
+  local cg, vars = self.cg, {}
+  if results.n > MAX_RESULTS then
     local var = cg:new_var(each.name)
     cg:collect(var)
-    local function result(i)
-      return Codegen.field(var, i)
+    for i = 1, results.n do vars[i] = Codegen.field(var, i) end
+  else
+    for i = 1, results.n do
+      vars[i] = cg:new_var(results.names[i])
     end
-    self.values[each] = result(1)
-    for i, result_node in pairs(self.results[each]) do
-      self.values[result_node] = result(i)
-    end
-    return
+    cg:store_many(vars)
   end
-  local vars = {}
-  for i = 1, n do
-    local result_node = self.results[each][i]
-    vars[i] = cg:new_var(result_node and result_node.name)
-    if result_node then
-      self.values[result_node] = vars[i]
-    end
-  end
-  cg:store_many(vars)
   self.values[each] = vars[1]
+  for _, result in ipairs(results) do
+    self.values[result] = vars[result.args[2]]
+  end
 end
 
 -- Emits a node that is neither input nor output nor external object.
@@ -109,8 +101,8 @@ function Compiler:emit(each)
     end
   else
     self:call(each)
-    local n = self.results[each] and self.results[each].n
-    if n then self:spread(each, n) else self:keep(each) end
+    local results = self.results[each]
+    if results then self:spread(each, results) else self:keep(each) end
   end
 end
 
@@ -127,10 +119,12 @@ function Compiler:scan(nodes, live)
       elseif builtin == node.INDEX then
         self.numbered[each.args[1]] = true
       elseif builtin == node.RESULT then
-        local results = self.results[each.args[1]] or { n = 0 }
-        results[each.args[2]] = each
-        results.n = math.max(results.n, each.args[2])
-        self.results[each.args[1]] = results
+        local call, i = each.args[1], each.args[2]
+        local results = self.results[call] or { n = 0, names = {} }
+        table.insert(results, each)
+        results.names[i] = each.name
+        results.n = math.max(results.n, i)
+        self.results[call] = results
       end
       if node.is(each.target) then self.last_use[each.target] = each end
       for i = 1, each.args.n do
@@ -188,7 +182,8 @@ local function compile(graph, live, options)
     params = {}, -- names of the inputs
     externals = {}, -- nodes of the external objects
     numbered = {}, -- which of them are looked up by number
-    results = {}, -- call -> its result nodes, and the highest used as `n`
+    results = {}, -- call -> list of its result nodes; `n`, the highest number
+    -- that is used; `names`, number -> name
     last_use = {}, -- node -> the last one to use it
     values = {}, -- node -> its expression
     owned = {}, -- node -> the variable that is free after its last use

@@ -23,10 +23,11 @@ local graph = {}
 local Graph = { __name = "gbi.graph" }
 Graph.__index = Graph
 
--- Errors, `level` levels above the caller of these.
+-- Errors. A `level` is what its function would give to `error`: 2 blames the
+-- function's caller. None of those who pass it on does so in a tail call, which
+-- would leave no trace of them.
 local function bad(level, fname, arg, message)
-  error(("bad argument #%d to '%s' (%s)"):format(arg, fname, message),
-    level + 1)
+  error(("bad argument #%d to '%s' (%s)"):format(arg, fname, message), level)
 end
 
 local function expected(level, fname, arg, what, value)
@@ -47,8 +48,16 @@ local function unique(self, hint)
   return name
 end
 
+-- Checks that nothing follows the output.
+local function check_open(self, level)
+  if self.finished then
+    error("the graph has its output, nothing can follow it", level)
+  end
+end
+
 -- Checks the values that a node takes: constants, and nodes of this graph of
--- which only the last may stand for many values.
+-- which only the last may stand for many values. They are the arguments of
+-- `fname` from number `first` on.
 local function check_args(self, level, args, fname, first)
   for i = 1, args.n do
     local arg = args[i]
@@ -67,11 +76,17 @@ local function check_args(self, level, args, fname, first)
   end
 end
 
--- Appends a node. `hint` is what it would like to be called.
-function Graph:append(op, target, args, hint, level)
-  if self.finished then
-    error("the graph has its output, nothing can follow it", level + 1)
+-- Checks a value that is one operand or object.
+local function check_one(self, level, value, fname, arg)
+  check_args(self, level + 1, { n = 1, value }, fname, arg)
+  if is_node(value) and value:is_varargs() then
+    bad(level + 1, fname, arg, "'...' is not one value")
   end
+end
+
+-- Appends a node. `hint` is what it would like to be called.
+function Graph:append(level, op, target, args, hint)
+  check_open(self, level + 1)
   local new = node.new {
     graph = self, op = op, target = target, args = args,
     name = unique(self, hint),
@@ -103,45 +118,50 @@ end
 -- @treturn node
 function Graph:placeholder(name)
   if type(name) ~= "string" then
-    expected(2, "placeholder", 1, "string", name)
+    expected(3, "placeholder", 1, "string", name)
   end
   for _, other in ipairs(self.nodes) do
     if other.op == "placeholder" and other.target == name then
-      bad(2, "placeholder", 1, ("input %s is there already"):format(
+      bad(3, "placeholder", 1, ("input %s is there already"):format(
         literal.of(name)))
     elseif other:is_varargs() then
-      bad(2, "placeholder", 1, "'...' is the last input")
+      bad(3, "placeholder", 1, "'...' is the last input")
     end
   end
-  return self:append("placeholder", name, { n = 0 },
-    name == "..." and "varargs" or name, 2)
+  local new = self:append(3, "placeholder", name, { n = 0 },
+    name == "..." and "varargs" or name)
+  return new
 end
 
--- call_function, with the level of errors.
+-- Applies an operator to operands, which are the arguments of `fname` from
+-- number `first` on.
+function Graph:operate(level, name, fname, first, ...)
+  local args, operator = table.pack(...), operators[name]
+  if args.n ~= operator.operands then
+    error(("operator '%s' takes %d operands, got %d"):format(name,
+      operator.operands, args.n), level)
+  end
+  for i = 1, args.n do
+    check_one(self, level + 1, args[i], fname, first + i - 1)
+  end
+  local new = self:append(level + 1, "call_function", name, args, name)
+  return new
+end
+
+-- Calls a source's object or a node's value.
 function Graph:call(level, target, ...)
   local args, hint = table.pack(...), "call"
-  check_args(self, level + 1, args, "call_function", 2)
-  if type(target) == "string" then
-    local operator = operators[target]
-    if not operator then
-      bad(level + 1, "call_function", 1, ("there is no operator %s"):format(
-        literal.of(target)))
-    elseif args.n ~= operator.operands then
-      error(("operator '%s' takes %d operands, got %d"):format(target,
-        operator.operands, args.n), level + 1)
-    elseif is_node(args[args.n]) and args[args.n]:is_varargs() then
-      bad(level + 1, "call_function", args.n + 1, "'...' is not one operand")
-    end
-    hint = target
-  elseif is_node(target) then
-    check_args(self, level + 1, { n = 1, target }, "call_function", 1)
+  if is_node(target) then
+    check_one(self, level + 1, target, "call_function", 1)
     hint = target.name
   elseif source.is_source(target) then
     hint = last_name(target, hint)
   else
     expected(level + 1, "call_function", 1, "operator, source or node", target)
   end
-  return self:append("call_function", target, args, hint, level + 1)
+  check_args(self, level + 1, args, "call_function", 2)
+  local new = self:append(level + 1, "call_function", target, args, hint)
+  return new
 end
 
 --- A call, or an operator on its operands.
@@ -151,7 +171,17 @@ end
 -- @param ... nodes and constants
 -- @treturn node its first result; `node:results(n)` for more
 function Graph:call_function(target, ...)
-  return self:call(2, target, ...)
+  local new
+  if type(target) == "string" then
+    if not operators[target] then
+      bad(3, "call_function", 1, ("there is no operator %s"):format(
+        literal.of(target)))
+    end
+    new = self:operate(3, target, "call_function", 2, ...)
+  else
+    new = self:call(3, target, ...)
+  end
+  return new
 end
 
 --- A method call.
@@ -161,14 +191,13 @@ end
 -- @treturn node its first result; `node:results(n)` for more
 function Graph:call_method(name, object, ...)
   if type(name) ~= "string" then
-    expected(2, "call_method", 1, "string", name)
+    expected(3, "call_method", 1, "string", name)
   end
+  check_one(self, 3, object, "call_method", 2)
   local args = table.pack(object, ...)
-  check_args(self, 2, args, "call_method", 2)
-  if is_node(object) and object:is_varargs() then
-    bad(2, "call_method", 2, "'...' is not one object")
-  end
-  return self:append("call_method", name, args, name, 2)
+  check_args(self, 3, args, "call_method", 2)
+  local new = self:append(3, "call_method", name, args, name)
+  return new
 end
 
 --- A field of a value, `object.name`; or the value that a source obtains anew
@@ -177,23 +206,23 @@ end
 -- @tparam ?string name
 -- @treturn node
 function Graph:get_attr(object, name)
+  local new
   if not is_node(object) and name == nil and source.is_source(object) then
-    return self:append("get_attr", object, { n = 0 },
-      last_name(object, "attr"), 2)
+    new = self:append(3, "get_attr", object, { n = 0 },
+      last_name(object, "attr"))
+    return new
   end
-  if type(name) ~= "string" then expected(2, "get_attr", 2, "string", name) end
-  local args = { n = 1, object }
-  check_args(self, 2, args, "get_attr", 1)
-  if is_node(object) and object:is_varargs() then
-    bad(2, "get_attr", 1, "'...' is not one object")
-  end
-  return self:append("get_attr", name, args, name, 2)
+  if type(name) ~= "string" then expected(3, "get_attr", 2, "string", name) end
+  check_one(self, 3, object, "get_attr", 1)
+  new = self:append(3, "get_attr", name, { n = 1, object }, name)
+  return new
 end
 
 --- Writes a field, in its turn: `object[key] = value`.
 -- @treturn node without a value
 function Graph:set_item(object, key, value)
-  return self:call(2, "setitem", object, key, value)
+  local new = self:operate(3, "setitem", "set_item", 1, object, key, value)
+  return new
 end
 
 --- The graph's results, and its end.
@@ -201,8 +230,8 @@ end
 -- @treturn node
 function Graph:output(...)
   local args = table.pack(...)
-  check_args(self, 2, args, "output", 1)
-  local last = self:append("output", "output", args, "output", 2)
+  check_args(self, 3, args, "output", 1)
+  local last = self:append(3, "output", "output", args, "output")
   self.finished = true
   return last
 end
@@ -217,15 +246,34 @@ function Graph:rename(each, name)
   end
 end
 
+-- Registers an external object; an error is the caller's.
+local function register(self, level, method, hint, ...)
+  check_open(self, level + 1)
+  local ok, index = pcall(self.registry[method], self.registry, ...)
+  if not ok then
+    if type(index) == "table" then -- gbi's `unimplemented`
+      local _, where = pcall(error, "", level + 1)
+      index.where = where
+      error(index, 0)
+    end
+    error(index, level + 1)
+  end
+  local new = self:append(level + 1, "call_function", EXTERNAL,
+    { n = 1, index }, hint)
+  return new
+end
+
 --- Registers an object that the graph needs and does not take as an input.
 -- @param value the object, an example for the runs to come
 -- @param from its source
 -- @treturn node the object of the run
 function Graph:external(value, from)
-  if from == nil then expected(2, "external", 2, "source", from) end
-  local index = self.registry:register(value, from)
-  return self:append("call_function", EXTERNAL, { n = 1, index },
-    last_name(from, "external"), 2)
+  if not source.is_source(from) then
+    expected(3, "external", 2, "source", from)
+  end
+  local new = register(self, 3, "register", last_name(from, "external"),
+    value, from)
+  return new
 end
 
 --- Registers an object that every run creates.
@@ -233,8 +281,12 @@ end
 -- @tparam function construct_fn `(index, cg)` emits the code that creates one
 -- @treturn node the object of the run
 function Graph:created(example, construct_fn)
-  local index = self.registry:register_created(example, construct_fn)
-  return self:append("call_function", EXTERNAL, { n = 1, index }, "created", 2)
+  if type(construct_fn) ~= "function" then
+    expected(3, "created", 2, "function", construct_fn)
+  end
+  local new = register(self, 3, "register_created", "created", example,
+    construct_fn)
+  return new
 end
 
 
@@ -318,18 +370,18 @@ function Graph:to_dot()
     local external = each:builtin() == EXTERNAL
     local what = external and self.registry:name(each.args[1])
       or show_target(each.target)
-    out[#out + 1] = ('  %s [label="{%s|%s|%s}"%s];'):format(each.name,
+    out[#out + 1] = ('  "%s" [label="{%s|%s|%s}"%s];'):format(each.name,
       text(each.name), each.op, text((what:gsub("%c", " "))),
       external and ", style=bold" or "")
   end
   for _, each in ipairs(self.nodes) do
     if is_node(each.target) then
-      out[#out + 1] = ("  %s -> %s [style=dashed];"):format(each.target.name,
-        each.name)
+      out[#out + 1] = ('  "%s" -> "%s" [style=dashed];'):format(
+        each.target.name, each.name)
     end
     for i = 1, each.args.n do
       if is_node(each.args[i]) then
-        out[#out + 1] = ("  %s -> %s;"):format(each.args[i].name, each.name)
+        out[#out + 1] = ('  "%s" -> "%s";'):format(each.args[i].name, each.name)
       end
     end
   end
@@ -337,20 +389,46 @@ function Graph:to_dot()
   return table.concat(out, "\n")
 end
 
+-- The first input that a source wants and that is not in `inputs`, or nil.
+local function missing_input(from, inputs)
+  local content = source.content(from)
+  while content do
+    if content.kind == "LocalSource" then
+      return not inputs[content.member] and content.member or nil
+    end
+    local name = missing_input(content.member, inputs)
+    if name then return name end
+    content = source.content(content.base)
+  end
+end
+
 --- Looks for what cannot be compiled: a node used before it is made, a missing
--- output, an index that is not registered.
+-- output, an index that is not registered, a source that wants an input which
+-- is not there.
 -- @treturn true, or nil and what is wrong
 function Graph:lint()
-  local made, finished = {}, false
-  local registered = {}
-  for index in self.registry:constructors() do registered[index] = true end
+  local made, inputs, sources, finished = {}, {}, {}, false
+  for index, _, _, from in self.registry:constructors() do
+    sources[index] = from or false
+  end
   for _, each in ipairs(self.nodes) do
-    if finished then
-      return nil, ("node %s comes after the output"):format(each.name)
+    if each.op == "placeholder" then inputs[each.target] = true end
+  end
+  for _, each in ipairs(self.nodes) do
+    local from = each.target
+    if each:builtin() == EXTERNAL then
+      from = sources[each.args[1]]
+      if from == nil then
+        return nil, ("node %s: external object %s is not registered"):format(
+          each.name, tostring(each.args[1]))
+      end
     end
-    if each:builtin() == EXTERNAL and not registered[each.args[1]] then
-      return nil, ("node %s: external object %s is not registered"):format(
-        each.name, tostring(each.args[1]))
+    local name = missing_input(from, inputs)
+    if name then
+      return nil, ("node %s: L[%s] is not an input"):format(each.name,
+        literal.of(name))
+    elseif finished then
+      return nil, ("node %s comes after the output"):format(each.name)
     end
     for i = 0, each.args.n do
       local used = each.args[i]
@@ -405,11 +483,11 @@ end
 -- @raise what `lint` finds, before any object is obtained
 function Graph:compile(options)
   if options ~= nil and type(options) ~= "table" then
-    expected(2, "compile", 1, "table", options)
+    expected(3, "compile", 1, "table", options)
   end
   options = options or {}
   if options.backend ~= nil and type(options.backend) ~= "function" then
-    bad(2, "compile", 1, "field 'backend' is not a function")
+    bad(3, "compile", 1, "field 'backend' is not a function")
   end
   local ok, reason = self:lint()
   if not ok then error(reason, 2) end
@@ -429,7 +507,7 @@ end
 -- @raise naming it, when an object or a function has no source of gbi's own
 -- kinds
 function Graph:save(path)
-  if type(path) ~= "string" then expected(2, "save", 1, "string", path) end
+  if type(path) ~= "string" then expected(3, "save", 1, "string", path) end
   local ok, reason = self:lint()
   if not ok then error(reason, 2) end
   return saved.save(self, live_nodes(self), path)
@@ -441,7 +519,7 @@ end
 -- @treturn graph; or nil and what is wrong with the file
 function graph.load(path)
   if type(path) ~= "string" then
-    expected(2, "load_graph", 1, "string", path)
+    expected(3, "load_graph", 1, "string", path)
   end
   return saved.load(graph.new(), path)
 end

@@ -91,8 +91,9 @@ function Node:index()
   if self:builtin() ~= node.EXTERNAL then
     error("only an external object has an index", 2)
   end
-  return self.graph:append("call_function", node.INDEX, { n = 1, self },
-    self.name .. "_index", 2)
+  local new = self.graph:append(3, "call_function", node.INDEX,
+    { n = 1, self }, self.name .. "_index")
+  return new
 end
 
 --- The first `n` results of a call.
@@ -106,17 +107,22 @@ function Node:results(n)
   end
   local nodes = {}
   for i = 1, n do
-    nodes[i] = self.graph:append("call_function", node.RESULT,
-      { n = 2, self, i }, self.name .. "_" .. i, 2)
+    nodes[i] = self.graph:append(3, "call_function", node.RESULT,
+      { n = 2, self, i }, self.name .. "_" .. i)
   end
   return table.unpack(nodes)
 end
 
 for name, operator in pairs(operators) do
   local function method(a, b)
-    local self = node.is(a) and a.graph or b.graph
-    if operator.operands == 1 then return self:call(2, name, a) end
-    return self:call(2, name, a, b)
+    local graph = (node.is(a) and a or b).graph
+    local new
+    if operator.operands == 1 then -- Lua gives the operand twice
+      new = graph:operate(3, name, name, 1, a)
+    else
+      new = graph:operate(3, name, name, 1, a, b)
+    end
+    return new
   end
   if operator.metamethod then Node[operator.metamethod] = method
   elseif operator.operands < 3 then Node[name] = method end
@@ -124,7 +130,8 @@ end
 
 -- A node is called like the function it stands for: f(a, b).
 function Node:__call(...)
-  return self.graph:call(2, self, ...)
+  local new = self.graph:call(3, self, ...)
+  return new
 end
 
 function Node:__tostring()

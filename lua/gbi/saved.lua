@@ -222,14 +222,14 @@ function Reader:node(graph)
   local made
   if op == "call_function" and target == node.EXTERNAL then
     self:external(args)
-    made = graph:append(op, target, args, name, 2)
+    made = graph:append(2, op, target, args, name)
   elseif op == "call_function" and target == node.INDEX then
     made = args.n == 1 and node.is(args[1]) and args[1]:index()
   elseif op == "call_function" and target == node.RESULT then
     local call, i = args[1], args[2]
     if args.n == 2 and node.is(call) and call:is_call()
        and math.type(i) == "integer" and i >= 1 and i <= 200 then
-      made = graph:append(op, target, args, name, 2)
+      made = graph:append(2, op, target, args, name)
     end
   elseif op == "get_attr" then
     if args.n == 1 then made = graph:get_attr(args[1], target)

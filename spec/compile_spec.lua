@@ -1,0 +1,1467 @@
+-- Compiled functions: they compute what the graph says, in its order, once.
+local gbi = require "gbi"
+local source = gbi.source
+
+local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
+  source.AttrSource, source.GetItemSource
+
+local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
+io.write("compile_spec: GBI_SEED=", SEED, "\n")
+
+-- Compiles a graph of inputs called `params`: build(g, input, ...) records it
+-- and returns its outputs.
+local function compile(params, build, options)
+  local g, inputs = gbi.graph.new(), {}
+  for i, name in ipairs(params) do inputs[i] = g:placeholder(name) end
+  g:output(build(g, table.unpack(inputs)))
+  local f, text = g:compile(options)
+  return f, g, text
+end
+
+-- Asserts that two lists, with length `n`, hold the same values: NaN is NaN,
+-- 0.0 is not -0.0, 1 is not 1.0.
+local function same_values(expected, got)
+  assert.equal(expected.n, got.n)
+  for i = 1, expected.n do
+    local a, b = expected[i], got[i]
+    if type(a) == "number" and type(b) == "number" then
+      a, b = ("%q"):format(a), ("%q"):format(b)
+    end
+    assert.equal(a, b)
+  end
+end
+
+-- Asserts that f raises a message that begins with `prefix` and ends with
+-- `suffix`.
+local function raises(prefix, suffix, f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok)
+  assert.equal("string", type(err))
+  assert.equal(prefix, err:sub(1, #prefix))
+  if suffix then assert.equal(suffix, err:sub(-#suffix)) end
+end
+
+local NUMBERS = { 0, 1, -1, 7, 0.0, -0.0, 0.1 + 0.2, -2.5, 1e300, 1 / 0, -1 / 0,
+                  0 / 0, math.maxinteger, math.mininteger }
+local STRINGS = { "", "10", "0x10", "]]", "--", "\"\\\n\r\0\200", "%s %d",
+                  "end", "1e9999", "a\\\nb", "\u{2028}", ("x"):rep(1000) }
+local CONSTANTS = table.move(STRINGS, 1, #STRINGS, #NUMBERS + 1,
+  table.move(NUMBERS, 1, #NUMBERS, 1, {}))
+table.move({ true, false }, 1, 2, #CONSTANTS + 1, CONSTANTS)
+
+describe("operators compute what Lua's do:", function()
+  local SYMBOLS = {
+    add = "a + b", sub = "a - b", mul = "a * b", div = "a / b", mod = "a % b",
+    pow = "a ^ b", idiv = "a // b", band = "a & b", bor = "a | b",
+    bxor = "a ~ b", shl = "a << b", shr = "a >> b", concat = "a .. b",
+    eq = "a == b", ne = "a ~= b", lt = "a < b", le = "a <= b", gt = "a > b",
+    ge = "a >= b", getitem = "a[b]", unm = "-a", bnot = "~a", len = "#a",
+    lnot = "not a",
+  }
+  local OPERANDS = { { 1, 2 } }
+  for _, operand in ipairs(CONSTANTS) do table.insert(OPERANDS, operand) end
+
+  -- Asserts that both do the same with a and b.
+  local function agree(plain, f, a, b)
+    local expected, got = table.pack(pcall(plain, a, b)),
+      table.pack(pcall(f, a, b))
+    if not expected[1] then assert.is_false(got[1]) return end
+    same_values(expected, got)
+  end
+
+  -- What Lua makes of `text` with constants in place of a and b, or of one.
+  -- (It folds constants: x - 0 is x + 0, also for -0.0.)
+  local function with(text, a, b)
+    text = text:gsub("%f[%w][ab]%f[%W]", {
+      a = a ~= "a" and ("(%q)"):format(a), b = ("(%q)"):format(b),
+    })
+    return assert(load(("local a = ... return %s"):format(text)))
+  end
+
+  for name, text in pairs(SYMBOLS) do
+    local plain = assert(load(("local a, b = ... return %s"):format(text)))
+    local unary = not text:find("%f[%w]b%f[%W]")
+
+    it(name, function()
+      local f = compile({ "a", "b" }, function(g, a, b)
+        if unary then return g:call_function(name, a) end
+        return g:call_function(name, a, b)
+      end)
+      for _, a in ipairs(OPERANDS) do
+        agree(plain, f, a, nil)
+        agree(plain, f, nil, a)
+        for _, b in ipairs(OPERANDS) do agree(plain, f, a, b) end
+      end
+    end)
+
+    it(name .. " of constants", function()
+      for i = 0, #CONSTANTS do
+        local a = CONSTANTS[i]
+        for k = i % 5, unary and i % 5 or #CONSTANTS, 5 do
+          local b = CONSTANTS[k]
+          agree(with(text, a, b), compile({}, function(g)
+            if unary then return g:call_function(name, a) end
+            return g:call_function(name, a, b)
+          end))
+          if not unary then
+            agree(with(text, "a", b), compile({ "x" }, function(g, x)
+              return g:call_function(name, x, b)
+            end), a)
+          end
+        end
+      end
+    end)
+  end
+
+  it("the metamethods of the operands, once each", function()
+    local log, mt = {}, {}
+    for _, event in ipairs { "add", "concat", "lt", "len", "index", "unm" } do
+      mt["__" .. event] = function()
+        table.insert(log, event)
+        return event
+      end
+    end
+    local f = compile({ "x" }, function(_, x)
+      return x + 1, x .. 1, x:lt(2), #x, x:getitem("k"), -x
+    end)
+    same_values(table.pack("add", "concat", true, "len", "index", "unm"),
+      table.pack(f(setmetatable({}, mt))))
+    assert.same({ "add", "concat", "lt", "len", "index", "unm" }, log)
+  end)
+
+  it("expressions", function()
+    local f = compile({ "a", "b" }, function(_, a, b)
+      return a + b * 2, (a + b) * 2, -(a - b), (-a) ^ 2, a .. b .. a, 2 - a
+    end)
+    same_values(table.pack(7 + 3 * 2, (7 + 3) * 2, -4, 49.0, "737", -5),
+      table.pack(f(7, 3)))
+  end)
+
+  it("setitem, which writes in its turn", function()
+    local f = compile({ "t" }, function(g, t)
+      local before = t:getitem("k")
+      g:set_item(t, "k", 1)
+      local between = t:getitem("k")
+      g:set_item(t, "k", nil)
+      return before, between, t:getitem("k")
+    end)
+    same_values(table.pack(0, 1, nil), table.pack(f { k = 0 }))
+  end)
+end)
+
+describe("constants arrive as they are", function()
+  -- While they last, constants of every type have methods and fields.
+  local function with_methods(f)
+    local methods = {
+      give = function(self, ...) return self, ... end,
+      ["end"] = function(self, ...) return "end", self, ... end,
+      field = "field",
+    }
+    local string_mt, written = getmetatable(""), {}
+    local index = string_mt.__index
+    local mt = {
+      __index = function(self, key)
+        if methods[key] then return methods[key] end
+        return key == key and key ~= nil and { self, key } or "no key"
+      end,
+      __newindex = function(self, key, value)
+        table.insert(written, table.pack(self, key, value))
+      end,
+    }
+    local function set(t)
+      for _, value in ipairs { 1, true } do debug.setmetatable(value, t) end
+      debug.setmetatable(nil, t)
+      string_mt.__index = t and t.__index or index
+      string_mt.__newindex = t and t.__newindex
+    end
+    set(mt)
+    local ok, err = xpcall(f, debug.traceback, written)
+    set(nil)
+    if not ok then error(err, 0) end
+    return written
+  end
+
+  -- Calls f(constant) for all of them, nil included.
+  local function each(f)
+    for i = 0, #CONSTANTS do f(CONSTANTS[i]) end
+  end
+
+  -- What the compiled functions gave, to be looked at without methods.
+  local function compare(build, expect)
+    local cases = {}
+    each(function(c)
+      local f = compile({ "f" }, function(g, f) return build(g, c, f) end)
+      table.insert(cases, { f = f, constant = c })
+    end)
+    with_methods(function()
+      for _, case in ipairs(cases) do
+        case.got = table.pack(case.f(function(...) return ... end))
+      end
+    end)
+    for _, case in ipairs(cases) do
+      same_values(expect(case.constant), case.got)
+    end
+  end
+
+  it("as arguments of calls", function()
+    compare(function(_, c, f) return f(c), f(1, c):results(2) end,
+      function(c) return table.pack(c, 1, c) end)
+  end)
+
+  it("as outputs", function()
+    compare(function(_, c) return c, c end,
+      function(c) return table.pack(c, c) end)
+  end)
+
+  it("as what a method is called on, and its arguments", function()
+    compare(function(g, c) return g:call_method("give", c, 1, c):results(3) end,
+      function(c) return table.pack(c, 1, c) end)
+    compare(function(g, c) return g:call_method("end", c, c):results(3) end,
+      function(c) return table.pack("end", c, c) end)
+  end)
+
+  it("as what has a field", function()
+    compare(function(g, c) return g:get_attr(c, "field") end,
+      function() return table.pack("field") end)
+  end)
+
+  it("as what is indexed, and its key", function()
+    compare(function(g, c)
+      local pair = g:call_function("getitem", c, 1)
+      return g:get_attr(pair, "n"), pair:getitem(1), pair:getitem(2)
+    end, function(c) return table.pack(nil, c, 1) end)
+    each(function(c)
+      if c == nil or c ~= c then return end
+      local f = compile({ "t" }, function(_, t) return t:getitem(c) end)
+      assert.equal("value", f { [c] = "value" })
+    end)
+  end)
+
+  it("as what is written to, the key and the value", function()
+    local fs, expected = {}, {}
+    each(function(c)
+      table.insert(fs, (compile({}, function(g) g:set_item(c, c, c) end)))
+      table.insert(expected, table.pack(c, c, c))
+    end)
+    local written = with_methods(function()
+      for _, f in ipairs(fs) do f() end
+    end)
+    for i in ipairs(expected) do same_values(expected[i], written[i]) end
+    each(function(c)
+      if c == nil or c ~= c then return end
+      local t = {}
+      compile({ "t" }, function(g, x) g:set_item(x, c, c) end)(t)
+      assert.equal(c, t[c])
+    end)
+  end)
+
+  it("as names of methods, fields and inputs", function()
+    for _, name in ipairs(STRINGS) do
+      local f = compile({ name, name .. "2" }, function(g, x, y)
+        return g:call_method(name, x, 1, y), g:get_attr(x, name), y
+      end)
+      local t = { [name] = function(self, ...) return { self, ... } end }
+      local all, method, y = f(t, 2)
+      assert.same({ t, 1, 2 }, all)
+      assert.equal(t[name], method)
+      assert.equal(2, y)
+    end
+  end)
+
+  it("and never as code", function()
+    for _, hostile in ipairs { '"); hit = true; --', "]]; hit = true; --[[",
+        "\n hit = true --", "\\\nhit = true", "x\0hit = true" } do
+      local f = compile({ hostile, hostile .. "2" }, function(g, x)
+        g:set_item(x, hostile, hostile)
+        return g:get_attr(x, hostile)
+      end)
+      assert.equal(hostile, f {})
+      assert.is_nil(rawget(_G, "hit"))
+    end
+  end)
+end)
+
+describe("effects", function()
+  it("happen in order, once each, used or not", function()
+    local log = {}
+    local f = compile({ "f" }, function(g, f)
+      local one = f(1)
+      f(2)
+      local three = f(3)
+      g:call_method("call", f, 4)
+      f(f(5), one)
+      g:set_item(f, "key", f(6))
+      f(g:get_attr(f, "field"), three)
+      return one, three, one
+    end)
+    local t = setmetatable({}, {
+      __call = function(_, n) table.insert(log, n) return n end,
+      __newindex = function(_, _, v) table.insert(log, "set " .. v) end,
+      __index = function(_, key)
+        if key == "call" then
+          return function(_, n) table.insert(log, "method " .. n) end
+        end
+        table.insert(log, "get " .. key)
+        return "got"
+      end,
+    })
+    same_values(table.pack(1, 3, 1), table.pack(f(t)))
+    assert.same({ 1, 2, 3, "method 4", 5, 5, 6, "set 6", "get field", "got" },
+      log)
+  end)
+
+  it("of nodes that nobody uses: calls stay, the rest goes", function()
+    local log = {}
+    local f, _, text = compile({ "t", "f" }, function(g, t, f)
+      g:get_attr(t, "dead_field")
+      local _ = t + "dead_operand"
+      f("kept"):results(2)
+      g:call_method("m", t)
+      g:get_attr(G "dead_global")
+    end)
+    f({ m = function() table.insert(log, "m") end },
+      function(s) table.insert(log, s) end)
+    assert.same({ "kept", "m" }, log)
+    assert.is_nil(text:find("dead", 1, true))
+  end)
+
+  it("happen after all objects are obtained, in order of index", function()
+    _G.log = {}
+    finally(function() _G.log = nil end)
+    local function obtained(name)
+      return { reconstruct = function(_, cg)
+        cg:load_import("table", "insert")
+        cg:load_global("log")
+        cg:load_const(name)
+        cg:call_function(2)
+        cg:pop_top()
+        cg:load_global("io")
+      end }
+    end
+    local g = gbi.graph.new()
+    local f = g:placeholder("f")
+    f("first")
+    local a = g:external({}, obtained "a")
+    g:external({}, obtained "unused")
+    local c = g:external({}, obtained "c")
+    f(c:index())
+    f(a)
+    g:output()
+    g:compile()(function(x) table.insert(_G.log, x) end)
+    assert.same({ "a", "c", "first", 3, io }, _G.log)
+  end)
+end)
+
+describe("results", function()
+  it("nil among several outputs, and none", function()
+    same_values(table.pack(), table.pack(compile({}, function() end)()))
+    same_values(table.pack(nil),
+      table.pack(compile({}, function() return nil end)()))
+    same_values(table.pack(nil, 1, nil, nil), table.pack(compile({ "x" },
+      function(_, x) return nil, x, nil, nil end)(1)))
+  end)
+
+  for _, n in ipairs { 30, 31, 32, 49, 51, 199, 250, 251, 1000, 5000 } do
+    it(("%d outputs, nil among them"):format(n), function()
+      local f = compile({ "x", "y" }, function(_, x, y)
+        local out = { n = n }
+        for i = 1, n - 1 do out[i] = i % 3 == 0 and x or i % 7 > 0 and i or nil
+        end
+        out[n] = y
+        return table.unpack(out, 1, n)
+      end)
+      local got = table.pack(f("x"))
+      assert.equal(n, got.n)
+      for i = 1, n - 1 do
+        assert.equal(i % 3 == 0 and "x" or i % 7 > 0 and i or nil, got[i])
+      end
+      assert.is_nil(got[n])
+    end)
+  end
+
+  -- A function that gives n results: 10, 20 and so on, every fifth nil.
+  local function giving(n)
+    local list = {}
+    for i = 1, n do list[i] = i % 5 > 0 and i * 10 or nil end
+    return function() return table.unpack(list, 1, n) end
+  end
+
+  for _, n in ipairs { 1, 2, 5, 19, 20, 21, 22, 50, 100, 199, 200 } do
+    it(("%d of a call, used in any order"):format(n), function()
+      local f = compile({ "f" }, function(_, f)
+        local nodes = table.pack(f():results(n))
+        local out = {}
+        for i = 1, n do out[n + 1 - i] = nodes[i] end
+        return table.unpack(out)
+      end)
+      for _, given in ipairs { n, n - 1, n + 1, 0 } do
+        local got = table.pack(f(giving(given)))
+        assert.equal(n, got.n)
+        for i = 1, n do
+          local expected = i <= given and i % 5 > 0 and i * 10 or nil
+          assert.equal(expected, got[n + 1 - i])
+        end
+      end
+    end)
+  end
+
+  it("only some of a call used", function()
+    for _, n in ipairs { 3, 20, 21, 150 } do
+      local f = compile({ "f" }, function(_, f)
+        local nodes = { f():results(200) }
+        return nodes[n], nodes[1]
+      end)
+      local function given() return table.unpack((function()
+        local list = {}
+        for i = 1, 200 do list[i] = i end
+        return list
+      end)()) end
+      same_values(table.pack(n, 1), table.pack(f(given)))
+    end
+  end)
+
+  it("of a call together with the call itself", function()
+    local f = compile({ "f" }, function(_, f)
+      local call = f()
+      local a, b = call:results(2)
+      return call, a, b, call
+    end)
+    same_values(table.pack(10, 10, 20, 10), table.pack(f(giving(2))))
+  end)
+
+  it("of a call asked for twice", function()
+    local f = compile({ "f" }, function(_, f)
+      local call = f()
+      local a, b = call:results(2)
+      local c, d, e = call:results(3)
+      return a, b, c, d, e
+    end)
+    same_values(table.pack(10, 20, 10, 20, 30), table.pack(f(giving(3))))
+  end)
+
+  it("of a method", function()
+    local f = compile({ "s" }, function(g, s)
+      return g:call_method("find", s, "b(.)"):results(4)
+    end)
+    same_values(table.pack(2, 3, "c", nil), table.pack(f "abc"))
+  end)
+
+  it("but the first do not get into later arguments", function()
+    local f = compile({ "f", "g" }, function(_, f, g) return g(f()), f() end)
+    same_values(table.pack(1, 10), table.pack(f(giving(3),
+      function(...) return select("#", ...) end)))
+  end)
+end)
+
+describe("arguments", function()
+  local function count(...) return select("#", ...), ... end
+
+  -- The numbers 1 to n with nil for every fourth.
+  local function numbers(n)
+    local list = { n = n }
+    for i = 1, n do list[i] = i % 4 > 0 and i or nil end
+    return list
+  end
+
+  for _, n in ipairs { 0, 1, 29, 30, 31, 32, 49, 50, 51, 99, 250, 1000 } do
+    it(("%d in a call"):format(n), function()
+      for _, kind in ipairs { "function", "method", "odd method" } do
+        local f = compile({ "f", "x" }, function(g, f, x)
+          local args = numbers(n)
+          if n > 0 then args[n] = x end
+          if kind == "function" then
+            return f(table.unpack(args, 1, n)):results(math.min(n + 1, 200))
+          end
+          return g:call_method(kind == "method" and "m" or "a b", f,
+            table.unpack(args, 1, n)):results(math.min(n + 1, 200))
+        end)
+        local got
+        local function note(...) got = table.pack(...) return count(...) end
+        local t = { m = function(_, ...) return note(...) end }
+        t["a b"] = t.m
+        local expected = numbers(n)
+        if n > 0 then expected[n] = "x" end
+        local results = table.pack(f(kind == "function" and note or t, "x"))
+        same_values(expected, got)
+        assert.equal(n, results[1])
+        assert.equal(math.min(n + 1, 200), results.n)
+        for i = 2, results.n do assert.equal(expected[i - 1], results[i]) end
+      end
+    end)
+  end
+
+  for _, n in ipairs { 0, 1, 49, 50, 51, 52, 199, 255, 256, 1000 } do
+    it(("%d of the compiled function"):format(n), function()
+      local params = {}
+      for i = 1, n do params[i] = "x" .. i end
+      local f = compile(params, function(_, ...) return ... end)
+      same_values(numbers(n), table.pack(f(table.unpack(numbers(n), 1, n))))
+      if n == 0 then return end
+      local few = table.pack(f(1))
+      assert.equal(n, few.n)
+      assert.equal(1, few[1])
+      assert.is_nil(few[2])
+      same_values(numbers(n),
+        table.pack(f(table.unpack(numbers(n + 9), 1, n + 9))))
+    end)
+  end
+
+  for _, fixed in ipairs { 0, 1, 30, 50, 51, 60 } do
+    it(("'...' after %d inputs"):format(fixed), function()
+      local params = {}
+      for i = 1, fixed do params[i] = "x" .. i end
+      table.insert(params, "...")
+      local f = compile(params, function(g, ...)
+        local inputs = table.pack(...)
+        local rest = inputs[fixed + 1]
+        local len = g:get_attr(Attr(G "table", "pack"))
+        local forty = table.pack(table.unpack(numbers(40), 1, 40))
+        forty[41] = rest
+        return g:get_attr(len(rest), "n"), g:get_attr(len(1, nil, rest), "n"),
+          len(table.unpack(forty, 1, 41)),
+          g:call_method("rep", "x", rest), fixed > 0 and inputs[1] or nil, rest
+      end)
+      for _, extra in ipairs { 0, 1, 2, 30, 31, 50, 255, 300 } do
+        local args = numbers(fixed + extra)
+        local inputs = table.move(args, 1, fixed, 1, {})
+        for i = 1, extra do args[fixed + i] = i % 3 > 0 and i or nil end
+        args[fixed + 1] = extra > 0 and 2 or nil
+        local rest = table.pack(table.unpack(args, fixed + 1, fixed + extra))
+        if extra == 0 then args[fixed + 1], args.n = 2, fixed + 1 rest = { 2,
+          n = 1 }
+        end
+        local got = table.pack(f(table.unpack(args, 1, args.n)))
+        local n = rest.n
+        assert.equal(5 + n, got.n)
+        assert.equal(n, got[1])
+        assert.equal(n + 2, got[2])
+        assert.equal(n + 40, got[3].n)
+        for i = 1, n do assert.equal(rest[i], got[3][40 + i]) end
+        assert.equal(inputs[1], got[5])
+        for i = 1, n do assert.equal(rest[i], got[5 + i]) end
+      end
+    end)
+  end
+
+  it("'...' of which there are none", function()
+    local f = compile({ "f", "..." }, function(_, f, rest)
+      return f(rest), f(1, rest), rest
+    end)
+    same_values(table.pack(0, 1), table.pack(f(count)))
+    assert.equal(0, (compile({ "..." }, function(g, rest)
+      return g:call_function(Attr(G "table", "pack"), rest)
+    end)()).n)
+  end)
+end)
+
+describe("large graphs:", function()
+  it("10,000 nodes in a chain", function()
+    local f = compile({ "x" }, function(_, x)
+      for i = 1, 10000 do x = x + i end
+      return x
+    end)
+    assert.equal(5 + 10000 * 10001 // 2, f(5))
+  end)
+
+  it("10,000 calls in a chain", function()
+    local f = compile({ "f", "x" }, function(_, f, x)
+      for _ = 1, 10000 do x = f(x) end
+      return x
+    end)
+    assert.equal(10000, f(function(x) return x + 1 end, 0))
+  end)
+
+  it("5,000 values that live at once", function()
+    local f = compile({ "x" }, function(_, x)
+      local values, sum = {}, 0
+      for i = 1, 5000 do values[i] = x * i end
+      for i = 5000, 1, -1 do sum = values[i] + sum end
+      return sum, values[1], values[150], values[5000]
+    end)
+    same_values(table.pack(5000 * 5001, 2, 300, 10000), table.pack(f(2)))
+  end)
+
+  it("5,000 results that live at once", function()
+    local f = compile({ "f" }, function(_, f)
+      local values, sum = {}, 0
+      for i = 1, 250 do values[i] = { f(i):results(i % 25 + 1) } end
+      for i = 250, 1, -1 do
+        for _, value in ipairs(values[i]) do sum = value + sum end
+      end
+      return sum
+    end)
+    local expected = 0
+    for i = 1, 250 do
+      for k = 1, i % 25 + 1 do expected = expected + i * k end
+    end
+    assert.equal(expected, f(function(i)
+      local list = {}
+      for k = 1, 30 do list[k] = i * k end
+      return table.unpack(list)
+    end))
+  end)
+
+  it("values of every age: none is overwritten while it is needed", function()
+    local f, g = compile({ "x" }, function(_, x)
+      local values, out = { x }, {}
+      for i = 1, 2000 do
+        values[#values + 1] = values[i * 7919 % #values + 1] + i
+        if i % 11 == 0 then out[#out + 1] = values[i * 104729 % #values + 1] end
+      end
+      return table.unpack(out)
+    end)
+    local value = {}
+    for i, node in ipairs(g.nodes) do
+      if node.op == "placeholder" then value[node] = 1
+      elseif node.op == "output" then
+        local got = table.pack(f(1))
+        for k = 1, node.args.n do
+          assert.equal(value[node.args[k]], got[k])
+        end
+        assert.equal(#g.nodes, i)
+      else value[node] = value[node.args[1]] + node.args[2] end
+    end
+  end)
+
+  it("10,000 external objects, used directly and by number", function()
+    local objects = {}
+    _G.objects = objects
+    finally(function() _G.objects = nil end)
+    for i = 1, 10000 do objects[i] = { i = i } end
+    local f, g = compile({ "check" }, function(g, check)
+      for i = 1, 10000 do
+        local object = g:external(objects[i], Item(G "objects", i))
+        check(object, object:index(), i)
+      end
+    end)
+    local n = 0
+    f(function(object, index, i)
+      n = n + 1
+      if object ~= objects[i] or g.registry:get(index) ~= object then
+        error("wrong object " .. i)
+      end
+    end)
+    assert.equal(10000, n)
+  end)
+
+  it("one call with 1,000 external objects", function()
+    local objects = {}
+    _G.objects = objects
+    finally(function() _G.objects = nil end)
+    for i = 1, 1000 do objects[i] = {} end
+    local f = compile({ "f" }, function(g, f)
+      local args = {}
+      for i = 1, 1000 do
+        args[i] = g:external(objects[i], Item(G "objects", i))
+      end
+      return f(table.unpack(args))
+    end)
+    local got = f(table.pack)
+    assert.equal(1000, got.n)
+    for i = 1, 1000 do assert.equal(objects[i], got[i]) end
+  end)
+end)
+
+describe("external objects", function()
+  it("of a run, and not the examples", function()
+    local f = compile({ "o" }, function(g)
+      return g:external({}, L "o")
+    end)
+    local a, b = {}, {}
+    assert.equal(a, f(a))
+    assert.equal(b, f(b))
+  end)
+
+  it("are one object for the whole call when the graph creates them",
+    function()
+      local f, g = compile({ "f" }, function(g, f)
+        local o = g:created({}, function(_, cg)
+          cg:load_global("setmetatable")
+          cg:load_import("string", "rep")
+          cg:load_const("x")
+          cg:load_const(0)
+          cg:call_function(2)
+          cg:pop_top()
+          cg:load_import("table", "pack")
+          cg:call_function(0)
+          cg:load_const(nil)
+          cg:call_function(2)
+        end)
+        return o, f(o:index()), o
+      end)
+      local function get(index) return g.registry:get(index) end
+      local a, b, c = f(get)
+      assert.equal("table", type(a))
+      assert.equal(a, b)
+      assert.equal(a, c)
+      assert.not_equal(a, f(get))
+    end)
+
+  it("can be functions that are called", function()
+    local f = compile({ "f" }, function(g)
+      return g:external(print, L "f")(1, 2)
+    end)
+    assert.equal(3, f(function(a, b) return a + b end))
+  end)
+
+  it("that nobody uses are not obtained", function()
+    local boom = source.CallFunctionNoArgsSource(G "boom")
+    _G.boom = function() error("obtained") end
+    finally(function() _G.boom = nil end)
+    local f, _, text = compile({ "f", "o" }, function(g, f)
+      g:external({}, boom)
+      local o = g:external({}, L "o")
+      g:created({}, function(_, cg) cg(boom) end)
+      local unused = g:external({}, boom)
+      local _ = unused + unused:index()
+      return f(o:index()), o
+    end)
+    same_values(table.pack(2, "o"), table.pack(f(function(i) return i end,
+      setmetatable({}, { __name = "o" })) == 2 and 2, "o"))
+    assert.is_nil(text:find("boom", 1, true))
+  end)
+
+  it("keep their numbers when others are dropped or released", function()
+    local g = gbi.graph.new()
+    g:external({}, G "dropped")
+    local a = g:external(io, G "io")
+    local released = g:external({}, G "released")
+    local b = g:external(os, G "os")
+    local f = g:placeholder("f")
+    f(a:index())
+    f(b:index())
+    table.remove(g.nodes, 3)
+    assert.equal(3, released.args[1])
+    g.registry:release(3)
+    g:output()
+    local found = {}
+    local run = g:compile()
+    run(function(i)
+      found[i] = g.registry:get(i)
+      assert.same({ nil, "unregistered" }, { g.registry:find(1) })
+      assert.same({ nil, "unregistered" }, { g.registry:find(3) })
+    end)
+    assert.same({ [2] = io, [4] = os }, found)
+  end)
+
+  it("that a source does not find cannot be looked up by number", function()
+    for _, from in ipairs { G "gone", source.ConstantSource(false),
+        source.ConstantSource(5) } do
+      local called = false
+      local f = compile({ "f" }, function(g, f)
+        f(g:external({}, from):index())
+      end)
+      local ok, err = pcall(f, function() called = true end)
+      assert.is_false(ok)
+      assert.truthy(err:find("external object 1 (" .. tostring(from) .. ")", 1,
+        true))
+      assert.is_false(called)
+    end
+  end)
+end)
+
+describe("a graph that cannot be compiled", function()
+  -- Asserts that compile raises and that nothing was obtained.
+  local function fails(message, build, options)
+    local obtained = false
+    _G.obtain = function() obtained = true end
+    finally(function() _G.obtain = nil end)
+    local g = gbi.graph.new()
+    local o = g:external({}, source.CallFunctionNoArgsSource(G "obtain"))
+    build(g, o)
+    local ok, err = pcall(g.compile, g, options)
+    assert.is_false(ok)
+    if message then assert.truthy(tostring(err):find(message, 1, true), err)
+    end
+    assert.is_false(obtained)
+  end
+
+  it("for want of an output", function()
+    fails("the graph has no output", function() end)
+  end)
+
+  it("for a source that raises", function()
+    fails("no way", function(g, o)
+      g:output(o, g:external({}, { reconstruct = function()
+        error("no way")
+      end }))
+    end)
+  end)
+
+  it("for a constructor that leaves no value, or two", function()
+    fails("left 0 values", function(g, o)
+      g:output(o, g:created({}, function() end))
+    end)
+    fails("left 2 values", function(g, o)
+      g:output(o, g:created({}, function(_, cg)
+        cg:load_const(1)
+        cg:load_const(2)
+      end))
+    end)
+  end)
+
+  it("for an input that a source names and that is not there", function()
+    fails('L["x"]', function(g, o) g:output(o, g:external({}, L "x")) end)
+  end)
+
+  it("for an argument that is no constant", function()
+    fails(nil, function(g, o)
+      g:output(o, 1)
+      g.nodes[#g.nodes].args[2] = {}
+    end)
+  end)
+
+  it("for a backend that raises", function()
+    fails("no backend", function(g, o) g:output(o) end,
+      { backend = function() error("no backend") end })
+  end)
+end)
+
+describe("a failure at run time", function()
+  it("names the node", function()
+    local function fails(prefix, suffix, build, ...)
+      raises(prefix, suffix, compile({ "x", "y" }, build), ...)
+    end
+    fails("node add: ", nil, function(_, x) return x + 1 end, {})
+    fails("node lt: ", nil, function(_, x) return x:lt(1) end, {})
+    fails("node getitem: ", nil, function(_, x) return x:getitem(1) end)
+    fails("node field: ", nil, function(g, x) return g:get_attr(x, "field") end)
+    fails("node setitem: ", nil, function(g, x) g:set_item(x, 1, 2) end)
+    fails("node x_1: ", nil, function(_, x) x() end)
+    fails("node m: ", nil, function(g, x) g:call_method("m", x) end)
+    fails("node x_1: ", ": oops", function(_, x, y)
+      local _ = y + 1
+      x(y)
+      x(y)
+    end, function() error("oops") end, 1)
+    fails("node x_2: ", "oops", function(_, x, y)
+      x(y)
+      return x(0), y + y
+    end, function(n) if n == 0 then error("oops", 0) end end, 1)
+    fails("node x_1: ", "oops", function(_, x) x():results(30) end,
+      function() error("oops", 0) end)
+    fails("node sqrt: ", nil, function(g, x)
+      return g:call_function(Attr(G "math", "sqrt"), x)
+    end, {})
+    fails("node b: ", nil, function(g)
+      return g:get_attr(Attr(Attr(G "math", "a"), "b"))
+    end)
+  end)
+
+  it("names the node among 1,000", function()
+    local f = compile({ "f" }, function(_, f)
+      for i = 1, 1000 do f(i) end
+    end)
+    raises("node f_1: ", "1", f, function() error("1", 0) end)
+    raises("node f_777: ", "777", f,
+      function(i) if i == 777 then error("777", 0) end end)
+  end)
+
+  it("names the external object that cannot be obtained", function()
+    raises('node b, external object 2 (G["a_global"].b): ', nil,
+      compile({}, function(g)
+        local io_node = g:external(io, G "io")
+        return io_node, g:external({}, Attr(G "a_global", "b"))
+      end))
+    raises("node created, external object 1: ", nil, compile({}, function(g)
+      return g:created({}, function(_, cg)
+        cg:load_const(nil)
+        cg:call_function(0)
+      end)
+    end))
+  end)
+
+  it("names the external object that it uses", function()
+    local function build(g, o)
+      local object = g:external({}, L "x")
+      g:call_method("write", object, o)
+      o(object:index())
+    end
+    local f = compile({ "x", "y" }, function(g, _, y) build(g, y) end)
+    raises('node write, external object 1 (L["x"]): ', nil, f, {})
+    raises("node y_1: ", "oops", f, { write = print and function() end },
+      function() error("oops", 0) end)
+    raises('node o, external object 1 (L["o"]): ', "oops",
+      compile({ "o" }, function(g)
+        local o = g:external({}, L "o")
+        g:rename(g.nodes[1], "input")
+        o()
+        g:rename(g.nodes[#g.nodes], "o")
+      end), function() error("oops", 0) end)
+  end)
+
+  it("names the right node when _G has become strict meanwhile", function()
+    local f = compile({ "f" }, function(g, f)
+      f()
+      return g:get_attr(G "undefined_global")
+    end)
+    finally(function() setmetatable(_G, nil) end)
+    setmetatable(_G, { __index = function(_, key)
+      error("undefined " .. tostring(key), 0)
+    end })
+    local ok, err = pcall(f, function() end)
+    setmetatable(_G, nil)
+    assert.is_false(ok)
+    assert.equal("node undefined_global: undefined undefined_global", err)
+  end)
+
+  it("names the nodes of functions in functions", function()
+    local inner = compile({ "f" }, function(_, f) f() end)
+    local outer = compile({ "g", "f" }, function(_, g, f) g(f) end)
+    raises("node g_1: node f_1: ", "oops", outer, inner,
+      function() error("oops", 0) end)
+  end)
+
+  it("names the node although another run went further meanwhile", function()
+    local f
+    f = compile({ "f", "again" }, function(_, g, again)
+      g(again)
+      g(again)
+      g(again)
+    end)
+    local n = 0
+    raises("node f_1: ", "oops", f, function(again)
+      if again then
+        f(function() n = n + 1 end)
+        error("oops", 0)
+      end
+    end, true)
+    assert.equal(3, n)
+  end)
+
+  it("passes error objects unchanged", function()
+    local f = compile({ "f" }, function(_, f) f() end)
+    for _, value in ipairs { {}, 42, true, print,
+        setmetatable({}, { __tostring = function() return "text" end }) } do
+      local ok, err = pcall(f, function() error(value) end)
+      assert.is_false(ok)
+      assert.equal(value, err)
+    end
+    local ok, err = pcall(f, function() error(nil) end)
+    assert.is_false(ok)
+    assert.is_nil(err)
+    ok, err = pcall(f, function() error("not enough memory", 0) end)
+    assert.is_false(ok)
+    assert.equal("not enough memory", err)
+  end)
+
+  it("closes what the call had open, and leaves the function usable",
+    function()
+      local f = compile({ "f" }, function(_, f) return f(1), f(2) end)
+      for _ = 1, 3 do
+        raises("node f_2: ", "two", f,
+          function(n) if n == 2 then error("two", 0) end end)
+        same_values(table.pack(1, 2), table.pack(f(function(n) return n end)))
+      end
+    end)
+end)
+
+describe("names", function()
+  local NAMES = { "run", "frame", "runs", "enter", "body", "vars", "params",
+    "objects", "G", "require", "registry", "unpack", "select", "v1", "p1",
+    "v2", "p2", "v101", "p51", "_G", "_ENV", "self", "arg", "load", "and",
+    "end", "goto", "local", "nil", "return", "true", "while", "" }
+
+  -- Everything that the generator's own names are for.
+  local function use_all(g, f)
+    local o = g:created({}, function(_, cg)
+      cg:load_import("table", "pack")
+      cg:load_global("print")
+      cg:call_function(1)
+    end)
+    local many = { f(o:index(), g:get_attr(G "print")):results(30) }
+    return f, o, many[30]
+  end
+
+  it("of inputs do not clash with the generator's own", function()
+    local f, g = compile(NAMES, function(g, ...)
+      local f, o, many = use_all(g, (select(3, ...)))
+      return o, many, f, ...
+    end)
+    local values = {}
+    for i = 1, #NAMES do values[i] = {} end
+    values[3] = function(index, p)
+      assert.equal(print, p)
+      local list = { g.registry:get(index) }
+      list[30] = "last"
+      return table.unpack(list, 1, 30)
+    end
+    local got = table.pack(f(table.unpack(values)))
+    assert.equal(print, got[1][1])
+    assert.equal("last", got[2])
+    for i = 1, #NAMES do assert.equal(values[i], got[3 + i]) end
+  end)
+
+  it("of more than 50 inputs, with more than 100 variables", function()
+    local params = table.move(NAMES, 1, #NAMES, 1, {})
+    for i = 1, 30 do params[#params + 1] = "more" .. i end
+    params[#params + 1] = "..."
+    local f = compile(params, function(g, ...)
+      local inputs, out = { ... }, {}
+      for i = 1, #inputs - 1 do
+        out[i] = g:call_function("add", inputs[i], 1)
+        out[#inputs - 1 + i] = g:call_function("add", inputs[i], i)
+      end
+      out[#out + 1] = inputs[#inputs]
+      return table.unpack(out)
+    end)
+    local args = {}
+    for i = 1, #params do args[i] = i * 10 end
+    local got, n = { f(table.unpack(args)) }, #params - 1
+    for i = 1, n do
+      assert.equal(i * 10 + 1, got[i])
+      assert.equal(i * 11, got[n + i])
+    end
+    assert.equal(#params * 10, got[2 * n + 1])
+  end)
+
+  it("of nodes do not clash either", function()
+    local params = { "f" }
+    local f, g = compile(params, function(g, f)
+      local nodes = {}
+      for i, name in ipairs(NAMES) do nodes[i] = g:get_attr(f, name) end
+      local call = g:get_attr(f, "call")
+      local _, o, many = use_all(g, call)
+      for i, name in ipairs(NAMES) do
+        nodes[#NAMES + i] = g:call_method(name, f)
+      end
+      return o, many, table.unpack(nodes)
+    end)
+    local t = {}
+    for i, name in ipairs(NAMES) do
+      t[name] = setmetatable({}, { __call = function() return i end })
+    end
+    t.call = function(index)
+      local list = { g.registry:get(index) }
+      list[30] = "last"
+      return table.unpack(list, 1, 30)
+    end
+    local got = table.pack(f(t))
+    assert.equal(print, got[1][1])
+    assert.equal("last", got[2])
+    for i, name in ipairs(NAMES) do
+      assert.equal(t[name], got[2 + i])
+      assert.equal(i, got[2 + #NAMES + i])
+    end
+  end)
+
+  it("of nodes that somebody edited do not become code", function()
+    local g = gbi.graph.new()
+    local a = g:placeholder("x") + 1
+    a.name = "a\n]] hit = true --"
+    g:output(a)
+    local ok, f = pcall(g.compile, g)
+    if ok then assert.equal(2, f(1)) end
+    assert.is_nil(rawget(_G, "hit"))
+  end)
+end)
+
+describe("a backend", function()
+  it("gets the graph and its registry", function()
+    local got
+    local _, g = compile({}, function() end, { backend = function(...)
+      got = table.pack(...)
+      return print
+    end })
+    same_values(table.pack(g, g.registry), got)
+  end)
+
+  for _, n in ipairs { 0, 1, 31, 50, 51, 300 } do
+    for _, extra in ipairs { 0, 1, 40 } do
+      it(("replaces the body and gets %d inputs, %d more"):format(n, extra),
+        function()
+          local params = {}
+          for i = 1, n do params[i] = "x" .. i end
+          table.insert(params, "...")
+          local ran = 0
+          local f = compile(params, function(g, ...)
+            g:call_function(G "a_function_that_is_not_there")
+            return ...
+          end, { backend = function()
+            return function(...)
+              ran = ran + 1
+              return "from the backend", ...
+            end
+          end })
+          local args = { n = n + extra + 1, "from the backend" }
+          for i = 1, n + extra do args[i + 1] = i % 3 > 0 and i or nil end
+          same_values(args, table.pack(f(table.unpack(args, 2, args.n))))
+          assert.equal(1, ran)
+        end)
+    end
+  end
+
+  it("does not get what is left where there is no '...'", function()
+    local f = compile({ "x" }, function() end, { backend = function()
+      return function(...) return select("#", ...), ... end
+    end })
+    same_values(table.pack(1, nil), table.pack(f()))
+    same_values(table.pack(1, 1), table.pack(f(1, 2, 3)))
+  end)
+
+  it("may return anything that can be called", function()
+    local f = compile({ "x" }, function() end, { backend = function()
+      return setmetatable({}, { __call = function(_, x) return x * 2 end })
+    end })
+    assert.equal(8, f(4))
+  end)
+
+  it("looks the objects of the run up by number", function()
+    local f = compile({ "a", "b" }, function(g)
+      local a = g:external({}, L "a")
+      g:external({}, G "unused")
+      return a, g:external({}, L "b")
+    end, { backend = function(_, registry)
+      return function() return registry:get(1), registry:get(3),
+        registry:find(2) end
+    end })
+    local a, b = {}, {}
+    same_values(table.pack(a, b, nil, "unregistered"), table.pack(f(a, b)))
+    same_values(table.pack(b, a, nil, "unregistered"), table.pack(f(b, a)))
+  end)
+
+  it("may have the graph compiled as it is", function()
+    local f = compile({ "x" }, function(_, x) return x + 1 end,
+      { backend = function(g) return (g:compile()) end })
+    assert.equal(3, f(2))
+  end)
+
+  it("that returns nothing that can be called is found by compile",
+    function()
+      for i = 0, 5 do
+        local made = ({ false, 42, "f", {}, setmetatable({}, {}) })[i]
+        local g = gbi.graph.new()
+        g:output(1)
+        local ok = pcall(g.compile, g, { backend = function()
+          return made
+        end })
+        assert(not ok, "a backend may return " .. tostring(made))
+      end
+    end)
+
+  it("fails by itself: no node is blamed", function()
+    local f = compile({ "t" }, function(g, t)
+      return g:external({}, Attr(L "t", "x")), t
+    end, { backend = function() return function() error("mine", 0) end end })
+    local ok, err = pcall(f, { x = {} })
+    assert.is_false(ok)
+    assert.equal("mine", err)
+  end)
+end)
+
+describe("the generated code", function()
+  it("is what code() shows", function()
+    local _, g, text = compile({ "x" }, function(_, x) return x + 1 end)
+    assert.equal(text, g:code())
+    assert.truthy(text:find("x + 1", 1, true))
+  end)
+
+  it("is real bytecode", function()
+    local f = compile({ "x", "..." }, function(g, x, rest)
+      return g:call_function(Attr(G "math", "max"), x, rest) + 1
+    end)
+    local again = assert(load(string.dump(f), "dumped", "b"))
+    local i = 1
+    while debug.getupvalue(again, i) do
+      debug.upvaluejoin(again, i, f, i)
+      i = i + 1
+    end
+    assert.equal(8, again(1, 7, 3))
+    local simple = compile({ "x" }, function(_, x) return x, 5 end)
+    same_values(table.pack("x", 5),
+      table.pack(load(string.dump(simple, true), "dumped", "b")("x")))
+  end)
+
+  it("is independent of a graph that changes afterwards", function()
+    local f, g = compile({ "x" }, function(_, x) return x + 1 end)
+    g.nodes[2].args[2] = 100
+    assert.equal(2, f(1))
+    assert.equal(101, g:compile()(1))
+  end)
+end)
+
+-- Random graphs, compared with an interpreter of their nodes.
+
+-- What graphs run on: functions, objects and a log of what they do. Two
+-- worlds that are made alike behave alike.
+local function new_world(lookup)
+  local world, ids = { log = {}, fs = {}, objects = {}, made = 0 }, {}
+  local function show(value)
+    if type(value) == "number" then return ("%q"):format(value) end
+    return ids[value] or tostring(value)
+  end
+  local function log(what, ...)
+    local texts = table.pack(...)
+    for i = 1, texts.n do texts[i] = show(texts[i]) end
+    table.insert(world.log, what .. "(" .. table.concat(texts, ", ") .. ")")
+  end
+  world.show = show
+  local methods = {}
+  function methods.method(self, ...)
+    log("method", self, ...)
+    return select("#", ...), self, ...
+  end
+  local function object(id)
+    local o = setmetatable({ field = id }, {
+      __index = methods,
+      __add = function(...) log("add", ...) return 1 end,
+    })
+    ids[o] = id
+    return o
+  end
+  for i = 1, 4 do
+    world.fs[i] = function(...)
+      log("f" .. i, ...)
+      if i == 4 and select("#", ...) == 3 then error("f4 was given three") end
+      return (...), i, select("#", ...) + 0.5, world.objects[i]
+    end
+    ids[world.fs[i]] = "f" .. i
+  end
+  for i = 1, 6 do world.objects[i] = object("o" .. i) end
+  function world.obtain()
+    world.made = world.made + 1
+    log("obtain", world.made)
+    return object("made" .. world.made)
+  end
+  function world.lookup(...)
+    log("lookup", ...)
+    return lookup(...)
+  end
+  ids[world.lookup], ids[world.obtain] = "lookup", "obtain"
+  ids[methods.method] = "method"
+  return world
+end
+
+-- A random graph on G["world"]; also returns its inputs.
+local function random_graph(random)
+  local g = gbi.graph.new()
+  local values, calls, externals, from = {}, {}, {}, {}
+  local function pick(list) return list[random(#list)] end
+  local function source_of(s, find)
+    from[s] = find
+    return s
+  end
+  local world = G "world"
+  for i = 1, random(0, 60) do values[i] = g:placeholder("x" .. i) end
+  local rest = random(3) == 1 and g:placeholder("...") or nil
+  local function any()
+    if #values == 0 or random(4) == 1 then
+      return pick { 1, 2, -1, 0.5, "3", "s", "field", true, false, -0.0, 7 }
+    end
+    -- mostly what was made lately
+    return values[random(2) == 1 and random(#values)
+      or math.max(1, #values - random(0, 5))]
+  end
+  local function arguments()
+    local args = { n = random(10) == 1 and random(28, 55) or random(0, 4) }
+    for i = 1, args.n do args[i] = any() end
+    if rest and random(4) == 1 then
+      args.n = args.n + 1
+      args[args.n] = rest
+    end
+    return table.unpack(args, 1, args.n)
+  end
+  local function add(node) table.insert(values, node) end
+  local OPERATORS = { "add", "sub", "mul", "eq", "ne", "lnot", "concat", "lt",
+    "unm", "idiv", "band", "getitem" }
+  local safe = random(3) > 1 -- few graphs would come to their end otherwise
+  local makers = {
+    function()
+      local i = random(6)
+      local node = g:external({}, source_of(Item(Attr(world, "objects"), i),
+        function(w) return w.objects[i] end))
+      table.insert(externals, node)
+      add(node)
+    end,
+    function()
+      local node = g:external({}, source_of(source.CallFunctionNoArgsSource(
+        Attr(world, "obtain")), function(w) return w.obtain() end))
+      table.insert(externals, node)
+      add(node)
+    end,
+    function() if #externals > 0 then add(pick(externals):index()) end end,
+    function()
+      if #externals == 0 then return end
+      local call = g:call_function(source_of(Attr(world, "lookup"),
+        function(w) return w.lookup end), pick(externals):index())
+      add(call)
+    end,
+    function()
+      local i = random(4)
+      local call = g:call_function(source_of(Item(Attr(world, "fs"), i),
+        function(w) return w.fs[i] end), arguments())
+      table.insert(calls, call)
+      add(call)
+    end,
+    function()
+      local name = safe and pick { "eq", "ne", "lnot" } or pick(OPERATORS)
+      if name == "lnot" or name == "unm" then
+        add(g:call_function(name, any()))
+      else add(g:call_function(name, any(), any())) end
+    end,
+    function()
+      local n = random(12) == 1 and random(15, 30) or random(5)
+      if #calls > 0 then
+        for _, node in ipairs { pick(calls):results(n) } do
+          if random(2) == 1 then add(node) end
+        end
+      end
+    end,
+    function()
+      if #externals == 0 then return end
+      local o = not safe and random(8) == 1 and any() or pick(externals)
+      local what = random(3)
+      if what == 1 then add(g:get_attr(o, "field"))
+      elseif what == 2 then
+        local call = g:call_method("method", o, arguments())
+        table.insert(calls, call)
+        add(call)
+      else
+        local key = any()
+        if safe then key = pick { "field", "a b", 1 } end
+        g:set_item(o, key, any())
+      end
+    end,
+  }
+  for _ = 1, random(3) == 1 and random(150, 400) or random(60) do
+    pick(makers)()
+  end
+  local outputs = {}
+  for i = 1, random(0, 40) do outputs[i] = any() end
+  if rest and random(2) == 1 then table.insert(outputs, rest) end
+  g:output(table.unpack(outputs))
+  return g, from
+end
+
+local OPERATORS = {}
+for name, text in pairs { add = "a + b", sub = "a - b", mul = "a * b",
+    eq = "a == b", ne = "a ~= b", lnot = "not a", concat = "a .. b",
+    lt = "a < b", unm = "-a", idiv = "a // b", band = "a & b",
+    getitem = "a[b]" } do
+  OPERATORS[name] = assert(load(("local a, b = ... return %s"):format(text)))
+end
+function OPERATORS.setitem(t, key, value) t[key] = value end
+
+-- Runs the graph node by node. Returns whether it came to its end; its outputs
+-- or the name of the node that failed; and its external objects by index.
+local function interpret(g, from, world, objects, inputs, rest)
+  local values, results, sources, externals = {}, {}, {}, {}
+  local at, taken, outputs = nil, 0, nil
+  for index, _, _, s in g.registry:constructors() do sources[index] = s end
+  local function value(arg)
+    if type(arg) == "table" then return values[arg] end
+    return arg
+  end
+  local function arguments(node, first)
+    local args = { n = 0 }
+    for i = first, node.args.n do
+      local arg = node.args[i]
+      if type(arg) == "table" and arg.target == "..."
+         and arg.op == "placeholder" then
+        table.move(rest, 1, rest.n, args.n + 1, args)
+        args.n = args.n + rest.n
+      else
+        args.n = args.n + 1
+        args[args.n] = value(arg)
+      end
+    end
+    return table.unpack(args, 1, args.n)
+  end
+  local function run(node)
+    at = node
+    local target, args = node.target, node.args
+    if node.op == "placeholder" then
+      taken = taken + 1
+      values[node] = inputs[taken]
+    elseif node.op == "output" then outputs = table.pack(arguments(node, 1))
+    elseif node.op == "get_attr" then values[node] = value(args[1])[target]
+    elseif node.op == "call_method" then
+      local object = value(args[1])
+      results[node] = table.pack(object[target](object, arguments(node, 2)))
+    elseif target == "get_external_object_by_index" then return
+    elseif target == "external_object_index" then
+      values[node] = args[1].args[1]
+    elseif target == "call_result" then
+      values[node] = results[args[1]][args[2]]
+    elseif type(target) == "string" then
+      values[node] = OPERATORS[target](value(args[1]), value(args[2]),
+        value(args[3]))
+    else
+      results[node] = table.pack(from[target](world)(arguments(node, 1)))
+    end
+    if results[node] then values[node] = results[node][1] end
+  end
+  for _, node in ipairs(g.nodes) do
+    if node.target == "get_external_object_by_index" then
+      table.insert(externals, node)
+    end
+  end
+  table.sort(externals, function(a, b) return a.args[1] < b.args[1] end)
+  local ok = pcall(function()
+    for _, node in ipairs(externals) do
+      local index = node.args[1]
+      objects[index] = from[sources[index]](world)
+      values[node] = objects[index]
+    end
+    for _, node in ipairs(g.nodes) do run(node) end
+  end)
+  return ok, ok and outputs or at.name
+end
+
+describe("random graphs", function()
+  it("do what an interpreter of their nodes does", function()
+    finally(function() _G.world = nil end)
+    local ended, failed = 0, 0
+    local random = math.random
+    for round = 1, 400 do
+      math.randomseed(SEED, round)
+      local where = ("GBI_SEED=%d, graph %d: "):format(SEED, round)
+      local g, from = random_graph(random)
+      local f, text = g:compile()
+      g:eliminate_dead_code()
+      for _ = 1, 2 do
+        local inputs, rest, all = { n = 0 }, { n = random(0, 3) }, {}
+        for i, node in ipairs(g.nodes) do
+          if node.op == "placeholder" and node.target ~= "..." then
+            inputs.n = i
+            inputs[i] = random(3) > 1 and random(5) or nil
+          end
+        end
+        for i = 1, rest.n do rest[i] = random(2) == 1 and i or nil end
+        for i = 1, inputs.n do all[i] = inputs[i] end
+        for i = 1, rest.n do all[inputs.n + i] = rest[i] end
+
+        local objects = {}
+        local world = new_world(function(i) return objects[i] end)
+        local ok, result = interpret(g, from, world, objects, inputs, rest)
+
+        _G.world = new_world(function(i) return g.registry:get(i) end)
+        local got = table.pack(pcall(f, table.unpack(all, 1, inputs.n
+          + rest.n)))
+        local log, said = table.concat(world.log, "\n"),
+          table.concat(_G.world.log, "\n")
+        if log ~= said then
+          error(("%s\n%s\n\nexpected\n%s\n\ngot\n%s"):format(where, text,
+            log, said))
+        end
+        assert(ok == got[1], where .. tostring(got[2]))
+        if ok then
+          ended = ended + 1
+          assert(result.n == got.n - 1, where .. "number of outputs")
+          for i = 1, result.n do
+            local a, b = world.show(result[i]), _G.world.show(got[i + 1])
+            assert(a == b, ("%soutput %d is %s, not %s"):format(where, i, b,
+              a))
+          end
+        else
+          failed = failed + 1
+          local name = got[2]:match("^node ([%w_]+)[:,]")
+          assert(name == result, ("%s%s failed, and not %s"):format(where,
+            result, got[2]))
+        end
+      end
+    end
+    assert.is_true(ended > 100)
+    assert.is_true(failed > 100)
+  end)
+end)
