@@ -139,7 +139,8 @@ static int registry_get (lua_State *L) {
   i = luaL_checkinteger(L, arg);
   tname = luaL_optstring(L, arg + 1, NULL);
   lua_getiuservalue(L, at, GBI_OBJECTS);
-  if (lua_rawgeti(L, -1, i) < GBI_HELD) return gbiR_error(L, at, i);
+  if (lua_rawgeti(L, -1, i) < GBI_HELD && gbiR_find(L, at, i) != GBI_LIVE)
+    return gbiR_error(L, at, i);
   if (tname != NULL && !hastype(L, -1, tname))
     return gbiR_typeerror(L, at, i, tname);
   return 1;
@@ -245,6 +246,17 @@ static int core_enter (lua_State *L) {
     lua_pop(L, 1);
   }
   gbiR_enter(L, 1, 2, n);
+  return 1;
+}
+
+
+/* (registry, object, index) -> number: for the code that gbi generates.
+** External object `index` of this run gets a number of its own. */
+static int core_number (lua_State *L) {
+  luaL_checkudata(L, 1, GBI_REGISTRY);
+  if (lua_type(L, 2) < GBI_HELD)
+    return unstorable(L, 1, 2, 2, luaL_checkinteger(L, 3));
+  lua_pushinteger(L, gbiR_number(L, 1, 2));
   return 1;
 }
 
@@ -537,6 +549,8 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "new");
   lua_pushcfunction(L, core_enter);
   lua_setfield(L, CORE, "enter");
+  lua_pushcfunction(L, core_number);
+  lua_setfield(L, CORE, "number");
   lua_settop(L, CORE);
   return 1;
 }

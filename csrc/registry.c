@@ -472,6 +472,12 @@ int gbiR_find (lua_State *L, int at, lua_Integer i) {
   lua_remove(L, -2);
   if (t >= GBI_HELD) return GBI_LIVE;
   lua_pop(L, 1);
+  if (i > GBI_NUMBER0 && i - GBI_NUMBER0 <= r->numbers) {
+    lua_getiuservalue(L, at, GBI_NUMBERED);
+    t = lua_rawgeti(L, -1, i);
+    lua_remove(L, -2);
+    return t == LUA_TNIL ? GBI_DEAD : GBI_LIVE;
+  }
   lua_pushnil(L);
   if (t == LUA_TNIL && i >= 1 && i <= r->size && !gbiR_released(L, at, i))
     return GBI_DEAD;
@@ -908,11 +914,39 @@ int gbiR_on_collect (lua_State *L, int at, lua_Integer i, int callback) {
 
 
 /* {==================================================================
+** Numbers for one run of a compiled function: whoever looks one up, in this
+** coroutine or another, finds the object of the run that gave it out. It
+** takes no more memory than the object's life; no side table knows of it.
+** =================================================================== */
+
+/* Gives the object at `value` a number of its own. [-0, +0, m] */
+lua_Integer gbiR_number (lua_State *L, int at, int value) {
+  gbi_Registry *r = R(L, at);
+  if (finalizable(L, value)) guard(L, at);
+  if (lua_getiuservalue(L, at, GBI_NUMBERED) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    newweak(L, 0);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, at, GBI_NUMBERED);
+  }
+  lua_pushvalue(L, value);
+  lua_rawseti(L, -2, GBI_NUMBER0 + r->numbers + 1);
+  lua_pop(L, 1);
+  r->numbers++;
+  checkclosed(L, at);
+  return GBI_NUMBER0 + r->numbers;
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
 ** Frames: a side table for one run of a compiled function. It is in place
 ** while the coroutine that entered it looks things up: when another one
 ** does, gbiR_switch exchanges them, and when the run is over the frame around
-** it comes back. A coroutine without a frame sees the one in place, and the
-** last one stays there when it ends.
+** it comes back. The last one stays in place when it ends. A coroutine without
+** a frame sees the run under way if there is only one, and nothing if it could
+** be meant to see several.
 ** User values of a frame: the registry, its side table while it is not in
 ** place, the frame around it.
 ** =================================================================== */
@@ -926,11 +960,11 @@ enum { F_REGISTRY = 1, F_SIDE, F_OUTER, F_NVALUES = F_OUTER };
 
 
 /* Saves the side table in place in its frame, if it has one, and puts that
-** of the frame at `frame` there. [-0, +0, -] */
+** of the frame at `frame` there; 0 is nobody's. [-0, +0, -] */
 static void exchange (lua_State *L, int at, int frame) {
   gbi_Registry *r = R(L, at);
-  Frame *f = (Frame *)lua_touserdata(L, frame);
-  frame = lua_absindex(L, frame);
+  int top = lua_gettop(L);
+  if (frame != 0) frame = lua_absindex(L, frame);
   if (lua_getiuservalue(L, at, GBI_RUNNING) == LUA_TUSERDATA) {
     Frame *old = (Frame *)lua_touserdata(L, -1);
     old->size = r->size;
@@ -938,25 +972,47 @@ static void exchange (lua_State *L, int at, int frame) {
     lua_getiuservalue(L, at, GBI_OBJECTS);
     lua_setiuservalue(L, -2, F_SIDE);
   }
-  lua_pop(L, 1);
-  lua_getiuservalue(L, frame, F_SIDE);
-  install(L, at, f->size, (int)f->room);
-  lua_pushvalue(L, frame);
+  if (frame != 0) {
+    Frame *f = (Frame *)lua_touserdata(L, frame);
+    lua_getiuservalue(L, frame, F_SIDE);
+    install(L, at, f->size, (int)f->room);
+    lua_pushvalue(L, frame);
+    r->running = f->thread;
+  }
+  else {
+    lua_getiuservalue(L, at, GBI_NOBODY);
+    install(L, at, 0, 0);
+    lua_pushnil(L);
+    r->running = NULL;
+  }
   lua_setiuservalue(L, at, GBI_RUNNING);
-  r->running = f->thread;
+  lua_settop(L, top);
   checkclosed(L, at);
 }
 
 
-/* Puts the side table in place that the running coroutine has entered last,
-** if it has. The first thing to do with a registry. [-0, +0, -] */
+/* Puts the side table in place that the running coroutine is to see. The
+** first thing to do with a registry. [-0, +0, -] */
 void gbiR_switch (lua_State *L, int at) {
   gbi_Registry *r = R(L, at);
+  int top = lua_gettop(L);
   if (!r->framed || r->running == L) return;
   lua_getiuservalue(L, at, GBI_FRAMES);
   lua_pushthread(L);
   if (lua_rawget(L, -2) == LUA_TUSERDATA) exchange(L, at, -1);
-  lua_pop(L, 2);
+  else {  /* which run could it belong to? */
+    int runs = 0;
+    while (runs < 2 && lua_next(L, top + 1)) {
+      runs++;
+      lua_insert(L, top + 2);  /* the frame; its coroutine stays on the top */
+    }
+    if (runs > 1) exchange(L, at, 0);
+    else if (runs == 1) {
+      lua_getiuservalue(L, at, GBI_RUNNING);
+      if (!lua_rawequal(L, -1, top + 2)) exchange(L, at, top + 2);
+    }
+  }
+  lua_settop(L, top);
 }
 
 
@@ -1006,6 +1062,8 @@ void gbiR_enter (lua_State *L, int at, int list, lua_Integer n) {
     lua_pop(L, 1);
     lua_newtable(L);
     luaL_setmetatable(L, FRAMES);
+    newweak(L, 0);
+    lua_setiuservalue(L, at, GBI_NOBODY);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, at, GBI_FRAMES);
   }

@@ -37,7 +37,9 @@ enum {
   GBI_HOT,           /* default registry: closures that hold its side table */
   GBI_FRAMES,        /* coroutine -> its innermost frame, weak keys */
   GBI_RUNNING,       /* the frame whose side table is in place, or nil */
-  GBI_NVALUES = GBI_RUNNING
+  GBI_NOBODY,        /* an empty side table, for who belongs to no run */
+  GBI_NUMBERED,      /* number -> object of a run, weak values */
+  GBI_NVALUES = GBI_NUMBERED
 };
 
 typedef struct gbi_Registry {
@@ -52,7 +54,12 @@ typedef struct gbi_Registry {
   unsigned char is_default;
   unsigned char framed;    /* was there ever a frame? */
   lua_State *running;      /* coroutine of the frame in place, or NULL */
+  lua_Integer numbers;     /* numbers given out to runs, ever */
 } gbi_Registry;
+
+/* Numbers for the objects of one run follow this one: past all indices, and
+** never given out twice. */
+#define GBI_NUMBER0 ((lua_Integer)1 << 32)
 
 /* Lowest type that a weak table really holds weakly: tables, functions,
 ** userdata and threads come last in Lua's numbering, values before them. */
@@ -88,6 +95,7 @@ GBI_INTERN lua_Integer gbiR_sweep (lua_State *L, int at);
 GBI_INTERN int gbiR_typeerror (lua_State *L, int at, lua_Integer i,
                                const char *tname);
 GBI_INTERN void gbiR_enter (lua_State *L, int at, int list, lua_Integer n);
+GBI_INTERN lua_Integer gbiR_number (lua_State *L, int at, int value);
 GBI_INTERN void gbiR_switch (lua_State *L, int at);
 GBI_INTERN void gbiR_count (lua_State *L, int at, lua_Integer *live,
                             lua_Integer *dead);

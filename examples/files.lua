@@ -5,7 +5,7 @@
 -- Each run reads a file, sends it through a pipe of its own in pieces, and
 -- waits on a timer of its own between them, all with libuv and all at once:
 -- every run is a coroutine that is suspended whenever it waits. The functions
--- that wait are given the *numbers* of pipe and timer and look them up
+-- that wait are given *numbers* for pipe and timer and look them up
 -- themselves, before and after they were suspended.
 local uv = require "luv"
 local gbi = require "gbi"

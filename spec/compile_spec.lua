@@ -344,11 +344,13 @@ describe("effects", function()
     local a = g:external({}, obtained "a")
     g:external({}, obtained "unused")
     local c = g:external({}, obtained "c")
-    f(c:index())
+    f(c)
     f(a)
     g:output()
-    g:compile()(function(x) table.insert(_G.log, x) end)
-    assert.same({ "a", "c", "first", 3, io }, _G.log)
+    g:compile()(function(x)
+      table.insert(_G.log, x == io and "io" or x)
+    end)
+    assert.same({ "a", "c", "first", "io", "io" }, _G.log)
   end)
 end)
 
@@ -716,32 +718,48 @@ describe("external objects", function()
       local _ = unused + unused:index()
       return f(o:index()), o
     end)
-    same_values(table.pack(2, "o"), table.pack(f(function(i) return i end,
-      setmetatable({}, { __name = "o" })) == 2 and 2, "o"))
+    local number, same = f(function(i) return i end, io)
+    assert.equal("integer", math.type(number))
+    assert.equal(io, same)
     assert.is_nil(text:find("boom", 1, true))
   end)
 
-  it("keep their numbers when others are dropped or released", function()
+  it("keep their indices when others are dropped or released", function()
     local g = gbi.graph.new()
     g:external({}, G "dropped")
     local a = g:external(io, G "io")
     local released = g:external({}, G "released")
     local b = g:external(os, G "os")
-    local f = g:placeholder("f")
-    f(a:index())
-    f(b:index())
     table.remove(g.nodes, 3)
     assert.equal(3, released.args[1])
     g.registry:release(3)
-    g:output()
-    local found = {}
-    local run = g:compile()
-    run(function(i)
-      found[i] = g.registry:get(i)
-      assert.same({ nil, "unregistered" }, { g.registry:find(1) })
-      assert.same({ nil, "unregistered" }, { g.registry:find(3) })
+    g:output(a, b)
+    g:compile { backend = function(_, registry)
+      return function()
+        assert.equal(io, registry:get(2))
+        assert.equal(os, registry:get(4))
+        assert.same({ nil, "unregistered" }, { registry:find(1) })
+        assert.same({ nil, "unregistered" }, { registry:find(3) })
+      end
+    end }()
+  end)
+
+  it("have a number of their own in every run, past all indices", function()
+    local f, g = compile({ "f", "o" }, function(g, f)
+      return f(g:external({}, L "o"):index())
     end)
-    assert.same({ [2] = io, [4] = os }, found)
+    local numbers, kept = {}, {}
+    for i = 1, 100 do
+      kept[i] = {}
+      numbers[i] = f(function(n) return n end, kept[i])
+      assert.is_true(numbers[i] > (numbers[i - 1] or 2 ^ 32))
+    end
+    for i = 1, 100 do assert.equal(kept[i], g.registry:get(numbers[i])) end
+    kept[1] = nil
+    collectgarbage()
+    assert.same({ nil, "dead" }, { g.registry:find(numbers[1]) })
+    assert.same({ nil, "unregistered" },
+      { g.registry:find(numbers[100] + 1) })
   end)
 
   it("that a source does not find cannot be looked up by number", function()
@@ -905,10 +923,10 @@ describe("a failure at run time", function()
     assert.equal("node undefined_global: undefined undefined_global", err)
   end)
 
-  it("names the nodes of functions in functions", function()
+  it("names the innermost node of functions in functions", function()
     local inner = compile({ "f" }, function(_, f) f() end)
     local outer = compile({ "g", "f" }, function(_, g, f) g(f) end)
-    raises("node g_1: node f_1: ", "oops", outer, inner,
+    raises("node f_1: ", "oops", outer, inner,
       function() error("oops", 0) end)
   end)
 
@@ -1344,7 +1362,7 @@ function OPERATORS.setitem(t, key, value) t[key] = value end
 
 -- Runs the graph node by node. Returns whether it came to its end; its outputs
 -- or the name of the node that failed; and its external objects by index.
-local function interpret(g, from, world, objects, inputs, rest)
+local function interpret(g, from, world, objects, inputs, rest, numbered)
   local values, results, sources, externals = {}, {}, {}, {}
   local at, taken, outputs = nil, 0, nil
   for index, _, _, s in g.registry:constructors() do sources[index] = s end
@@ -1380,7 +1398,9 @@ local function interpret(g, from, world, objects, inputs, rest)
       results[node] = table.pack(object[target](object, arguments(node, 2)))
     elseif target == "get_external_object_by_index" then return
     elseif target == "external_object_index" then
-      values[node] = args[1].args[1]
+      local n = #numbered + 1 -- the registry counts in the same way
+      numbered[n] = objects[args[1].args[1]]
+      values[node] = (1 << 32) + n
     elseif target == "call_result" then
       values[node] = results[args[1]][args[2]]
     elseif type(target) == "string" then
@@ -1419,6 +1439,7 @@ describe("random graphs", function()
       local g, from = random_graph(random)
       local f, text = g:compile()
       g:eliminate_dead_code()
+      local numbered = {} -- objects handed on by number
       for _ = 1, 2 do
         local inputs, rest, all = { n = 0 }, { n = random(0, 3) }, {}
         for i, node in ipairs(g.nodes) do
@@ -1432,8 +1453,11 @@ describe("random graphs", function()
         for i = 1, rest.n do all[inputs.n + i] = rest[i] end
 
         local objects = {}
-        local world = new_world(function(i) return objects[i] end)
-        local ok, result = interpret(g, from, world, objects, inputs, rest)
+        local world = new_world(function(i)
+          return numbered[i - (1 << 32)]
+        end)
+        local ok, result = interpret(g, from, world, objects, inputs, rest,
+          numbered)
 
         _G.world = new_world(function(i) return g.registry:get(i) end)
         local got = table.pack(pcall(f, table.unpack(all, 1, inputs.n

@@ -450,7 +450,8 @@ describe("finalizers", function()
       end,
     }
     math.randomseed(1)
-    collectgarbage("incremental", 50, 400, 4) -- a step every few bytes
+    -- a step every few bytes
+    local mode = collectgarbage("incremental", 50, 400, 4)
     local ok, err = pcall(function()
       for i = 1, 3000 do
         for _ = 1, math.random(4) do setmetatable({}, metatable) end
@@ -458,6 +459,7 @@ describe("finalizers", function()
       end
     end)
     collectgarbage("incremental", 200, 100, 13)
+    collectgarbage(mode)
     collect() -- the rest of them
     assert(ok, err)
     assert(not failure, failure)

@@ -1,9 +1,10 @@
 --- Compiles a graph and its prologue to one Lua function.
 --
 -- Every value is a local of the function (beyond Lua's limit, an element of a
--- table), so an object that the body uses costs no more than a local. Objects
--- that something looks up by number are stored in a frame of the registry,
--- which belongs to this call alone.
+-- table), so an object that the body uses costs no more than a local. One that
+-- is handed on by number gets a number of this call's own. For a backend, which
+-- looks objects up by their indices, they are stored in a frame of the
+-- registry, which belongs to this call alone.
 local literal = require "gbi.literal"
 local Codegen = require "gbi.codegen"
 local node = require "gbi.node"
@@ -79,7 +80,9 @@ end
 function Compiler:emit(each)
   local cg, builtin, operator = self.cg, each:builtin(), each:operator()
   if builtin == node.INDEX then
-    self.values[each] = Codegen.constant(each.args[1].args[1])
+    local external = each.args[1]
+    cg:number(self.values[external], external.args[1])
+    self:keep(each)
   elseif builtin == node.RESULT then
     return -- its call has given it a value
   elseif each.op == "get_attr" then
@@ -106,7 +109,7 @@ function Compiler:emit(each)
   end
 end
 
--- What the inputs, the uses and the numbers handed on are.
+-- What the inputs, the uses and the results of calls are.
 function Compiler:scan(nodes, live)
   for _, each in ipairs(nodes) do
     if each.op == "placeholder" then
@@ -116,8 +119,6 @@ function Compiler:scan(nodes, live)
       local builtin = each:builtin()
       if builtin == node.EXTERNAL then
         table.insert(self.externals, each)
-      elseif builtin == node.INDEX then
-        self.numbered[each.args[1]] = true
       elseif builtin == node.RESULT then
         local call, i = each.args[1], each.args[2]
         local results = self.results[call] or { n = 0, names = {} }
@@ -137,8 +138,8 @@ function Compiler:scan(nodes, live)
 end
 
 -- Emits the prologue: obtains the external objects in the order of their
--- indices; those that are handed on by number are stored in a frame.
-function Compiler:prologue(graph)
+-- indices, and stores them in a frame if a backend is to look them up.
+function Compiler:prologue(graph, framed)
   local cg, constructors = self.cg, {}
   for index, constructor in graph.registry:constructors() do
     constructors[index] = constructor
@@ -153,7 +154,7 @@ function Compiler:prologue(graph)
       cg:store(var)
     end)
     self.values[each] = var
-    if self.numbered[each] then
+    if framed then
       for i = last + 1, index - 1 do stored[i] = "false" end
       -- a false that was obtained is no object: an error, as nil is
       stored[index], last = var.text .. " or nil", index
@@ -181,7 +182,6 @@ local function compile(graph, live, options)
   local self = setmetatable({
     params = {}, -- names of the inputs
     externals = {}, -- nodes of the external objects
-    numbered = {}, -- which of them are looked up by number
     results = {}, -- call -> list of its result nodes; `n`, the highest number
     -- that is used; `names`, number -> name
     last_use = {}, -- node -> the last one to use it
@@ -210,11 +210,10 @@ local function compile(graph, live, options)
       error(("the backend returned a %s, not a function"):format(type(body)),
         3)
     end
-    for _, each in ipairs(self.externals) do self.numbered[each] = true end
   end
   local cg = Codegen.new(self.params, options.trace)
   self.cg = cg
-  self:prologue(graph)
+  self:prologue(graph, body ~= nil)
   local inputs = {}
   for _, each in ipairs(graph.nodes) do
     if each.op == "placeholder" then

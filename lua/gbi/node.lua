@@ -35,8 +35,8 @@ operators.getitem = { operands = 2, format = "%s[%s]" }
 operators.setitem = { operands = 3, format = "%s[%s] = %s", effect = true }
 
 -- Further targets of call_function: the object of an external index (an
--- argument: the index), the index of an external object (the node), and one of
--- a call's results (the call, its number).
+-- argument: the index), the number of an external object in this run (the
+-- node), and one of a call's results (the call, its number).
 node.EXTERNAL = "get_external_object_by_index"
 node.INDEX = "external_object_index"
 node.RESULT = "call_result"
@@ -84,8 +84,9 @@ function Node:is_call()
     or self.op == "call_function" and not self:builtin()
 end
 
---- The number of an external object, for a function that looks it up itself,
--- in `graph.registry`, while the graph runs.
+--- A number for an external object, for a function that looks it up itself in
+-- `graph.registry`. Every run gives out its own, which finds the object of that
+-- run, from any coroutine, as long as it lives.
 -- @treturn node
 function Node:index()
   if self:builtin() ~= node.EXTERNAL then

@@ -154,8 +154,12 @@ function Reader:value(depth)
     if text == "inf" then return math.huge end
     if text == "-inf" then return -math.huge end
     if text == "nan" then return 0 / 0 end
-    local x = tonumber(text)
-    return x and x + 0.0 or fail("a number is malformed")
+    if not text:find("^%-?%d[%d.e+-]*$") then
+      fail("a number is malformed")
+    elseif not text:find("[.e]") then
+      text = text .. ".0"
+    end
+    return tonumber(text) or fail("a number is malformed")
   elseif letter == "s" then
     local length = tonumber(self:match("(%d+):"))
     if length > #self.text - self.at + 1 then fail("a string is cut off") end
@@ -169,7 +173,8 @@ function Reader:value(depth)
   local kind = BY_LETTER[letter]
   if not kind then fail(("damaged at byte %d"):format(self.at - 1)) end
   local a = self:value(depth)
-  local b = kind.parts > 1 and self:value(depth) or nil
+  local b
+  if kind.parts > 1 then b = self:value(depth) end
   if node.is(a) or node.is(b) then fail("a source is made of nodes") end
   local ok, made = pcall(kind.make, a, b)
   return ok and made or fail("a source is malformed")
@@ -270,7 +275,7 @@ function saved.load(graph, path)
   if not text then return nil, reason end
   local length, sum, payload = text:match("^" .. HEADER .. "(%d+) (%d+)\n(.*)$")
   if not length then return nil, path .. ": not a gbi graph" end
-  if tonumber(length) ~= #payload or checksum(payload) ~= sum then
+  if length ~= ("%d"):format(#payload) or checksum(payload) ~= sum then
     return nil, path .. ": damaged, its checksum does not match"
   end
   local reader = setmetatable({ text = payload, at = 1, nodes = {},

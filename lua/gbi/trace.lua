@@ -4,8 +4,11 @@
 -- and tells it the number of each part before it begins; so recursion and
 -- coroutines suspended in the middle of the same function do not mix them up.
 -- When an error goes through it, closing `run` puts the part's name before the
--- message. An error that is no string, and Lua's own memory error, pass
--- unchanged. The run of a call that is over serves the next one.
+-- message; the runs around it let the message pass as it is. So do all, if it
+-- is no string, or Lua's own memory error. The run of a call that is over
+-- serves the next one.
+
+local named -- the last message that was given a name
 
 --- The runs of one generated function.
 -- @tparam {[integer]=string} names of its parts
@@ -16,9 +19,10 @@ local function trace(names)
     __close = function(run, err)
       runs.idle = run
       local name = names[run.at]
-      if err ~= nil and name and type(err) == "string"
+      if err ~= nil and name and type(err) == "string" and err ~= named
          and err ~= "not enough memory" then
-        error(("%s: %s"):format(name, err), 0)
+        named = ("%s: %s"):format(name, err)
+        error(named, 0)
       end
     end,
   }
