@@ -190,8 +190,9 @@ static int guard_gc (lua_State *L) {
   lua_settop(L, 1);
   if (lua_getiuservalue(L, 1, 1) != LUA_TUSERDATA) return 0;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey);
-  lua_rawgetp(L, -1, lua_touserdata(L, 1));
-  closing = lua_rawequal(L, -1, 1);
+  lua_rawgetp(L, 3, lua_touserdata(L, 2));
+  lua_rawgetp(L, 3, lua_touserdata(L, 1));
+  closing = lua_rawequal(L, 4, 1) || lua_rawequal(L, 5, 1);
   lua_getiuservalue(L, 2, GBI_GUARD);
   mine = lua_rawequal(L, -1, 1);
   lua_settop(L, 2);
@@ -207,17 +208,22 @@ static int guard_gc (lua_State *L) {
 
 
 /* Gives the side table a new guard, or learns that the state closes. May run
-** finalizers. [-0, +0, m] */
+** finalizers. [-0, +0, m]
+**
+** The new guard is watched in place of the one before. Not so if this may run
+** in a finalizer, where the collector does not: the state could be closing,
+** and an object made then is never finalized. Both are watched then. */
 static void guard (lua_State *L, int at) {
-  lua_newuserdatauv(L, 1, 1);
+  void *key = lua_newuserdatauv(L, 1, 1);
   lua_pushvalue(L, at);
   lua_setiuservalue(L, -2, 1);
   luaL_setmetatable(L, GUARD);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &closingkey);
   if (lua_toboolean(L, -1)) R(L, at)->closed = 1;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey);
+  if (lua_gc(L, LUA_GCISRUNNING, 0) == 1) key = lua_touserdata(L, at);
   lua_pushvalue(L, -3);
-  lua_rawsetp(L, -2, lua_touserdata(L, -4));
+  lua_rawsetp(L, -2, key);
   lua_pop(L, 2);
   lua_setiuservalue(L, at, GBI_GUARD);
   R(L, at)->guarded = 1;
@@ -585,12 +591,6 @@ void gbiR_count (lua_State *L, int at, lua_Integer *live, lua_Integer *dead) {
 ** Storing
 ** =================================================================== */
 
-/* How many slots a side table of `n` values is given at once. */
-static int roomfor (gbi_Registry *r, lua_Integer n) {
-  return (r->count == r->last && n < 0x7fffffff) ? (int)n : 0;
-}
-
-
 /* Pushes value `i` of those to be stored: from the list at `list`, or when
 ** that is 0 from the stack. [-0, +1, -] */
 static int pushvalue (lua_State *L, int first, int list, lua_Integer i) {
@@ -601,13 +601,14 @@ static int pushvalue (lua_State *L, int first, int list, lua_Integer i) {
 
 
 /* Pushes a new side table of `n` values: objects, nil for a dead one, `false`
-** for a hole. [-0, +1, m] */
-static void build (lua_State *L, int at, int first, int list,
-                   lua_Integer n) {
+** for a hole. Returns how many slots it has room for. [-0, +1, m] */
+static int build (lua_State *L, int at, int first, int list,
+                  lua_Integer n) {
   gbi_Registry *r = R(L, at);
   int side = lua_gettop(L) + 1;
   lua_Integer i;
-  newweak(L, roomfor(r, n));
+  int room = (r->count == r->last && n < 0x7fffffff) ? (int)n : 0;
+  newweak(L, room);
   for (i = 1; i <= n; i++) {
     if (gbiR_released(L, at, i)) continue;
     if (pushvalue(L, first, list, i) == LUA_TNIL) lua_pop(L, 1);
@@ -626,6 +627,7 @@ static void build (lua_State *L, int at, int first, int list,
     }
   }
   lua_settop(L, side);
+  return room;
 }
 
 
@@ -641,8 +643,8 @@ static void install (lua_State *L, int at, lua_Integer n, int room) {
 /* Makes a new side table of `n` values the registry's. [-0, +0, m] */
 static void rebuild (lua_State *L, int at, int first, int list,
                      lua_Integer n) {
-  build(L, at, first, list, n);
-  install(L, at, n, roomfor(R(L, at), n));
+  int room = build(L, at, first, list, n);
+  install(L, at, n, room);
 }
 
 
@@ -1067,7 +1069,7 @@ void gbiR_enter (lua_State *L, int at, int list, lua_Integer n) {
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, at, GBI_FRAMES);
   }
-  build(L, at, 0, list, n);
+  f->room = build(L, at, 0, list, n);
   lua_setiuservalue(L, frame, F_SIDE);
   lua_pushvalue(L, at);
   lua_setiuservalue(L, frame, F_REGISTRY);
@@ -1079,7 +1081,6 @@ void gbiR_enter (lua_State *L, int at, int list, lua_Integer n) {
   lua_rawset(L, -3);  /* the last step that may fail */
   lua_settop(L, frame);
   f->size = n;
-  f->room = roomfor(r, n);
   f->thread = L;
   r->framed = 1;
   exchange(L, at, frame);

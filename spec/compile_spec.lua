@@ -923,10 +923,10 @@ describe("a failure at run time", function()
     assert.equal("node undefined_global: undefined undefined_global", err)
   end)
 
-  it("names the innermost node of functions in functions", function()
+  it("names the nodes of functions in functions", function()
     local inner = compile({ "f" }, function(_, f) f() end)
     local outer = compile({ "g", "f" }, function(_, g, f) g(f) end)
-    raises("node f_1: ", "oops", outer, inner,
+    raises("node g_1: node f_1: ", "oops", outer, inner,
       function() error("oops", 0) end)
   end)
 

@@ -761,6 +761,7 @@ describe("finalizers are code too:", function()
       collectgarbage("setstepmul", 1000)
     for i = 1, 20000 do
       local o = object(i)
+      if i % 100 == 0 then collectgarbage("step", 1000) end
       f(o, function(handle)
         if see(handle) ~= o then wrong = wrong + 1 end
       end)

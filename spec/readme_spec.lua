@@ -68,7 +68,7 @@ describe("README.md", function()
     local graph = gbi.graph.new()
     for name in pairs(getmetatable(graph)) do
       local internal = name:find("^__") or name == "append" or name == "call"
-        or name == "rename"
+        or name == "operate" or name == "rename"
       assert.truthy(internal or text:find("g:" .. name, 1, true), name)
     end
   end)

@@ -4,11 +4,9 @@
 -- and tells it the number of each part before it begins; so recursion and
 -- coroutines suspended in the middle of the same function do not mix them up.
 -- When an error goes through it, closing `run` puts the part's name before the
--- message; the runs around it let the message pass as it is. So do all, if it
--- is no string, or Lua's own memory error. The run of a call that is over
+-- message, once: not at every level of a recursion. An error that is no string,
+-- and Lua's own memory error, pass unchanged. The run of a call that is over
 -- serves the next one.
-
-local named -- the last message that was given a name
 
 --- The runs of one generated function.
 -- @tparam {[integer]=string} names of its parts
@@ -19,10 +17,9 @@ local function trace(names)
     __close = function(run, err)
       runs.idle = run
       local name = names[run.at]
-      if err ~= nil and name and type(err) == "string" and err ~= named
-         and err ~= "not enough memory" then
-        named = ("%s: %s"):format(name, err)
-        error(named, 0)
+      if name and type(err) == "string" and err ~= "not enough memory"
+         and not err:find(name .. ": ", 1, true) then
+        error(("%s: %s"):format(name, err), 0)
       end
     end,
   }
