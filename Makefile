@@ -17,15 +17,17 @@ OBJ  = $(SRC:csrc/%.c=$(BUILD)/%.o)
 CORE = $(BUILD)/gbi/core.so
 # C that uses gbi.h: two examples, and the module of the specs
 USERS = $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so
-C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c)
+# what gbi is measured against
+BENCH = $(BUILD)/floor.so $(BUILD)/find.so $(BUILD)/steady.so
+C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c bench/*.c)
 
 HERE := $(CURDIR)
 export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
 export LUA_CFLAGS
 export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
 
-.PHONY: all help demo test users lint env install clean need-build need-test need-lint \
-        need-dot
+.PHONY: all help demo test users bench bench-instructions lint env install clean \
+        need-build need-test need-lint need-dot need-bench
 
 all: $(CORE) ## build the C module under build/
 
@@ -46,6 +48,15 @@ test: need-test ## install what is missing, build, run the specs
 	@$(MAKE) -s all users
 	busted $(ARGS)
 
+bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
+	@$(MAKE) -s all $(BENCH)
+	@$(MEASURE) bench/bench.lua $(or $(CSV),bench/results.csv) $(MOST)
+	@$(LUA) bench/svg.lua $(or $(CSV),bench/results.csv) docs/bench.svg
+
+bench-instructions: need-bench ## the same rows, counted by callgrind
+	@$(MAKE) -s all $(BENCH)
+	@$(MEASURE) bench/instructions.lua $(or $(CSV),bench/instructions.csv)
+
 lint: need-lint ## luacheck, and the C code with every warning an error
 	luacheck .
 	@for f in $(C); do \
@@ -54,6 +65,9 @@ lint: need-lint ## luacheck, and the C code with every warning an error
 	done
 
 users: $(USERS)
+
+# the rows find their modules, and start Lua themselves, under callgrind
+MEASURE = LUA_PATH="bench/?.lua;$(LUA_PATH)" LUA=$(LUA) BUILD=$(BUILD) $(LUA)
 
 env: ## print the export lines that make this checkout loadable
 	@echo 'export LUA_PATH="$(LUA_PATH)"'
@@ -82,6 +96,10 @@ $(BUILD)/wheel.so: examples/c/wheel.c csrc/gbi.h
 $(BUILD)/capi.so: spec/c/capi.c csrc/gbi.h
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
+$(BENCH): $(BUILD)/%.so: bench/%.c csrc/gbi.h
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+
 $(BUILD)/host: examples/c/host.c $(SRC) $(wildcard csrc/*.h)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< $(SRC) $(LUA_LIBS)
 
@@ -96,6 +114,7 @@ need = @missing=; \
     [ -f $$d/lua.h ] && return 0; done; return 1; }; \
   has_busted() { command -v busted && $(LUA) -e 'require "busted"'; }; \
   has_dot() { command -v dot; }; \
+  has_valgrind() { command -v valgrind; }; \
   has_luacheck() { command -v luacheck; }; \
   for pair in $(1); do \
     has_$${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair\#*:}"; \
@@ -122,3 +141,6 @@ need-lint:
 
 need-dot:
 	$(call need,$(BUILD_NEEDS) dot:graphviz)
+
+need-bench:
+	$(call need,$(BUILD_NEEDS) valgrind:valgrind)

@@ -5,7 +5,8 @@
 ** closures that differ in upvalue 2 only, the registry to work on (gbi.default)
 ** or nil when it comes as first argument. Upvalue 1 is the side table of that
 ** registry, for the functions where every nanosecond counts; an empty table in
-** methods. Upvalue 3 is the registry's metatable, to be compared raw.
+** methods. Upvalue 3 is the registry's metatable, to be compared raw; nil in
+** module functions, whose first argument is never the registry to work on.
 */
 #include "api.h"
 #include "registry.h"
@@ -24,25 +25,42 @@
 ** Arguments
 ** =================================================================== */
 
-/* Returns the index of the registry to work on, with the side table of this
-** coroutine's run in place (the default registry has no runs); in `arg` that of the first
-** argument after it. [-0, +0, e] */
-static int self (lua_State *L, int *arg) {
-  if (lua_touserdata(L, DEFAULT) != NULL) {
-    *arg = 1;
-    return DEFAULT;
-  }
-  *arg = 2;
-  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) {
-    int same = lua_rawequal(L, -1, METATABLE);
-    lua_pop(L, 1);
+/* Is argument 1 the registry of a method? Its metatable stays on the stack.
+** [-0, +(0|1), -] */
+static int ismethod (lua_State *L) {
+  return lua_getmetatable(L, 1) && lua_rawequal(L, -1, METATABLE);
+}
+
+
+/* Returns the registry to work on, with the side table of this coroutine's
+** run in place (the default registry has no runs); in `at` its index, in `arg`
+** that of the first argument after it. [-0, +0, e] */
+static gbi_Registry *myself (lua_State *L, int *at, int *arg) {
+  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
+  if (r != NULL) {
+    int top = lua_gettop(L), same = ismethod(L);
+    lua_settop(L, top);
     if (same) {
-      gbiR_switch(L, 1);
-      return 1;
+      if (r->framed) gbiR_switch(L, 1);
+      *at = 1;
+      *arg = 2;
+      return r;
     }
   }
-  luaL_typeerror(L, 1, GBI_REGISTRY);
-  return 0;
+  r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
+  if (r == NULL) luaL_typeerror(L, 1, GBI_REGISTRY);
+  *at = DEFAULT;
+  *arg = 1;
+  return r;
+}
+
+
+/* The same, for those who do not look into it: returns its index.
+** [-0, +0, e] */
+static int self (lua_State *L, int *arg) {
+  int at;
+  myself(L, &at, arg);
+  return at;
 }
 
 
@@ -124,16 +142,30 @@ static int hastype (lua_State *L, int value, const char *tname) {
 }
 
 
+/* Pushes the object that get(index) or registry:get(index) finds; returns 0
+** where there is more to it. [-0, +n, -] */
+static int getplain (lua_State *L, int top) {
+  int isint, side = SIDE;
+  lua_Integer i = lua_tointegerx(L, top, &isint);
+  if (!isint) return 0;
+  if (top == 2) {
+    gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
+    if (r == NULL || !ismethod(L) || r->framed) return 0;
+    lua_getiuservalue(L, 1, GBI_OBJECTS);
+    side = -1;
+  }
+  return lua_rawgeti(L, side, i) >= GBI_HELD;
+}
+
+
 /* (index [, tname]) -> object */
 static int registry_get (lua_State *L) {
-  int arg, at;
+  int arg, at, top = lua_gettop(L);
   lua_Integer i;
   const char *tname;
-  if (lua_gettop(L) == 1) {  /* gbi.get_external_object_by_index(i)? */
-    int isint;
-    i = lua_tointegerx(L, 1, &isint);
-    if (isint && lua_rawgeti(L, SIDE, i) >= GBI_HELD) return 1;
-    lua_settop(L, 1);
+  if (top == 1 || top == 2) {
+    if (getplain(L, top)) return 1;
+    lua_settop(L, top);
   }
   at = self(L, &arg);
   i = luaL_checkinteger(L, arg);
@@ -147,10 +179,54 @@ static int registry_get (lua_State *L) {
 }
 
 
+/* Can argument `arg` be stored in slot `i` of the table at `side` just so? An
+** object without a metatable has no finalizer, so the guard need not know; nor
+** need it of one that is there already. [-0, +0, -] */
+static int isplain (lua_State *L, gbi_Registry *r, int arg, int side,
+                    lua_Integer i) {
+  int known;
+  if (lua_type(L, arg) < GBI_HELD) return 0;
+  if (!lua_getmetatable(L, arg)) return 1;
+  lua_rawgeti(L, side, i);
+  known = r->guarded && !r->closed && lua_rawequal(L, -1, arg);
+  lua_pop(L, 2);
+  return known;
+}
+
+
+/* Stores the arguments where each is plain and has its slot; returns 0 where
+** there is more to it, and then has changed nothing but the stack.
+** [-n, +m, -] */
+static int storeplain (lua_State *L, int top) {
+  int i, n = top, side = SIDE;
+  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
+  int method = (r != NULL && ismethod(L));
+  if (method) n--;
+  else r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
+  if (r == NULL || r->framed || !gbiR_inplace(r, n) || !gbiR_unstashed(r))
+    return 0;
+  if (method) {
+    lua_getiuservalue(L, 1, GBI_OBJECTS);
+    side = top + 2;  /* above the metatable */
+  }
+  for (i = 1; i <= n; i++)
+    if (!isplain(L, r, top - n + i, side, i)) return 0;
+  if (method) {
+    lua_copy(L, side, 1);
+    lua_settop(L, top);
+    side = 1;
+  }
+  for (i = n; i >= 1; i--) lua_rawseti(L, side, i);
+  return 1;
+}
+
+
 /* (...) */
 static int registry_store (lua_State *L) {
-  int arg, at = self(L, &arg);
-  int i, top = lua_gettop(L);
+  int arg, at, i, top = lua_gettop(L);
+  if (storeplain(L, top)) return 0;
+  lua_settop(L, top);
+  at = self(L, &arg);
   for (i = arg; i <= top; i++)
     if (lua_type(L, i) < GBI_HELD && !gbiR_released(L, at, i - arg + 1))
       return unstorable(L, at, i, i, i - arg + 1);
@@ -169,8 +245,8 @@ static int registry_reset (lua_State *L) {
 
 /* () -> boolean */
 static int registry_has_objects (lua_State *L) {
-  int arg, at = self(L, &arg);
-  lua_pushboolean(L, ((gbi_Registry *)lua_touserdata(L, at))->count > 0);
+  int at, arg;
+  lua_pushboolean(L, myself(L, &at, &arg)->count > 0);
   return 1;
 }
 
@@ -362,8 +438,8 @@ static int iterate (lua_State *L, lua_CFunction step) {
 
 /* (index) -> index, entry */
 static int nextentry (lua_State *L) {
-  int arg, status, at = self(L, &arg);
-  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, at);
+  int at, arg, status;
+  gbi_Registry *r = myself(L, &at, &arg);
   lua_Integer i = luaL_checkinteger(L, arg);
   luaL_argcheck(L, i >= 0, arg, "index out of range");
   do {
@@ -393,8 +469,8 @@ static int registry_entries (lua_State *L) {
 
 /* (index) -> index, constructor, kind, source */
 static int nextconstructor (lua_State *L) {
-  int arg, at = self(L, &arg);
-  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, at);
+  int at, arg;
+  gbi_Registry *r = myself(L, &at, &arg);
   lua_Integer i = luaL_checkinteger(L, arg);
   luaL_argcheck(L, i >= 0, arg, "index out of range");
   lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
@@ -428,8 +504,8 @@ static int registry_name (lua_State *L) {
 
 /* #registry */
 static int registry_len (lua_State *L) {
-  int arg, at = self(L, &arg);
-  lua_pushinteger(L, ((gbi_Registry *)lua_touserdata(L, at))->count);
+  int at, arg;
+  lua_pushinteger(L, myself(L, &at, &arg)->count);
   return 1;
 }
 
@@ -492,7 +568,7 @@ static const luaL_Reg functions[] = {
 
 
 /* Sets the functions of `l` in the table at `t` as closures over an empty
-** table, the registry at `def` (0: none) and the metatable at `mt`.
+** table, the registry at `def` and the metatable at `mt` (0: none).
 ** [-0, +0, m] */
 static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
                       int mt) {
@@ -500,7 +576,8 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
   lua_newtable(L);
   if (def != 0) lua_pushvalue(L, def);
   else lua_pushnil(L);
-  lua_pushvalue(L, mt);
+  if (mt != 0) lua_pushvalue(L, mt);
+  else lua_pushnil(L);
   luaL_setfuncs(L, l, 3);
   lua_pop(L, 1);
 }
@@ -539,8 +616,9 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_pushvalue(L, INDEX);
   lua_setfield(L, MT, "__index");
   gbiR_default(L);
-  setfuncs(L, FUNCTIONS, functions, DEF, MT);
+  setfuncs(L, FUNCTIONS, functions, DEF, 0);
   makehot(L, FUNCTIONS, "get_external_object_by_index", DEF);
+  makehot(L, FUNCTIONS, "store_user_object_weakrefs", DEF);
   lua_setfield(L, CORE, "default");
   /* in a table of their own: Lua's argument errors name a function as they
   ** find it in a loaded module, and it is to be gbi.f, not gbi.core.f */

@@ -683,7 +683,7 @@ static void storefrom (lua_State *L, int at, int first, int list,
   gbi_Registry *r = R(L, at);
   lua_Integer i;
   guardvalues(L, at, first, list, n);
-  if (n == r->size && n <= r->room && r->count == r->last) {
+  if (gbiR_inplace(r, n)) {
     int side = lua_gettop(L) + 1;
     lua_getiuservalue(L, at, GBI_OBJECTS);
     for (i = 1; i <= n; i++) {
@@ -694,7 +694,7 @@ static void storefrom (lua_State *L, int at, int first, int list,
   }
   else rebuild(L, at, first, list, n);
   checkclosed(L, at);
-  if (r->stashed[0] || r->stashed[1]) {  /* the next run begins */
+  if (!gbiR_unstashed(r)) {  /* the next run begins */
     int past = !r->fresh;
     lua_getiuservalue(L, at, GBI_STASH + past);
     for (i = 1; i <= r->stashed[past]; i++) {

@@ -57,6 +57,12 @@ typedef struct gbi_Registry {
   lua_Integer numbers;     /* numbers given out to runs, ever */
 } gbi_Registry;
 
+/* Is every slot of a side table of `n` values there already? Is nothing
+** stashed, which a store would have to let go? */
+#define gbiR_inplace(r, n) \
+  ((n) == (r)->size && (n) <= (r)->room && (r)->count == (r)->last)
+#define gbiR_unstashed(r) (((r)->stashed[0] | (r)->stashed[1]) == 0)
+
 /* Numbers for the objects of one run follow this one: past all indices, and
 ** never given out twice. */
 #define GBI_NUMBER0 ((lua_Integer)1 << 32)

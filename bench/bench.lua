@@ -1,0 +1,187 @@
+--- Measures every row and the cost against the number of objects:
+-- bench.lua [FILE.csv [MOST]]
+--
+-- Medians of interleaved runs: gbi, floor, peer, luaL_ref, gbi, floor ... in
+-- processor time, each on a heap that has just been collected.
+local gbi = require "gbi"
+local peer = require "peer"
+local floor = require "floor"
+local rows = require "rows"
+local report = require "report"
+local callgrind = require "callgrind"
+
+local ROUNDS, SLOW_ROUNDS, CURVE_ROUNDS = 21, 5, 5
+local most = math.tointeger(tonumber(arg[2] or 10000000))
+
+local function median(list)
+  table.sort(list)
+  return list[(#list + 1) // 2]
+end
+
+-- Seconds of processor time that f(n) takes.
+local function seconds(f, n)
+  local start = os.clock()
+  f(n)
+  return os.clock() - start
+end
+
+-- Nanoseconds an operation, by side: the medians of `rounds` runs.
+local function measure(sides, n, rounds)
+  local times, values = {}, {}
+  for round = 0, rounds do -- the first warms up
+    for _, name in ipairs(report.columns) do
+      local side = sides[name]
+      if side then
+        times[name] = times[name] or {}
+        local run = side
+        if type(side) == "table" then
+          side.prepare(n)
+          run = side.run
+        end
+        collectgarbage()
+        times[name][round] = seconds(run, n)
+      end
+    end
+  end
+  for name, list in pairs(times) do
+    list[0] = nil
+    values[name] = median(list) / n * 1e9
+  end
+  return values
+end
+
+-- Bytes that each side takes for an entry; and how many are left of each
+-- after they have been dropped.
+local function memory(n)
+  local objects = rows.tables(n)
+  local taken, left = {}, {}
+  for name, holder in pairs(rows.holders(objects)) do
+    local function used()
+      collectgarbage()
+      collectgarbage()
+      return collectgarbage("count") * 1024
+    end
+    holder.fill(10)
+    holder.drop()
+    local before = used()
+    holder.fill(n)
+    taken[name] = (used() - before) / n
+    holder.drop()
+    left[name] = (used() - before) / n
+  end
+  return taken, left
+end
+
+local add, close = report.csv(arg[1] or "bench/results.csv")
+local missed = 0
+
+local function note(name, unit, values, must)
+  if not report.row(io.stdout, name, values, must) then missed = missed + 1 end
+  add(name, nil, unit, values, must)
+end
+
+report.head(io.stdout, "nanoseconds an operation")
+for i, row in ipairs(rows) do
+  if row.counted then
+    local values = {}
+    for name in pairs(row.make()) do values[name] = callgrind(i, name) end
+    note(row.name .. ", instructions", "instructions", values, row.must)
+  else
+    note(row.name, "ns", measure(row.make(), row.n,
+      row.slow and SLOW_ROUNDS or ROUNDS), row.must)
+  end
+end
+
+do
+  local taken, left = memory(1000000)
+  note("register, bytes an entry", "bytes", taken, 0.8)
+  note("  left of an entry by reset", "bytes", left)
+end
+
+-- The curves: each operation on registries of many entries, at places that a
+-- generator of random numbers picks. The objects are few, so that what is seen
+-- is the cost of the tables.
+local objects = rows.tables(1000)
+
+local function object(i) return objects[i % 1000 + 1] end
+
+-- A function of n that calls `f` with `n` random numbers up to `size`.
+local function randomly(size, f)
+  return function(n)
+    local i = 1
+    for _ = 1, n do
+      i = (i * 1103515245 + 12345) & 0x7fffffff
+      f(i % size + 1)
+    end
+  end
+end
+
+local function curve_of(size)
+  local registry, other, refs = gbi.new(), peer.new(), floor.refs()
+  local from = gbi.source.LocalSource("x")
+  local register, list = { gbi = {}, peer = {}, ref = {} }, {}
+  for i = 1, size do list[i] = object(i) end
+  local function fill(name, f, reset)
+    local rounds = size < 1000000 and CURVE_ROUNDS or 1
+    for round = 1, rounds do
+      if round > 1 then reset() end
+      collectgarbage()
+      register[name][round] = seconds(function()
+        for i = 1, size do f(list[i]) end
+      end)
+    end
+    register[name] = median(register[name]) / size * 1e9
+  end
+  fill("gbi", function(value) registry:register(value, from) end,
+    function() registry:reset() end)
+  fill("peer", function(value) other:register(value, from) end,
+    function() other:reset() end)
+  fill("ref", function(value) refs.register(value) end,
+    function() refs = floor.refs() end)
+  local n = 200000
+  local rounds = math.max(1, 100000 // size)
+  local function stores(r)
+    return function()
+      for _ = 1, rounds do r:store_list(list, size) end
+    end
+  end
+  local store = measure({ gbi = stores(registry), peer = stores(other) },
+    rounds * size, CURVE_ROUNDS)
+  return {
+    register = register,
+    store = store,
+    get = measure({
+      gbi = randomly(size, function(i) return registry:get(i) end),
+      peer = randomly(size, function(i) return other:get(i) end),
+      ref = randomly(size, function(i) return refs.get(i) end),
+    }, n, CURVE_ROUNDS),
+    find = measure({
+      gbi = randomly(size, function(i) return registry:find(i) end),
+      peer = randomly(size, function(i) return other:find(i) end),
+    }, n, CURVE_ROUNDS),
+  }
+end
+
+print()
+local size, first = 1000, nil
+print("cost against the number of entries, ns (and as a multiple of the first)")
+print(("%-10s %10s %16s %16s %16s"):format("operation", "entries", "gbi",
+  "peer", "luaL_ref"))
+while size <= most do
+  local curve = curve_of(size)
+  first = first or curve
+  for _, name in ipairs { "get", "find", "register", "store" } do
+    local cells = {}
+    for i, column in ipairs { "gbi", "peer", "ref" } do
+      local value = curve[name][column]
+      cells[i] = value and ("%8.1f (%5.2f)"):format(value,
+        value / first[name][column]) or ""
+    end
+    print(("%-10s %10d %16s %16s %16s"):format(name, size,
+      table.unpack(cells)))
+    add(name, size, "ns", curve[name])
+  end
+  size = size * 10
+end
+close()
+print(("\nrows that miss what they must reach: %d"):format(missed))

@@ -1,0 +1,54 @@
+--- The table that is printed, and the CSV file.
+local report = {}
+
+local COLUMNS = { "gbi", "floor", "peer", "ref" }
+report.columns = COLUMNS
+
+local function number(x, format)
+  return x and (format):format(x) or "-"
+end
+
+function report.head(out, unit)
+  out:write(("%-60s %9s %9s %6s %6s %9s %6s %9s %6s\n"):format(unit, "gbi",
+    "floor", "ratio", "must", "peer", "ratio", "luaL_ref", "ratio"))
+end
+
+--- Prints a row.
+-- @tparam string name
+-- @tparam {[string]=number} values by column
+-- @tparam ?number must the ratio to the floor that must be reached
+-- @treturn boolean was it?
+function report.row(out, name, values, must)
+  local function ratio(column)
+    return number(values[column] and values.gbi / values[column], "%.2f")
+  end
+  local reached = not must or values.gbi <= values.floor * must * 1.0001
+  out:write(("%-60s %9s %9s %6s %6s %9s %6s %9s %6s%s\n"):format(name,
+    number(values.gbi, "%.1f"), number(values.floor, "%.1f"), ratio("floor"),
+    number(must, "%.2f"), number(values.peer, "%.1f"), ratio("peer"),
+    number(values.ref, "%.1f"), ratio("ref"),
+    must and (reached and "  ok" or "  MISSED") or ""))
+  out:flush()
+  return reached
+end
+
+--- Starts a CSV file of what is measured.
+-- @treturn function that adds a line: name, entries or nil, unit, values
+-- @treturn function that closes it
+function report.csv(path)
+  local file = assert(io.open(path, "w"))
+  file:write("row,entries,unit,", table.concat(COLUMNS, ","), ",must\n")
+  local function add(name, entries, unit, values, must)
+    local cells = { ('"%s"'):format(name:gsub("^ +the same", "- the same")),
+      entries and ("%d"):format(entries) or "", unit }
+    for _, column in ipairs(COLUMNS) do
+      cells[#cells + 1] = values[column] and ("%.2f"):format(values[column])
+        or ""
+    end
+    cells[#cells + 1] = must and ("%.2f"):format(must) or ""
+    file:write(table.concat(cells, ","), "\n")
+  end
+  return add, function() file:close() end
+end
+
+return report

@@ -1,0 +1,434 @@
+--- The rows of the table. Each is made when it is measured:
+--   name    what gbi does
+--   must    the ratio gbi / floor that it must not exceed, or nil
+--   n       operations of one run
+--   slow    whether to make fewer runs
+--   counted whether it is measured in instructions only
+--   make([n]) -> the sides by name: `gbi`, `floor`, `peer` (the same design in
+--           Lua alone) and `ref` (luaL_ref). A side is a function (n), or a
+--           table of `prepare` (n), not measured, and `run` (n).
+-- Loops are the same on all sides, and part of what is measured.
+local gbi = require "gbi"
+local floor = require "floor"
+local find = require "find"
+local peer = require "peer"
+
+local source = gbi.source
+local held = peer.held
+
+local function tables(n)
+  local list = {}
+  for i = 1, n do list[i] = {} end
+  return list
+end
+
+-- A registry of gbi or of its peer with these objects.
+local function filled(registry, objects)
+  for i = 1, #objects do registry:register(objects[i]) end
+  return registry
+end
+
+local function ref_filled(objects)
+  local refs = floor.refs()
+  for i = 1, #objects do refs.register(objects[i]) end
+  return refs
+end
+
+-- Sides that call a function, or a method, with a number, objects to find.
+local function numbered(f)
+  return function(n)
+    for _ = 1, n do f(2) end
+  end
+end
+
+local function numbered_method(object, name)
+  return load(([[
+    local object = ...
+    return function(n)
+      for _ = 1, n do object:%s(2) end
+    end
+  ]]):format(name))(object)
+end
+
+-- A side that stores three objects by a function, or a method.
+local function storing(f, a, b, c)
+  return function(n)
+    for _ = 1, n do f(a, b, c) end
+  end
+end
+
+local function storing_method(object, a, b, c)
+  return function(n)
+    for _ = 1, n do object:store(a, b, c) end
+  end
+end
+
+local rows = {}
+
+local alive -- the three objects of the row that is measured
+
+local function row(fields)
+  local make = fields.make
+  function fields.make(n)
+    alive = tables(3)
+    return make(alive, n or fields.n)
+  end
+  rows[#rows + 1] = fields
+end
+
+row {
+  name = "gbi.get_external_object_by_index(i)", must = 1.3, n = 200000,
+  make = function(objects)
+    gbi.reset_user_object_tracking()
+    return {
+      gbi = numbered(gbi.get_external_object_by_index,
+        filled(gbi.default, objects)),
+      floor = numbered(floor.integer),
+      peer = numbered(peer.getter(filled(peer.new(), objects))),
+      ref = numbered(ref_filled(objects).get),
+    }
+  end,
+}
+
+row {
+  name = "registry:get(i)", must = 1.3, n = 200000,
+  make = function(objects)
+    return {
+      gbi = numbered_method(filled(gbi.new(), objects), "get"),
+      floor = numbered_method(floor.object(), "integer"),
+      peer = numbered_method(filled(peer.new(), objects), "get"),
+    }
+  end,
+}
+
+row {
+  name = "registry:store(a, b, c)", must = 1.3, n = 100000,
+  make = function(objects)
+    local a, b, c = objects[1], objects[2], objects[3]
+    return {
+      gbi = storing_method(filled(gbi.new(), objects), a, b, c),
+      floor = storing(floor.store, a, b, c),
+      peer = storing_method(filled(peer.new(), objects), a, b, c),
+    }
+  end,
+}
+
+row {
+  name = "  the same, floor a method", must = 1.3, n = 100000,
+  make = function(objects)
+    local a, b, c = objects[1], objects[2], objects[3]
+    return {
+      gbi = storing_method(filled(gbi.new(), objects), a, b, c),
+      floor = storing_method(floor.object(), a, b, c),
+    }
+  end,
+}
+
+row {
+  name = "  the same, of three files", n = 100000,
+  make = function()
+    local files = { io.stdin, io.stdout, io.stderr }
+    local a, b, c = files[1], files[2], files[3]
+    return {
+      gbi = storing_method(filled(gbi.new(), files), a, b, c),
+      floor = storing(floor.store, a, b, c),
+      peer = storing_method(filled(peer.new(), files), a, b, c),
+    }
+  end,
+}
+
+row {
+  name = "gbi.store_user_object_weakrefs(a, b, c)", n = 100000,
+  make = function(objects)
+    gbi.reset_user_object_tracking()
+    filled(gbi.default, objects)
+    local a, b, c = objects[1], objects[2], objects[3]
+    return {
+      gbi = storing(gbi.store_user_object_weakrefs, a, b, c),
+      floor = storing(floor.store, a, b, c),
+    }
+  end,
+}
+
+local function prologue_of_three(objects)
+  gbi.reset_user_object_tracking()
+  local params = { "a", "b", "c" }
+  for i, name in ipairs(params) do
+    gbi.register_user_object(objects[i], source.LocalSource(name))
+  end
+  return gbi.compile_prologue(gbi.default, params)
+end
+
+-- By hand, with gbi's promises to the one who uses it: an object that cannot
+-- be held is an error before anything is stored; one that is gone, when it is
+-- used.
+local function by_hand()
+  local side = setmetatable({}, { __mode = "v" })
+  local function prologue(a, b, c)
+    if not (held[type(a)] and held[type(b)] and held[type(c)]) then
+      error("not an object", 2)
+    end
+    side[1], side[2], side[3] = a, b, c
+  end
+  local function get(i)
+    local object = side[i]
+    if object then return object end
+    error(("object %d is not alive"):format(i), 2)
+  end
+  return prologue, get, side
+end
+
+local function running(prologue, get, objects)
+  return function(n)
+    local a, b, c = objects[1], objects[2], objects[3]
+    for _ = 1, n do
+      prologue(a, b, c)
+      get(1)
+      get(2)
+      get(3)
+    end
+  end
+end
+
+row {
+  name = "prologue of 3 objects and their use by number", must = 1.2,
+  n = 50000,
+  make = function(objects)
+    local prologue, get = by_hand()
+    return {
+      gbi = running(prologue_of_three(objects),
+        gbi.get_external_object_by_index, objects),
+      floor = running(prologue, get, objects),
+    }
+  end,
+}
+
+row {
+  name = "  the same, by hand inline and without checks", n = 50000,
+  make = function(objects)
+    local _, _, side = by_hand()
+    return {
+      gbi = running(prologue_of_three(objects),
+        gbi.get_external_object_by_index, objects),
+      floor = function(n)
+        local a, b, c = objects[1], objects[2], objects[3]
+        local function fail() error("an object is gone") end
+        for _ = 1, n do
+          side[1], side[2], side[3] = a, b, c
+          local _ = side[1] or fail()
+          _ = side[2] or fail()
+          _ = side[3] or fail()
+        end
+      end,
+    }
+  end,
+}
+
+-- An environment with three objects, and a graph of ten operations on them.
+local function environment()
+  local class = {}
+  class.__index = class
+  function class:scale(x) return self.factor * x end
+  function class:push(x)
+    self.top = x
+    return x
+  end
+  return {
+    a = setmetatable({ factor = 3 }, class),
+    b = setmetatable({ bias = 4 }, class),
+    c = setmetatable({}, class),
+  }
+end
+
+local function graph_of_ten(env, options)
+  local g = gbi.graph.new()
+  local e, x, y = g:placeholder("env"), g:placeholder("x"), g:placeholder("y")
+  local function object(name)
+    return g:external(env[name],
+      source.AttrSource(source.LocalSource("env"), name))
+  end
+  local a, b, c = object("a"), object("b"), object("c")
+  local sum = x * y + x - y
+  local scaled = g:call_method("scale", a, sum)
+  local biased = scaled + g:get_attr(b, "bias")
+  local pushed = g:call_method("push", c, biased)
+  local doubled = pushed * 2
+  g:output(doubled, doubled:lt(x), e)
+  return g:compile(options)
+end
+
+local function ten_by_hand(env, x, y)
+  local a, b, c = env.a, env.b, env.c
+  local sum = x * y + x - y
+  local doubled = c:push(a:scale(sum) + b.bias) * 2
+  return doubled, doubled < x, env
+end
+
+local function calling(f, env)
+  return function(n)
+    for i = 1, n do f(env, i, 7) end
+  end
+end
+
+row {
+  name = "compiled graph of 10 operations and 3 objects, trace = false",
+  must = 1.05, n = 50000,
+  make = function()
+    local env = environment()
+    return {
+      gbi = calling(graph_of_ten(env, { trace = false }), env),
+      floor = calling(ten_by_hand, env),
+    }
+  end,
+}
+
+row {
+  name = "  the same, errors name the node (trace)", n = 50000,
+  make = function()
+    local env = environment()
+    return {
+      gbi = calling(graph_of_ten(env), env),
+      floor = calling(ten_by_hand, env),
+    }
+  end,
+}
+
+-- A closure, as every source has a constructor of its own, and two inserts.
+-- Returns the function that makes them, and the list of closures.
+local function inserter()
+  local side, constructors = setmetatable({}, { __mode = "v" }), {}
+  local last = 0
+  return function(value, from)
+    last = last + 1
+    constructors[last] = function(cg) return cg(from) end
+    side[last] = value
+    return last
+  end, constructors
+end
+
+local BATCH = 1000 -- registrations between resets
+
+row {
+  name = "register", must = 1.0, n = 50000,
+  make = function()
+    local objects = tables(BATCH)
+    local from = source.LocalSource("x")
+    local default = peer.new()
+    return {
+      gbi = function(n)
+        for _ = 1, n // BATCH do
+          gbi.reset_user_object_tracking()
+          local register = gbi.register_user_object
+          for i = 1, BATCH do register(objects[i], from) end
+        end
+      end,
+      floor = function(n)
+        for _ = 1, n // BATCH do
+          local register = inserter()
+          for i = 1, BATCH do register(objects[i], from) end
+        end
+      end,
+      peer = function(n)
+        for _ = 1, n // BATCH do
+          default:reset()
+          for i = 1, BATCH do default:register(objects[i], from) end
+        end
+      end,
+      ref = function(n)
+        for _ = 1, n // BATCH do
+          local register = floor.refs().register
+          for i = 1, BATCH do register(objects[i]) end
+        end
+      end,
+    }
+  end,
+}
+
+row {
+  name = "find from C", must = 1.3, n = 500000, counted = true,
+  make = function(objects)
+    local registry, list = filled(gbi.new(), objects), { table.unpack(objects) }
+    return {
+      gbi = function(n) find.gbi(registry, n) end,
+      floor = function(n) find.rawgeti(list, n) end,
+    }
+  end,
+}
+
+-- What holds `n` objects by number, on each side: functions that fill it and
+-- drop it again.
+local function holders(objects)
+  local from = source.LocalSource("x")
+  local registry, other = gbi.new(), peer.new()
+  local insert, refs
+  return {
+    gbi = {
+      fill = function(n)
+        for i = 1, n do registry:register(objects[i], from) end
+      end,
+      drop = function() registry:reset() end,
+    },
+    floor = {
+      fill = function(n)
+        insert = inserter()
+        for i = 1, n do insert(objects[i], from) end
+      end,
+      drop = function() insert = nil end,
+    },
+    peer = {
+      fill = function(n)
+        for i = 1, n do other:register(objects[i], from) end
+      end,
+      drop = function() other:reset() end,
+    },
+    ref = {
+      fill = function(n)
+        refs = floor.refs()
+        for i = 1, n do refs.register(objects[i]) end
+      end,
+      drop = function() refs = nil end,
+    },
+  }
+end
+
+-- Sides that measure a collection while one of them is full, or after it has
+-- been dropped.
+local function collecting(objects, dropped)
+  local sides, all = {}, holders(objects)
+  for name, holder in pairs(all) do
+    sides[name] = {
+      prepare = function(n)
+        for _, other in pairs(all) do other.drop() end
+        holder.fill(n)
+        collectgarbage()
+      end,
+      run = function()
+        if dropped then holder.drop() end
+        collectgarbage()
+      end,
+    }
+  end
+  return sides
+end
+
+row {
+  name = "full collection with live entries", must = 1.0, n = 1000000,
+  slow = true,
+  make = function(_, n)
+    local objects = tables(n)
+    return collecting(objects, false)
+  end,
+}
+
+row {
+  name = "reset and collection of entries", must = 1.2, n = 1000000,
+  slow = true,
+  make = function(_, n)
+    local objects = tables(n)
+    return collecting(objects, true)
+  end,
+}
+
+rows.holders, rows.tables = holders, tables
+
+return rows
