@@ -671,6 +671,23 @@ describe("misuse raises at the caller's line:", function()
       function() g:get_attr(output, "a") end)
   end)
 
+  it("a write as a value", function()
+    local write = g:set_item(x, 1, 2)
+    local function bad(name, arg, f)
+      local info = debug.getinfo(f, "S")
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      local prefix = ("%s:%d: bad argument #%d to '%s' ("):format(
+        info.short_src, info.linedefined, arg, name)
+      assert.equal(prefix, err:sub(1, #prefix))
+    end
+    bad("output", 1, function() g:output(write, 1) end)
+    bad("get_attr", 1, function() g:get_attr(write, "a") end)
+    bad("call_method", 2, function() g:call_method("m", write) end)
+    bad("add", 1, function() return write + 1 end)
+    bad("call_function", 1, function() write(1) end)
+  end)
+
   it("anything after the output, which leaves no trace", function()
     local call = x()
     local t = g:external({}, G "t")

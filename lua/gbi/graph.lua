@@ -64,8 +64,9 @@ local function check_args(self, level, args, fname, first)
     if is_node(arg) then
       if arg.graph ~= self then
         bad(level + 1, fname, first + i - 1, "node of another graph")
-      elseif arg.op == "output" then
-        bad(level + 1, fname, first + i - 1, "an output has no value")
+      elseif not arg:has_value() then
+        bad(level + 1, fname, first + i - 1, ("%s has no value"):format(
+          arg.op == "output" and "an output" or "a write"))
       elseif arg:is_varargs() and i < args.n then
         bad(level + 1, fname, first + i - 1,
           "only the last argument can be '...'")
@@ -402,9 +403,9 @@ local function missing_input(from, inputs)
   end
 end
 
---- Looks for what cannot be compiled: a node used before it is made, a missing
--- output, an index that is not registered, a source that wants an input which
--- is not there.
+--- Looks for what cannot be compiled: a node used before it is made, or one
+-- without a value; a missing output; an index that is not registered; a source
+-- that wants an input which is not there.
 -- @treturn true, or nil and what is wrong
 function Graph:lint()
   local made, inputs, sources, finished = {}, {}, {}, false
@@ -435,6 +436,9 @@ function Graph:lint()
       if i == 0 then used = each.target end
       if is_node(used) and not made[used] then
         return nil, ("node %s uses %s before it is made"):format(each.name,
+          used.name)
+      elseif is_node(used) and not used:has_value() then
+        return nil, ("node %s uses %s, which has no value"):format(each.name,
           used.name)
       end
     end

@@ -78,6 +78,12 @@ function Node:is_pure()
   return self:builtin() ~= nil
 end
 
+-- Has the node a value to be used?
+function Node:has_value()
+  local operator = self:operator()
+  return self.op ~= "output" and not (operator and operator.effect)
+end
+
 -- Does the node call something?
 function Node:is_call()
   return self.op == "call_method"
