@@ -16,7 +16,7 @@ SRC  = $(wildcard csrc/*.c)
 OBJ  = $(SRC:csrc/%.c=$(BUILD)/%.o)
 CORE = $(BUILD)/gbi/core.so
 # C that uses gbi.h: two examples, and the module of the specs
-USERS = $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so
+USERS = $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so $(BUILD)/faults
 # what gbi is measured against
 BENCH = $(BUILD)/floor.so $(BUILD)/find.so $(BUILD)/steady.so
 C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c bench/*.c)
@@ -26,7 +26,7 @@ export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
 export LUA_CFLAGS
 export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
 
-.PHONY: all help demo test users bench bench-instructions lint env install clean \
+.PHONY: all help demo test stress asan users bench bench-instructions lint env install clean \
         need-build need-test need-lint need-dot need-bench
 
 all: $(CORE) ## build the C module under build/
@@ -47,6 +47,26 @@ demo: need-build ## install what is missing, build, run the demo
 test: need-test ## install what is missing, build, run the specs
 	@$(MAKE) -s all users
 	busted $(ARGS)
+
+# What takes minutes: all faults, the suite under other collectors, and under
+# the sanitizers (build-asan; programs that the specs start inherit them).
+SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+           -fno-sanitize-recover=undefined
+ASAN = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)"
+
+stress: need-test ## try to break it for minutes: faults, collectors, sanitizers
+	@$(MAKE) -s all users
+	$(BUILD)/faults spec/faults.lua long
+	$(BUILD)/faults spec/faults.lua collect
+	for mode in generational incremental stop 5000; do \
+	  echo "GBI_COLLECTOR=$$mode"; \
+	  GBI_COLLECTOR=$$mode busted --helper=spec/collector.lua || exit 1; \
+	done
+	@$(MAKE) -s asan
+
+asan: need-test ## the suite with the C code under ASan and UBSan
+	@$(MAKE) -s all users BUILD=build-asan CFLAGS="$(SANITIZE)"
+	$(ASAN) busted --cpath=build-asan/?.so
 
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
 	@$(MAKE) -s all $(BENCH)
@@ -95,6 +115,11 @@ $(BUILD)/wheel.so: examples/c/wheel.c csrc/gbi.h
 
 $(BUILD)/capi.so: spec/c/capi.c csrc/gbi.h
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+
+# a Lua whose allocations can be made to fail, and that modules are loaded into
+$(BUILD)/faults: spec/c/faults.c
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -Wl,-E -o $@ $< $(LUA_LIBS) -ldl
 
 $(BENCH): $(BUILD)/%.so: bench/%.c csrc/gbi.h
 	@mkdir -p $(@D)

@@ -288,10 +288,12 @@ static int core_new (lua_State *L) {
 }
 
 
-/* (list [, n]): store for more objects than a call takes arguments */
+/* (list [, n [, created]]): store for more objects than a call takes
+** arguments. What is in the list `created` is stashed with it: a prologue's
+** store is done or not, with all that it stashes. */
 static int registry_store_list (lua_State *L) {
   int arg, at = self(L, &arg);
-  lua_Integer i, n;
+  lua_Integer i, n, stash = 0;
   luaL_checktype(L, arg, LUA_TTABLE);
   n = luaL_opt(L, luaL_checkinteger, arg + 1,
                (lua_Integer)lua_rawlen(L, arg));
@@ -302,7 +304,16 @@ static int registry_store_list (lua_State *L) {
       return unstorable(L, at, arg, -1, i);
     lua_pop(L, 1);
   }
-  gbiR_storelist(L, at, arg, n);
+  if (!lua_isnoneornil(L, arg + 2)) {
+    luaL_checktype(L, arg + 2, LUA_TTABLE);
+    stash = (lua_Integer)lua_rawlen(L, arg + 2);
+    for (i = 1; i <= stash; i++) {
+      if (lua_rawgeti(L, arg + 2, i) < GBI_HELD)
+        return unstorable(L, at, arg + 2, -1, i);
+      lua_pop(L, 1);
+    }
+  }
+  gbiR_storelist(L, at, arg, n, arg + 2, stash);
   return 0;
 }
 

@@ -260,30 +260,39 @@ void gbiR_default (lua_State *L) {
 }
 
 
+/* Pushes the metatable `name` with the value on the top as its `event`. The
+** state comes to know it when nothing can fail any more. [-1, +1, m] */
+void gbiR_metatable (lua_State *L, const char *name, const char *event) {
+  if (luaL_getmetatable(L, name) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, name);
+    lua_setfield(L, -2, "__name");
+    lua_pushvalue(L, -2);
+    lua_setfield(L, -2, event);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, name);
+  }
+  lua_remove(L, -2);
+}
+
+
 /* Creates what all registries of the state share. [-0, +0, m] */
 void gbiR_openlib (lua_State *L) {
-  if (luaL_newmetatable(L, WEAK)) {
-    lua_pushliteral(L, "v");
-    lua_setfield(L, -2, "__mode");
-  }
-  if (luaL_newmetatable(L, GUARD)) {
-    lua_pushcfunction(L, guard_gc);
-    lua_setfield(L, -2, "__gc");
-  }
-  if (luaL_newmetatable(L, FRAME)) {
-    lua_pushcfunction(L, frame_close);
-    lua_setfield(L, -2, "__close");
-  }
-  if (luaL_newmetatable(L, FRAMES)) {
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-  }
+  lua_pushliteral(L, "v");
+  gbiR_metatable(L, WEAK, "__mode");
+  lua_pushcfunction(L, guard_gc);
+  gbiR_metatable(L, GUARD, "__gc");
+  lua_pushcfunction(L, frame_close);
+  gbiR_metatable(L, FRAME, "__close");
+  lua_pushliteral(L, "k");
+  gbiR_metatable(L, FRAMES, "__mode");
   luaL_newmetatable(L, GBI_SNAPSHOT);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey) == LUA_TNIL) {
-    newweak(L, 0);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &watchkey);
     lua_pushboolean(L, 0);  /* so that a finalizer can set it for sure */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &closingkey);
+    newweak(L, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &watchkey);
   }
   lua_pop(L, 6);
 }
@@ -675,16 +684,52 @@ static void guardvalues (lua_State *L, int at, int first, int list,
 }
 
 
-/* Stores `n` objects: those of the list at `list`, or when that is 0 those on
-** the stack from `first` on. In place when every slot is there already.
-** [-0, +0, m] */
-static void storefrom (lua_State *L, int at, int first, int list,
-                       lua_Integer n) {
+/* Makes room for `n` objects in the stash that is the present run's after a
+** store. Returns which that is. [-0, +0, m] */
+static int stashroom (lua_State *L, int at, lua_Integer n) {
+  gbi_Registry *r = R(L, at);
+  int next = gbiR_unstashed(r) ? r->fresh : !r->fresh;
+  lua_Integer i;
+  lua_getiuservalue(L, at, GBI_STASH + next);
+  for (i = r->stashed[next] + 1; i <= n; i++) reserve(L, -1, i);
+  lua_pop(L, 1);
+  return next;
+}
+
+
+/* Begins the next run: the stash `next` lets go what it has and gets the `n`
+** objects of the list at `created`. [-0, +0, -] */
+static void newrun (lua_State *L, int at, int next, int created,
+                    lua_Integer n) {
   gbi_Registry *r = R(L, at);
   lua_Integer i;
+  lua_getiuservalue(L, at, GBI_STASH + next);
+  for (i = 1; i <= n; i++) {
+    lua_rawgeti(L, created, i);
+    lua_rawseti(L, -2, i);
+  }
+  for (; i <= r->stashed[next]; i++) {
+    lua_pushnil(L);
+    lua_rawseti(L, -2, i);
+  }
+  lua_pop(L, 1);
+  r->stashed[next] = n;
+  r->fresh = (unsigned char)next;
+}
+
+
+/* Stores `n` objects: those of the list at `list`, or when that is 0 those on
+** the stack from `first` on. In place when every slot is there already.
+** Stashes the `stash` objects of the list at `created`. [-0, +0, m] */
+static void storefrom (lua_State *L, int at, int first, int list,
+                       lua_Integer n, int created, lua_Integer stash) {
+  gbi_Registry *r = R(L, at);
+  lua_Integer i;
+  int next;
   guardvalues(L, at, first, list, n);
   if (gbiR_inplace(r, n)) {
     int side = lua_gettop(L) + 1;
+    next = stashroom(L, at, stash);
     lua_getiuservalue(L, at, GBI_OBJECTS);
     for (i = 1; i <= n; i++) {
       pushvalue(L, first, list, i);
@@ -692,32 +737,28 @@ static void storefrom (lua_State *L, int at, int first, int list,
     }
     lua_pop(L, 1);
   }
-  else rebuild(L, at, first, list, n);
-  checkclosed(L, at);
-  if (!gbiR_unstashed(r)) {  /* the next run begins */
-    int past = !r->fresh;
-    lua_getiuservalue(L, at, GBI_STASH + past);
-    for (i = 1; i <= r->stashed[past]; i++) {
-      lua_pushnil(L);
-      lua_rawseti(L, -2, i);
-    }
-    lua_pop(L, 1);
-    r->stashed[past] = 0;
-    r->fresh = (unsigned char)past;
+  else {
+    int room = build(L, at, first, list, n);
+    next = stashroom(L, at, stash);
+    install(L, at, n, room);
   }
+  if (stash > 0 || !gbiR_unstashed(r)) newrun(L, at, next, created, stash);
+  checkclosed(L, at);
 }
 
 
 /* Replaces the side table by the `n` objects on the stack from `first` on;
 ** what stands at a released index does not count. [-0, +0, m] */
 void gbiR_store (lua_State *L, int at, int first, lua_Integer n) {
-  storefrom(L, at, first, 0, n);
+  storefrom(L, at, first, 0, n, 0, 0);
 }
 
 
-/* Replaces the side table by list[1] ... list[n]. [-0, +0, m] */
-void gbiR_storelist (lua_State *L, int at, int list, lua_Integer n) {
-  storefrom(L, at, 0, list, n);
+/* Replaces the side table by list[1] ... list[n], and stashes created[1] ...
+** created[stash]: all of it or nothing. [-0, +0, m] */
+void gbiR_storelist (lua_State *L, int at, int list, lua_Integer n,
+                     int created, lua_Integer stash) {
+  storefrom(L, at, 0, list, n, created, stash);
 }
 
 

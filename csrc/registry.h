@@ -73,6 +73,8 @@ typedef struct gbi_Registry {
 
 GBI_INTERN void gbiR_default (lua_State *L);
 GBI_INTERN void gbiR_new (lua_State *L, int is_default);
+GBI_INTERN void gbiR_metatable (lua_State *L, const char *name,
+                                const char *event);
 GBI_INTERN void gbiR_openlib (lua_State *L);
 GBI_INTERN void gbiR_sourced (lua_State *L, int source);
 GBI_INTERN void gbiR_constructed (lua_State *L, int construct_fn);
@@ -86,7 +88,8 @@ GBI_INTERN int gbiR_source (lua_State *L, int at, lua_Integer i);
 GBI_INTERN int gbiR_released (lua_State *L, int at, lua_Integer i);
 GBI_INTERN lua_Integer gbiR_top (lua_State *L, int at);
 GBI_INTERN void gbiR_store (lua_State *L, int at, int first, lua_Integer n);
-GBI_INTERN void gbiR_storelist (lua_State *L, int at, int list, lua_Integer n);
+GBI_INTERN void gbiR_storelist (lua_State *L, int at, int list, lua_Integer n,
+                                int created, lua_Integer stash);
 GBI_INTERN const char *gbiR_set (lua_State *L, int at, lua_Integer i,
                                  int value);
 GBI_INTERN void gbiR_stash (lua_State *L, int at, int value);

@@ -6,6 +6,7 @@
 ** out as PyTorch lays its graph-break messages out.
 */
 #include "unimplemented.h"
+#include "registry.h"
 
 #include <lauxlib.h>
 
@@ -61,10 +62,8 @@ static int unimplemented_tostring (lua_State *L) {
 void gbi_checkweak (lua_State *L, int value, int created) {
   if (lua_type(L, value) >= GBI_HELD) return;
   lua_createtable(L, 0, 6);
-  if (luaL_newmetatable(L, UNIMPLEMENTED)) {
-    lua_pushcfunction(L, unimplemented_tostring);
-    lua_setfield(L, -2, "__tostring");
-  }
+  lua_pushcfunction(L, unimplemented_tostring);
+  gbiR_metatable(L, UNIMPLEMENTED, "__tostring");
   lua_setmetatable(L, -2);
   lua_pushstring(L, created
     ? "Failed to make weakref to graph-created external object"

@@ -14,7 +14,8 @@ describe("examples/wordcount.lua", function()
     local out, ok = run("")
     assert.is_true(ok)
     assert.truthy(out:find("4 files, 0 wrong", 1, true))
-    assert.truthy(out:find("registry:store(v1, v2, v3, v4)", 1, true))
+    assert.truthy(out:find("registry:store_list({v1, v2, v3, v4}, 4, {v3})", 1,
+      true))
     assert.truthy(out:find("prologue: %d+ bytes of bytecode"))
   end)
 

@@ -505,7 +505,7 @@ function Codegen:text(title)
   if self.nvars > 0 then add("local vars = {}") end
   if self.traced then
     add("local run <close> = runs.idle or runs.new()")
-    add("runs.idle = nil")
+    add("runs.idle = false")
   end
   for _, line in ipairs(self.lines) do add(line) end
   out[#out + 1] = "end\n"

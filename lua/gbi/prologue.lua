@@ -57,16 +57,20 @@ local function compile_prologue(registry, params)
     for i = last + 1, index - 1 do objects[i] = "nil" end -- released
     objects[index], last = var.text, index
     if kind == "graph_created" then
-      created[#created + 1] = ("registry:stash(%s)"):format(var.text)
+      created[#created + 1] = var.text
     end
   end
   if cg.traced then cg:trace(0) end -- errors of `store` name the object
-  if n > MAX_ARGS then
+  local list = n > MAX_ARGS and "objects"
+    or ("{%s}"):format(table.concat(objects, ", "))
+  if #created > 0 then -- one call, so that it fails before or after both
+    cg:emit(("registry:store_list(%s, %d, {%s})"):format(list, last,
+      table.concat(created, ", ")))
+  elseif n > MAX_ARGS then
     cg:emit(("registry:store_list(objects, %d)"):format(last))
   else
     cg:emit(("registry:store(%s)"):format(table.concat(objects, ", ")))
   end
-  for _, line in ipairs(created) do cg:emit(line) end
   return cg:finish("gbi prologue, external objects: " .. n, registry, names)
 end
 

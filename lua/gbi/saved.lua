@@ -105,15 +105,17 @@ function saved.save(graph, live, path)
     end
   end
   local payload = table.concat(out)
-  local file, reason = io.open(path .. ".tmp", "wb")
+  -- all text is made first: nothing may raise while the other file is there
+  local text = HEADER .. #payload .. " " .. checksum(payload) .. "\n" .. payload
+  local other = path .. ".tmp"
+  local file, reason = io.open(other, "wb")
   if not file then return nil, reason end
   local ok
-  ok, reason = file:write(HEADER, #payload, " ", checksum(payload), "\n",
-    payload)
+  ok, reason = file:write(text)
   if ok then ok, reason = file:close() else file:close() end
-  if ok then ok, reason = os.rename(path .. ".tmp", path) end
+  if ok then ok, reason = os.rename(other, path) end
   if not ok then
-    os.remove(path .. ".tmp")
+    os.remove(other)
     return nil, reason
   end
   return true
@@ -176,7 +178,7 @@ function Reader:value(depth)
   local b
   if kind.parts > 1 then b = self:value(depth) end
   if node.is(a) or node.is(b) then fail("a source is made of nodes") end
-  local ok, made = pcall(kind.make, a, b)
+  local ok, made = source.attempt(kind.make, a, b)
   return ok and made or fail("a source is malformed")
 end
 

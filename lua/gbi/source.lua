@@ -77,6 +77,15 @@ local function check(ok, fname, arg, expected, value)
   end
 end
 
+-- pcall, but for a memory error, which is nobody's to swallow.
+local function attempt(f, ...)
+  local ok, result = pcall(f, ...)
+  if not ok and result == "not enough memory" then error(result, 0) end
+  return ok, result
+end
+
+source.attempt = attempt
+
 local function reconstruct(value)
   return value.reconstruct
 end
@@ -87,7 +96,7 @@ end
 function source.is_source(value)
   local t = type(value)
   if t ~= "table" and t ~= "userdata" then return false end
-  local ok, method = pcall(reconstruct, value)
+  local ok, method = attempt(reconstruct, value)
   return ok and method ~= nil
 end
 
@@ -95,7 +104,7 @@ end
 -- @param value a source
 -- @treturn string
 function source.name(value)
-  local ok, text = pcall(tostring, value)
+  local ok, text = attempt(tostring, value)
   return ok and text or "?"
 end
 

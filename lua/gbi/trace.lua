@@ -6,13 +6,14 @@
 -- When an error goes through it, closing `run` puts the part's name before the
 -- message, once: not at every level of a recursion. An error that is no string,
 -- and Lua's own memory error, pass unchanged. The run of a call that is over
--- serves the next one.
+-- serves the next one; giving it back cannot fail, so that a call which has
+-- done its work does not.
 
 --- The runs of one generated function.
 -- @tparam {[integer]=string} names of its parts
--- @treturn table `idle`, a run to be used or nil; `new()` makes one
+-- @treturn table `idle`, a run to be used or false; `new()` makes one
 local function trace(names)
-  local runs = {}
+  local runs = { idle = false }
   local metatable = {
     __close = function(run, err)
       runs.idle = run
