@@ -5,4 +5,3 @@ include_files = { "lua/**/*.lua", "spec/**/*.lua", "examples/**/*.lua",
 files["spec"] = { std = "+busted" }
 files["rockspec"] = { std = "+rockspec" }
 files["examples/c/jobs.lua"] = { globals = { "host" } }
-files["spec/collector.lua"] = { ignore = { "122/coroutine" } }

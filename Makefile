@@ -58,7 +58,7 @@ stress: need-test ## try to break it for minutes: faults, collectors, sanitizers
 	@$(MAKE) -s all users
 	$(BUILD)/faults spec/faults.lua long
 	$(BUILD)/faults spec/faults.lua collect
-	for mode in generational incremental stop 5000; do \
+	for mode in generational stop; do \
 	  echo "GBI_COLLECTOR=$$mode"; \
 	  GBI_COLLECTOR=$$mode busted --helper=spec/collector.lua || exit 1; \
 	done

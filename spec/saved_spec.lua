@@ -560,6 +560,14 @@ describe("a file with a right checksum is refused for", function()
       refused(sealed("i2;" .. X .. value "call_method" .. value "m" .. value "m"
         .. value(n) .. value(ref(1)) .. OUT))
     end
+    for _, n in ipairs { -1, math.mininteger } do
+      for _, op in ipairs { "placeholder", "call_method", "get_attr" } do
+        refused(sealed("i3;" .. X .. value(op) .. value "m" .. value "m"
+          .. value(n) .. OUT))
+        refused(sealed("i2;" .. X .. value "output" .. value "output"
+          .. value "output" .. value(n)))
+      end
+    end
   end)
 
   it("values that are cut off or malformed", function()
