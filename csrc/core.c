@@ -348,6 +348,17 @@ static int core_number (lua_State *L) {
 }
 
 
+/* (registry, number, ...): for the code that gbi generates. The run is over
+** that gave these out. */
+static int core_unnumber (lua_State *L) {
+  int i, top = lua_gettop(L);
+  luaL_checkudata(L, 1, GBI_REGISTRY);
+  for (i = 2; i <= top; i++)
+    gbiR_unnumber(L, 1, luaL_checkinteger(L, i));
+  return 0;
+}
+
+
 /* Pushes what `find` answers: an object, or nil and why. */
 static int pushfound (lua_State *L, int at, lua_Integer i) {
   int status = gbiR_find(L, at, i);
@@ -640,6 +651,8 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "enter");
   lua_pushcfunction(L, core_number);
   lua_setfield(L, CORE, "number");
+  lua_pushcfunction(L, core_unnumber);
+  lua_setfield(L, CORE, "unnumber");
   lua_settop(L, CORE);
   return 1;
 }

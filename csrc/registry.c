@@ -491,7 +491,7 @@ int gbiR_find (lua_State *L, int at, lua_Integer i) {
     lua_getiuservalue(L, at, GBI_NUMBERED);
     t = lua_rawgeti(L, -1, i);
     lua_remove(L, -2);
-    return t == LUA_TNIL ? GBI_DEAD : GBI_LIVE;
+    return t == LUA_TNIL ? GBI_UNREGISTERED : GBI_LIVE;
   }
   lua_pushnil(L);
   if (t == LUA_TNIL && i >= 1 && i <= r->size && !gbiR_released(L, at, i))
@@ -958,8 +958,9 @@ int gbiR_on_collect (lua_State *L, int at, lua_Integer i, int callback) {
 
 /* {==================================================================
 ** Numbers for one run of a compiled function: whoever looks one up, in this
-** coroutine or another, finds the object of the run that gave it out. It
-** takes no more memory than the object's life; no side table knows of it.
+** coroutine or another, finds the object of the run that gave it out, until
+** that ends. What a run leaves behind that did not come to its end goes with
+** its object. No side table knows of numbers.
 ** =================================================================== */
 
 /* Gives the object at `value` a number of its own. [-0, +0, m] */
@@ -978,6 +979,13 @@ lua_Integer gbiR_number (lua_State *L, int at, int value) {
   r->numbers++;
   checkclosed(L, at);
   return GBI_NUMBER0 + r->numbers;
+}
+
+
+/* Takes number `i` back. [-0, +0, -] */
+void gbiR_unnumber (lua_State *L, int at, lua_Integer i) {
+  if (i > GBI_NUMBER0 && i - GBI_NUMBER0 <= R(L, at)->numbers)
+    forget(L, at, GBI_NUMBERED, i);
 }
 
 /* }================================================================== */

@@ -105,6 +105,7 @@ GBI_INTERN int gbiR_typeerror (lua_State *L, int at, lua_Integer i,
                                const char *tname);
 GBI_INTERN void gbiR_enter (lua_State *L, int at, int list, lua_Integer n);
 GBI_INTERN lua_Integer gbiR_number (lua_State *L, int at, int value);
+GBI_INTERN void gbiR_unnumber (lua_State *L, int at, lua_Integer i);
 GBI_INTERN void gbiR_switch (lua_State *L, int at);
 GBI_INTERN void gbiR_count (lua_State *L, int at, lua_Integer *live,
                             lua_Integer *dead);

@@ -247,6 +247,8 @@ describe("a registry does not grow", function()
     for _ = 1, ROUNDS do round() end
     collect()
     local growth = collectgarbage("count") - before
+    -- spec/collector.lua lets garbage grow as it likes
+    if os.getenv "GBI_COLLECTOR" then limit = 2 ^ 16 end
     assert.is_true(growth < (limit or 16), ("%.1f KB"):format(growth))
   end
 

@@ -26,7 +26,7 @@ local MAX_SIZE = 50 -- operations in a part of an expression
 -- What generated code is bound to, the arguments of its chunk; and what else
 -- it calls things. A parameter of such a name is given another one.
 local BINDINGS = { "G", "require", "registry", "unpack", "runs", "select",
-                   "number", "enter", "body" }
+                   "number", "unnumber", "enter", "body" }
 local RESERVED = { run = true, frame = true, vars = true, params = true,
                    objects = true }
 for _, name in ipairs(BINDINGS) do RESERVED[name] = true end
@@ -492,8 +492,8 @@ end
 
 --- The text of a chunk that returns the function. It is called with the
 -- bindings: the globals, `require`, the registry, `table.unpack`, the runs of
--- trace.lua; and for a graph also `select`, the core's `number` and `enter`,
--- and the body that a backend made.
+-- trace.lua; and for a graph also `select`, the core's `number`, `unnumber` and
+-- `enter`, and the body that a backend made.
 -- @tparam string title a comment on its first line
 -- @treturn string
 function Codegen:text(title)
@@ -523,7 +523,7 @@ function Codegen:finish(title, registry, names, body)
   local text = self:text(title)
   local chunk = assert(load(text, "=" .. title:match("^[^,]+"), "t", {}))
   return chunk(_G, require, registry, table.unpack, trace(names), select,
-    core.number, core.enter, body), text
+    core.number, core.unnumber, core.enter, body), text
 end
 
 return Codegen

@@ -2,9 +2,9 @@
 --
 -- Every value is a local of the function (beyond Lua's limit, an element of a
 -- table), so an object that the body uses costs no more than a local. One that
--- is handed on by number gets a number of this call's own. For a backend, which
--- looks objects up by their indices, they are stored in a frame of the
--- registry, which belongs to this call alone.
+-- is handed on by number gets a number of this call's own, until its end. For a
+-- backend, which looks objects up by their indices, they are stored in a frame
+-- of the registry, which belongs to this call alone.
 local literal = require "gbi.literal"
 local Codegen = require "gbi.codegen"
 local node = require "gbi.node"
@@ -83,6 +83,8 @@ function Compiler:emit(each)
     local external = each.args[1]
     cg:number(self.values[external], external.args[1])
     self:keep(each)
+    self.owned[each] = nil -- needed to the end, to take the number back
+    table.insert(self.numbers, self.values[each])
   elseif builtin == node.RESULT then
     return -- its call has given it a value
   elseif each.op == "get_attr" then
@@ -186,6 +188,7 @@ local function compile(graph, live, options)
     -- that is used; `names`, number -> name
     last_use = {}, -- node -> the last one to use it
     values = {}, -- node -> its expression
+    numbers = {}, -- what objects are handed on by, in this run
     owned = {}, -- node -> the variable that is free after its last use
     at = {}, -- node -> its number in the run
   }, Compiler)
@@ -229,6 +232,10 @@ local function compile(graph, live, options)
       if each.op == "output" then
         local outputs = {}
         for k = 1, each.args.n do outputs[k] = self:operand(each.args[k]) end
+        if #self.numbers > 0 then
+          cg:emit(("unnumber(registry, %s)"):format(
+            Codegen.list(self.numbers)))
+        end
         cg:emit("return " .. Codegen.list(outputs))
       elseif live[each] and each.op ~= "placeholder"
              and each:builtin() ~= node.EXTERNAL then

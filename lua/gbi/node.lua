@@ -92,7 +92,7 @@ end
 
 --- A number for an external object, for a function that looks it up itself in
 -- `graph.registry`. Every run gives out its own, which finds the object of that
--- run, from any coroutine, as long as it lives.
+-- run, from any coroutine, until the run is over.
 -- @treturn node
 function Node:index()
   if self:builtin() ~= node.EXTERNAL then
