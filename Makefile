@@ -26,8 +26,8 @@ export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
 export LUA_CFLAGS
 export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
 
-.PHONY: all help demo test stress asan users bench bench-instructions lint env install clean \
-        need-build need-test need-lint need-dot need-bench
+.PHONY: all help demo test stress asan tsan users bench bench-instructions \
+        lint env install clean need-build need-test need-lint need-dot need-bench
 
 all: $(CORE) ## build the C module under build/
 
@@ -62,11 +62,18 @@ stress: need-test ## try to break it for minutes: faults, collectors, sanitizers
 	  echo "GBI_COLLECTOR=$$mode"; \
 	  GBI_COLLECTOR=$$mode busted --helper=spec/collector.lua || exit 1; \
 	done
-	@$(MAKE) -s asan
+	@$(MAKE) -s asan tsan
 
 asan: need-test ## the suite with the C code under ASan and UBSan
 	@$(MAKE) -s all users BUILD=build-asan CFLAGS="$(SANITIZE)"
 	$(ASAN) busted --cpath=build-asan/?.so
+
+tsan: need-build ## states in many threads, the C code under ThreadSanitizer
+	@mkdir -p $(BUILD)-tsan
+	$(CC) $(WARN) -O1 -g -fsanitize=thread -Icsrc $(LUA_CFLAGS) \
+	  -o $(BUILD)-tsan/threads spec/c/threads.c spec/c/capi.c $(SRC) \
+	  $(LUA_LIBS) -pthread
+	$(BUILD)-tsan/threads 8 5 spec/threads.lua
 
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
 	@$(MAKE) -s all $(BENCH)
@@ -100,7 +107,7 @@ install: all ## install under PREFIX
 	install -m 644 lua/gbi/*.lua $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi/
 
 clean: ## remove what was built
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) build-asan $(BUILD)-tsan
 
 $(CORE): $(OBJ)
 	@mkdir -p $(@D)

@@ -269,7 +269,8 @@ for name, new in pairs {
       end)
 
       it("checks the type: a basic one, or a metatable's name", function()
-        r:store(a, io.stdout, noop, coroutine.create(noop))
+        local co = coroutine.create(noop)
+        r:store(a, io.stdout, noop, co)
         for i, tname in ipairs { "table", "FILE*", "function", "thread" } do
           assert.equal(r:get(i), r:get(i, tname))
         end
