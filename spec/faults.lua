@@ -302,8 +302,11 @@ local STARTS = {
   end },
   { "dead", function(w)
     register(w, 5, true)
+    w.r:register(w:object "t6", setmetatable({
+      reconstruct = function(_, cg) cg(Source "t6") end,
+    }, { __tostring = function() return "t" .. ("6"):rep(60) end }))
     w.r:on_collect(2, function(i) table.insert(w.log, "gone " .. i) end)
-    for _, name in ipairs { "t1", "t2", "t4" } do w:drop(name) end
+    for _, name in ipairs { "t1", "t2", "t4", "t6" } do w:drop(name) end
     collect()
   end },
   { "stashed", function(w)

@@ -416,6 +416,13 @@ describe("lint", function()
     refused(g, "node add uses add before it is made")
   end)
 
+  it("finds a node used that has no value", function()
+    local write = g:set_item(x, 1, 2)
+    g:output(x)
+    g.nodes[3].args[1] = write
+    refused(g, ("node output uses %s, which has no value"):format(write.name))
+  end)
+
   it("finds a node that was taken out of the graph", function()
     g:output(x + 1)
     table.remove(g.nodes, 2)

@@ -164,13 +164,18 @@ describe("a prologue", function()
     for _, n in ipairs { 2, 50, 59, 60, 61, 100 } do
       local registry, made = gbi.new(), setmetatable({}, { __mode = "v" })
       for _ = 1, n do registry:register(print, Call(L "f")) end
+      local count = 0
       gbi.compile_prologue(registry, { "f" })(function()
         local object = {}
-        made[#made + 1] = object
+        count = count + 1
+        made[count] = object
         collect()
+        for i = 1, count do
+          assert.is_true(made[i] ~= nil, i .. " of " .. n)
+        end
         return object
       end)
-      for i = 1, n do assert.is_true(made[i] ~= nil, i .. " of " .. n) end
+      assert.equal(n, count)
     end
   end)
 

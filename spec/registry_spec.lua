@@ -338,6 +338,8 @@ for name, new in pairs {
             .. "\n\n  Developer debug context: user_object: two\n    lines"
             .. "\n\nfrom user code: " .. err.where, tostring(err))
           assert.truthy(err.where:find("registry_spec.lua:%d+: $"))
+          err.where = nil
+          assert.falsy(tostring(err):find("from user code", 1, true))
         end)
       end)
     end

@@ -77,10 +77,16 @@ local function check(ok, fname, arg, expected, value)
   end
 end
 
--- pcall, but for a memory error, which is nobody's to swallow.
+-- Did a call fail only because there was no memory or stack left?
+local function exhausted(err)
+  return type(err) == "string" and (err == "not enough memory"
+    or err == "error in error handling" or err:find("stack overflow", 1, true))
+end
+
+-- pcall, but for an error that tells nothing of f and is nobody's to swallow.
 local function attempt(f, ...)
   local ok, result = pcall(f, ...)
-  if not ok and result == "not enough memory" then error(result, 0) end
+  if not ok and exhausted(result) then error(result, 0) end
   return ok, result
 end
 

@@ -1,0 +1,376 @@
+-- At the edge: indices that are none, counts near a limit, stacks that
+-- overflow, registries in registries.
+
+local gbi = require "gbi"
+local capi = require "capi"
+
+local Source = gbi.source.GlobalSource
+local unpack = table.unpack or _G.unpack -- luacheck: ignore
+local SMALLEST = math.mininteger or -2 ^ 53
+local GREATEST = math.maxinteger or 2 ^ 53
+
+-- No registry of three knows these.
+local UNKNOWN = {
+  0, -1, 4, 255, 256, 2 ^ 31 - 1, 2 ^ 31, 2 ^ 31 + 1, -2 ^ 31, 2 ^ 32,
+  2 ^ 32 + 1, 2 ^ 32 + 2, 2 ^ 52, 2 ^ 53, -2 ^ 53, SMALLEST, SMALLEST + 1,
+  GREATEST, GREATEST - 1, -0.0, 1e9, "0", "-1", "4294967297", "4.0", "1e9",
+}
+
+-- All of these are 2.
+local TWO = { 2, 2.0, "2", "2.0", " 2 ", "0x2", "2e0" }
+
+-- None of these is an integer.
+local NONE = {
+  1.5, -0.5, 2 ^ 51 + 0.5, 1 / 0, -1 / 0, 0 / 0, 2 ^ 64, -2 ^ 64, 1e300, "",
+  "two", "2 2", "1.5", "0x", true, false, {}, print,
+}
+
+-- A registry of three, and its objects.
+local function three()
+  local r, objects = gbi.new(), { {}, {}, {} }
+  for i, o in ipairs(objects) do r:register(o, Source("o" .. i)) end
+  return r, objects
+end
+
+-- What can be seen of a registry.
+local function state(r)
+  local out = { #r, tostring(r) }
+  local function see(...)
+    for i = 1, select("#", ...) do out[#out + 1] = (select(i, ...)) end
+  end
+  for i, e in r:entries() do see(i, e.kind, e.status, e.object) end
+  for i, f, kind in r:constructors() do see(i, f, kind) end
+  return out
+end
+
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+local function kilobytes()
+  collect()
+  return collectgarbage "count"
+end
+
+-- All that takes an index: whether it answered.
+local CALLS = {
+  find = function(r, i) return r:find(i) end,
+  release = function(r, i) return r:release(i) end,
+  on_collect = function(r, i) return r:on_collect(i, print) end,
+  ["on_collect of nothing"] = function(r, i) return r:on_collect(i, nil) end,
+  get = function(r, i) return (pcall(r.get, r, i)) end,
+  set = function(r, i)
+    return #r ~= 3 or i == 4 or i == "4.0" -- it may append
+      or (pcall(r.set, r, i, r)) or nil
+  end,
+  ["C find"] = function(r, i) return (capi.find(r, i)) end,
+  ["C find_in"] = function(r, i) return (capi.find_in(r, i)) end,
+  ["C release"] = capi.release,
+  ["C on_collect"] = function(r, i) return capi.on_collect(r, i, print) end,
+  ["C get"] = function(r, i) return (pcall(capi.get, r, i)) end,
+}
+
+describe("an index at the edge", function()
+  for name, call in pairs(CALLS) do
+    it("is not registered: " .. name, function()
+      local r, objects = three()
+      local before, memory = state(r), kilobytes()
+      for _, i in ipairs(UNKNOWN) do
+        if not (name == "set" and tonumber(i) == 4) then
+          assert.is_falsy(call(r, i), tostring(i))
+        end
+      end
+      assert.is_true(kilobytes() - memory < 8)
+      assert.same(before, state(r))
+      assert.equal(objects[3], r:get(3))
+    end)
+
+    it("may be a float or a string that is an integer: " .. name, function()
+      for _, two in ipairs(TWO) do
+        local r, objects = three()
+        assert.is_truthy(call(r, two), tostring(two))
+        assert.equal(objects[1], r:get(1))
+        assert.equal(objects[3], r:get(3))
+      end
+    end)
+
+    if not name:find "get" and name ~= "set" then
+      it("is no integer: " .. name, function()
+        local r, objects = three()
+        local before = state(r)
+        for _, i in ipairs(NONE) do
+          local ok, err = pcall(call, r, i)
+          assert.is_false(ok, tostring(i))
+          assert.is_truthy(tostring(err):find("bad argument #", 1, true), err)
+        end
+        assert.same(before, state(r))
+        assert.equal(objects[2], r:get(2))
+      end)
+    end
+  end
+
+  it("has a name like any other", function()
+    local r = three()
+    for i, name in pairs { [0] = "0", [-1] = "-1", [2 ^ 31] = "2147483648",
+                           [2 ^ 53] = "9007199254740992", ["0x10"] = "16",
+                           [-2 ^ 53] = "-9007199254740992" } do
+      assert.equal("external object " .. name, r:name(i))
+    end
+  end)
+end)
+
+describe("a million objects", function()
+  local N = 1000000
+
+  it("go through store_list, die, come back from a snapshot", function()
+    local r, list = gbi.new(), {}
+    for i = 1, N do list[i] = {} end
+    r:store_list(list)
+    assert.same({ N, 0 }, { r:count() })
+    for i = 1, N do assert(r:find(i) == list[i]) end
+    assert.equal("unregistered", select(2, r:find(N + 1)))
+    local snapshot = r:snapshot()
+    r:store(r, r, r)
+    assert.same({ 3, 0 }, { r:count() })
+    assert.equal("unregistered", select(2, r:find(4)))
+    r:restore(snapshot)
+    for i = 1, N do assert(r:find(i) == list[i]) end
+    snapshot, list = nil, { list[N] } -- luacheck: ignore snapshot
+    collect()
+    assert.same({ 1, N - 1 }, { r:count() })
+    assert.equal(list[1], r:get(N))
+    assert.equal("dead", select(2, r:find(N - 1)))
+  end)
+
+  it("are registered, found and forgotten, and leave no memory", function()
+    local before = kilobytes()
+    local r, list = gbi.new(), {}
+    for i = 1, N do
+      list[i] = {}
+      assert(r:register(list[i]) == i)
+    end
+    for i = 1, N do assert(r:get(i) == list[i]) end
+    list = nil -- luacheck: ignore list
+    collect()
+    assert.same({ 0, N }, { r:count() })
+    assert.equal(N, r:sweep())
+    assert.same({ 0, 0 }, { r:count() })
+    assert.equal(N + 1, r:register(r))
+    r:reset()
+    assert.equal(1, r:register(r))
+    assert.is_true(kilobytes() - before < 64)
+  end)
+end)
+
+describe("a call with many arguments", function()
+  for _, n in ipairs { 200, 255, 256, 1000, 7000 } do
+    it(("stores %d objects"):format(n), function()
+      local r, list = gbi.new(), {}
+      for i = 1, n do list[i] = {} end
+      for _, store in ipairs { r.store, capi.store } do
+        r:reset()
+        store(r, unpack(list))
+        assert.same({ n, 0 }, { r:count() })
+        for i = 1, n do assert(r:get(i) == list[i]) end
+      end
+      local before, last = state(r), list[n]
+      list[n] = 5
+      assert.is_false(pcall(r.store, r, unpack(list)))
+      assert.equal(last, r:get(n))
+      assert.same(before, state(r))
+      gbi.store_user_object_weakrefs(unpack(list, 1, n - 1))
+      assert.equal(list[n - 1], gbi.get_external_object_by_index(n - 1))
+      gbi.reset_user_object_tracking()
+    end)
+  end
+
+  it("gives all of them to a graph's function", function()
+    local g, given = gbi.graph.new(), {}
+    for i = 1, 240 do
+      given[i] = g:placeholder("x" .. i % 120)
+      if i == 120 then break end
+    end
+    for i = 121, 240 do given[i] = given[i - 120] end
+    g:output(g:call_function(Source "select", "#", unpack(given)))
+    assert.equal(240, (g:compile()(unpack({}, 1, 120))))
+  end)
+end)
+
+describe("where the stack overflows", function()
+  -- Each puts back what it did, if it did anything.
+  local OPERATIONS = {
+    store = function(r) r:store(r:get(1), r:get(2), r:get(3)) end,
+    ["C store"] = function(r) capi.store(r, r:get(1), r:get(2), r:get(3)) end,
+    snapshot = function(r) r:restore(r:snapshot()) end,
+    entries = function(r) for i in r:entries() do r:name(i) end end,
+    count = function(r) return tostring(r), r:count() end,
+    register = function()
+      local r = gbi.new()
+      assert(r:register(r, Source "x") == 1 and r:get(1) == r)
+      r:reset()
+    end,
+    error = function(r) r:get(77) end,
+    unimplemented = function(r) r:register(5) end,
+    sweep = function()
+      local r, heard = gbi.new(), 0
+      r:register({})
+      r:on_collect(1, function() heard = heard + 1 end)
+      collect()
+      r:sweep()
+      assert(heard == 1 and r:sweep() == 0)
+    end,
+    prologue = function(r)
+      local f = gbi.compile_prologue(r)
+      assert(not pcall(f)) -- the sources are no globals
+    end,
+    graph = function()
+      local g = gbi.graph.new()
+      g:output(g:call_function(Source "type", g:external(g, Source "print")))
+      assert(g:compile()() == "function")
+    end,
+  }
+
+  -- Is this what an operation says where there is room?
+  local function expected(err)
+    return tostring(err):find "not registered"
+      or tostring(err):find "Failed to make weakref"
+  end
+
+  local function is_overflow(err)
+    return tostring(err):find "stack overflow"
+      or tostring(err):find "error in error handling"
+  end
+
+  -- Ways to call `step` deeper and deeper until the stack overflows.
+  local WAYS = {
+    Lua = function(step)
+      local function down() step() return 1 + down() end
+      down()
+    end,
+    C = function(step)
+      local function down() step() string.gsub("x", "x", down) end
+      down()
+    end,
+  }
+
+  -- Most of the stack: as many arguments as a call can have, less some.
+  local function most()
+    local low, high = 1, 2 ^ 24
+    while high - low > 500 do
+      local n = math.floor((low + high) / 2)
+      local ok = coroutine.resume(coroutine.create(function()
+        return select("#", unpack({}, 1, n))
+      end))
+      if ok then low = n else high = n end
+    end
+    return math.max(low - 2000, 0)
+  end
+
+  local filled = most()
+
+  local function run(deeper, step)
+    local ok, err = coroutine.resume(coroutine.create(function(...)
+      local _ = ... -- they stay below
+      deeper(step)
+    end), unpack({}, 1, filled))
+    assert.is_false(ok)
+    assert.is_truthy(is_overflow(err), err)
+  end
+
+  -- Calls f at the last levels; returns how often it did not succeed. Errors
+  -- are looked at later, where there is room to do so.
+  local function overflow(deeper, f)
+    local depth, level, overflows, errors = 0, 0, 0, {}
+    run(deeper, function() depth = depth + 1 end)
+    run(deeper, function()
+      level = level + 1
+      if depth - level > 100 then return end
+      local ok, err = pcall(f)
+      errors[level] = not ok and err
+    end)
+    for _, err in pairs(errors) do
+      if err and not expected(err) then
+        assert(is_overflow(err), err)
+        overflows = overflows + 1
+      end
+    end
+    return overflows
+  end
+
+  for way, deeper in pairs(WAYS) do
+    for name, f in pairs(OPERATIONS) do
+      it(("in %s, %s is done or not"):format(way, name), function()
+        local r, objects = three()
+        local before = state(r)
+        local overflows = overflow(deeper, function() f(r) end)
+        assert.is_true(overflows > 0 or way == "C"
+          or debug.gethook() ~= nil, -- that one had no room before
+          "it always had room")
+        assert.same(before, state(r))
+        assert.equal(objects[1], r:get(1))
+      end)
+    end
+  end
+end)
+
+describe("a hundred registries, one in the other,", function()
+  -- The first of n; each holds the next. A table holds all of them.
+  local function chain(n)
+    local all = {}
+    for i = 1, n do all[i] = gbi.new() end
+    for i = 1, n - 1 do
+      all[i]:register(all[i + 1], Source("registry" .. i + 1))
+    end
+    return all
+  end
+
+  local function last(r)
+    local n = 0
+    while r do r, n = r:find(1), n + 1 end
+    return n
+  end
+
+  it("hold each other weakly", function()
+    local all = chain(100)
+    local first = all[1]
+    assert.equal(100, last(first))
+    all = nil -- luacheck: ignore all
+    collect()
+    assert.equal(1, last(first))
+    assert.equal("dead", select(2, first:find(1)))
+  end)
+
+  it("are held by their snapshots", function()
+    local all, kept = chain(100), {}
+    for i, r in ipairs(all) do kept[i] = r:snapshot() end
+    local first = all[1]
+    all = nil -- luacheck: ignore all
+    collect()
+    assert.equal(100, last(first))
+    for i = 50, 100 do kept[i] = nil end
+    collect()
+    assert.equal(50, last(first))
+  end)
+
+  it("run prologues in each other's", function()
+    local all = chain(100)
+    local depth = 0
+    local function enter(i)
+      if i > 100 then return 0 end
+      depth = depth + 1
+      _G["registry" .. i] = setmetatable({}, { __index = function(_, key)
+        return key == "next" and enter(i + 1) and all[i]
+      end })
+      local r = gbi.new()
+      r:register({}, gbi.source.AttrSource(Source("registry" .. i), "next"))
+      local f = gbi.compile_prologue(r)
+      f()
+      assert.equal(all[i], r:get(1))
+      _G["registry" .. i] = nil
+      return i
+    end
+    enter(1)
+    assert.equal(100, depth)
+  end)
+end)
