@@ -26,13 +26,13 @@ export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
 export LUA_CFLAGS
 export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
 
-.PHONY: all help demo test stress asan tsan memcheck coverage users bench bench-instructions \
-        lint env install clean need-build need-test need-lint need-dot need-bench need-memcheck
+.PHONY: all help demo test users bench bench-instructions lint env install \
+        clean need-build need-test need-lint need-dot need-bench
 
 all: $(CORE) ## build the C module under build/
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: need-build ## install what is missing, build, run the demo
 	@$(MAKE) -s all
@@ -44,78 +44,12 @@ demo: need-build ## install what is missing, build, run the demo
 	  echo "examples/files.lua wants luv (Debian: lua-luv); not there, not run"; \
 	fi
 
-test: need-test ## install what is missing, build, run the specs
+test: need-test ## install what is missing, build, run the specs; ARGS=FILE for one
 	@$(MAKE) -s all users
 	busted $(ARGS)
+	@[ -n "$(ARGS)" ] || $(MAKE) -s stress SHORT=1
 
-# What takes minutes: all faults; a collection at every VM instruction and at
-# every allocation; the suite under other collectors; sanitizers and threads.
-stress: need-test ## try to break it for minutes: faults, collectors, sanitizers
-	@$(MAKE) -s all users
-	$(BUILD)/faults spec/faults.lua long
-	$(BUILD)/faults spec/faults.lua collect
-	$(BUILD)/faults -e 1 spec/faults.lua collect
-	for mode in generational incremental stop; do \
-	  echo "GBI_COLLECTOR=$$mode"; \
-	  GBI_COLLECTOR=$$mode busted --helper=spec/collector.lua || exit 1; \
-	done
-	@$(MAKE) -s tsan asan memcheck
-
-# The suite runs in a Lua built with the sanitizers, so that compilers which
-# it starts are not checked for leaks; the Lua that it starts preloads them.
-SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
-           -fno-sanitize-recover=all
-ASAN = $(BUILD)-asan
-
-asan: need-test ## the suite with the C code under ASan, LSan and UBSan
-	@$(MAKE) -s all users
-	@$(MAKE) -s all users BUILD=$(ASAN) CFLAGS="$(SANITIZE)" \
-	  LDFLAGS="$(SANITIZE)"
-	@mkdir -p $(ASAN)/bin
-	@printf '#!/bin/sh\nLD_PRELOAD="%s %s" exec %s "$$@"\n' \
-	  $$($(CC) -print-file-name=libasan.so) \
-	  $$($(CC) -print-file-name=libubsan.so) \
-	  $$(command -v $(LUA)) > $(ASAN)/bin/lua5.4
-	@chmod +x $(ASAN)/bin/lua5.4
-	PATH="$(HERE)/$(ASAN)/bin:$$PATH" GBI_FAULTS=$(ASAN)/faults \
-	  ASAN_OPTIONS=quarantine_size_mb=1 $(ASAN)/faults $$(command -v busted) \
-	  --ignore-lua --cpath='$(ASAN)/?.so'
-	$(ASAN)/host examples/c/jobs.lua
-
-tsan: need-build ## states in many threads, the C code under ThreadSanitizer
-	@mkdir -p $(BUILD)-tsan
-	$(CC) $(WARN) -O1 -g -fsanitize=thread -Icsrc $(LUA_CFLAGS) \
-	  -o $(BUILD)-tsan/threads spec/c/threads.c spec/c/capi.c $(SRC) \
-	  $(LUA_LIBS) -pthread
-	$(BUILD)-tsan/threads 8 5 spec/threads.lua
-
-MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
-           --errors-for-leak-kinds=definite,possible
-
-memcheck: need-memcheck ## the faults in some states under valgrind
-	@$(MAKE) -s all users
-	for what in "guarded: store" "guarded: C" "in two coroutines: C s" \
-	  "registered: a prologue" "released: re" close; do \
-	  $(MEMCHECK) $(BUILD)/faults spec/faults.lua short "$$what" || exit 1; \
-	done
-
-# gcov of csrc/ and the lines of lua/gbi that the suite executes.
-COV = $(BUILD)-cov
-
-coverage: need-test ## which lines of the C and the Lua code the specs reach
-	@$(MAKE) -s all users $(COV)/lines.so BUILD=$(COV) CFLAGS="-O0 -g --coverage" \
-	  LDFLAGS=--coverage
-	@rm -f $(COV)/*.gcda
-	GBI_FAULTS=$(COV)/faults busted --helper=spec/coverage.lua \
-	  --cpath='$(COV)/?.so' | grep -v '^[+]*$$'
-	@$(COV)/host examples/c/jobs.lua > /dev/null
-	@gcov -t -o $(COV) $(SRC) 2>/dev/null | awk -F: \
-	  '/:Source:/ {file = $$4} /^ *#####:/ {print "not covered: " file ":" $$0}'
-	@gcov -n -o $(COV) $(SRC) | sed -n "/^File 'csrc/{N;s/\n/ /;p}"
-
-$(BUILD)/lines.so: spec/c/lines.c
-	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+include spec/stress.mk
 
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
 	@$(MAKE) -s all $(BENCH)
@@ -215,9 +149,6 @@ need-lint:
 
 need-dot:
 	$(call need,$(BUILD_NEEDS) dot:graphviz)
-
-need-memcheck:
-	$(call need,$(BUILD_NEEDS) valgrind:valgrind)
 
 need-bench:
 	$(call need,$(BUILD_NEEDS) valgrind:valgrind)

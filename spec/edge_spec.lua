@@ -342,7 +342,7 @@ describe("a hundred registries, one in the other,", function()
   end)
 
   it("are held by their snapshots", function()
-    local all, kept = chain(100), {}
+    local all, kept = chain(100), {} -- luacheck: ignore
     for i, r in ipairs(all) do kept[i] = r:snapshot() end
     local first = all[1]
     all = nil -- luacheck: ignore all

@@ -164,18 +164,18 @@ describe("a prologue", function()
     for _, n in ipairs { 2, 50, 59, 60, 61, 100 } do
       local registry, made = gbi.new(), setmetatable({}, { __mode = "v" })
       for _ = 1, n do registry:register(print, Call(L "f")) end
-      local count = 0
+      local calls = 0
       gbi.compile_prologue(registry, { "f" })(function()
         local object = {}
-        count = count + 1
-        made[count] = object
+        calls = calls + 1
+        made[calls] = object
         collect()
-        for i = 1, count do
+        for i = 1, calls do
           assert.is_true(made[i] ~= nil, i .. " of " .. n)
         end
         return object
       end)
-      assert.equal(n, count)
+      assert.equal(n, calls)
     end
   end)
 

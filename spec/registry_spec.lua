@@ -530,11 +530,13 @@ describe("a registry", function()
       assert.truthy(tostring(r):find(("^gbi.registry %%(%d live, %d dead%%)")
         :format(live, dead)))
     end
+    local dying = { {}, {} }
     check(0, 0)
     r:register(a)
-    r:register({})
-    r:store_list({ a, b, {}, {} })
+    r:register(dying[1])
+    r:store_list({ a, b, dying[1], dying[2] })
     check(4, 0)
+    dying = nil -- luacheck: ignore dying
     collectgarbage()
     check(2, 2)
     r:release(3)

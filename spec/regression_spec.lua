@@ -1,33 +1,55 @@
--- Defects that were found by failing every allocation (spec/faults.lua), each
--- with its cause first.
+-- Defects that were found after the fact, by their names. The first line of
+-- each tells its cause.
 
 local gbi = require "gbi"
 
-local OUT_OF_MEMORY = "not enough memory"
+describe("regression, memory:", function()
+  local OUT_OF_MEMORY = "not enough memory"
 
--- What raises Lua's memory error when anything is asked of it.
-local function exhausted()
-  local function fail() error(OUT_OF_MEMORY, 0) end
-  return setmetatable({}, { __index = fail, __tostring = fail })
-end
+  -- What raises Lua's memory error when anything is asked of it.
+  local function exhausted()
+    local function fail() error(OUT_OF_MEMORY, 0) end
+    return setmetatable({}, { __index = fail, __tostring = fail })
+  end
 
-describe("regression:", function()
-  -- is_source called `reconstruct` under a pcall and took its memory error for
-  -- an answer: no source.
-  it("a memory error in a source's check is not swallowed", function()
+  -- Lets each allocation fail in the cases of spec/faults.lua that have this
+  -- in their name.
+  local function faults(case)
+    local p = io.popen(("LUA_PATH='%s' LUA_CPATH='%s' "
+      .. "%s spec/faults.lua short '%s' 2>&1"):format(package.path,
+      package.cpath, os.getenv "GBI_FAULTS" or "build/faults", case))
+    local out = p:read("*a")
+    p:close()
+    local failed = out:match "(%d+) allocations failed\n$"
+    assert.is_true(failed ~= nil and tonumber(failed) > 0, out)
+  end
+
+  it("a source's check passes a memory error on", function()
+    -- is_source called `reconstruct` under a pcall and took its memory error
+    -- for an answer: no source.
     assert.has_error(function() gbi.source.is_source(exhausted()) end,
       OUT_OF_MEMORY)
   end)
 
-  -- name did the same with __tostring and called the source "?".
-  it("a memory error in a source's name is not swallowed", function()
+  it("a source's name passes a memory error on", function()
+    -- name did the same with __tostring and called the source "?".
     assert.has_error(function() gbi.source.name(exhausted()) end,
       OUT_OF_MEMORY)
   end)
 
-  -- The prologue stored all objects in one call and stashed each in another,
-  -- which could fail when the store was done.
+  it("a source's check passes an overflow of the stack on", function()
+    -- Both took the error of a full stack for an answer, too; a source that
+    -- was made there had "?" in its name for good.
+    local function overflow() error("C stack overflow", 0) end
+    local full = setmetatable({}, { __index = overflow, __tostring = overflow })
+    assert.has_error(function() gbi.source.is_source(full) end,
+      "C stack overflow")
+    assert.has_error(function() gbi.source.name(full) end, "C stack overflow")
+  end)
+
   it("a prologue stores and stashes in one call", function()
+    -- It stored all objects in one call and stashed each in another, which
+    -- could fail when the store was done.
     local r = gbi.new()
     for _ = 1, 2 do
       r:register_created({}, function(_, cg)
@@ -40,13 +62,18 @@ describe("regression:", function()
     assert.equal(1, calls)
   end)
 
-  -- The stash list was filled call by call, so one that could not be held came
-  -- after others were.
   it("a list to be stashed is checked before anything is stored", function()
+    -- The stash was filled call by call, so one that could not be held came
+    -- after others were.
     local r, a = gbi.new(), {}
     r:store(a)
     assert.has_error(function() r:store_list({ {}, {} }, 2, { {}, 5 }) end)
     assert.equal(a, r:get(1))
     assert.equal(1, (r:count()))
+  end)
+
+  it("a run that has done its work ends without memory", function()
+    -- The end of a run made room for its name in a list of idle ones.
+    faults "registered: call a graph"
   end)
 end)
