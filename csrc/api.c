@@ -43,7 +43,8 @@ static lua_Integer api_register (lua_State *L, int reg, int source) {
   reg = self(L, reg);
   if (source != 0) source = lua_absindex(L, source);
   gbi_checkweak(L, value, 0);
-  gbiR_sourced(L, source);
+  if (source != 0) lua_pushvalue(L, source);
+  else lua_pushnil(L);
   i = gbiR_register(L, reg, value, 0);
   lua_settop(L, value - 1);
   return i;
@@ -57,7 +58,7 @@ static lua_Integer api_register_created (lua_State *L, int reg) {
   if (!lua_isfunction(L, construct_fn))
     luaL_error(L, "construct_fn is not a function");
   gbi_checkweak(L, construct_fn - 1, 1);
-  gbiR_constructed(L, construct_fn);
+  lua_pushvalue(L, construct_fn);
   i = gbiR_register(L, reg, construct_fn - 1, 1);
   lua_settop(L, construct_fn - 2);
   return i;

@@ -2,11 +2,12 @@
 ** core.c - module gbi.core: the registry for Lua
 **
 ** A module function is the same C function as the method beside it: both are
-** closures that differ in upvalue 2 only, the registry to work on (gbi.default)
-** or nil when it comes as first argument. Upvalue 1 is the side table of that
-** registry, for the functions where every nanosecond counts; an empty table in
-** methods. Upvalue 3 is the registry's metatable, to be compared raw; nil in
-** module functions, whose first argument is never the registry to work on.
+** closures that differ in upvalue 3 only, the registry to work on (gbi.default)
+** or nil when it comes as first argument. Upvalues 1 and 2 are the side table
+** and the constructors of that registry, for the functions where every
+** nanosecond counts; an empty table in all others. Upvalue 4 is the registry's
+** metatable, to be compared raw; nil in module functions, whose first argument
+** is never the registry to work on.
 */
 #include "api.h"
 #include "registry.h"
@@ -16,9 +17,10 @@
 
 #include <lauxlib.h>
 
-#define SIDE lua_upvalueindex(1)
-#define DEFAULT lua_upvalueindex(2)
-#define METATABLE lua_upvalueindex(3)
+#define SIDE lua_upvalueindex(GBI_OBJECTS)
+#define CONSTRUCTORS lua_upvalueindex(GBI_CONSTRUCTORS)
+#define DEFAULT lua_upvalueindex(3)
+#define METATABLE lua_upvalueindex(4)
 
 
 /* {==================================================================
@@ -64,6 +66,25 @@ static int self (lua_State *L, int *arg) {
 }
 
 
+/* (metatable): what has it is a source of gbi's own, of which `reconstruct` is
+** never taken away. Its element 1 says so: it is this function. */
+static int core_source_class (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_pushcfunction(L, core_source_class);
+  lua_rawseti(L, 1, 1);
+  return 0;
+}
+
+
+/* Is the value at `value` a source of gbi's own? What it leaves on the stack
+** is the caller's to remove. [-0, +n, -] */
+static int isown (lua_State *L, int value) {
+  return lua_getmetatable(L, value)
+      && lua_rawgeti(L, -1, 1) == LUA_TFUNCTION
+      && lua_tocfunction(L, -1) == core_source_class;
+}
+
+
 /* Checks that argument `arg` is nothing, nil or a source: anything with a
 ** method `reconstruct`. [-0, +0, e] */
 static void checksource (lua_State *L, int arg) {
@@ -103,14 +124,48 @@ static void checkheld (lua_State *L, int arg) {
 ** The seed's functions
 ** =================================================================== */
 
+/* Registers register(value, source) or registry:register(value, source) when
+** the value has no metatable, so no finalizer, and the source is gbi's own.
+** Pushes the index; returns 0 where there is more to it, and then has changed
+** nothing but the stack. [-n, +m, m] */
+static int registerplain (lua_State *L, int top) {
+  int constructors = CONSTRUCTORS, side = SIDE, value = top - 1;
+  gbi_Registry *r;
+  if (top == 3) {
+    r = (gbi_Registry *)lua_touserdata(L, 1);
+    if (r == NULL || !ismethod(L) || r->framed) return 0;
+  }
+  else {
+    r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
+    if (r == NULL || top != 2) return 0;
+  }
+  if (lua_type(L, value) < GBI_HELD || lua_getmetatable(L, value)
+      || !isown(L, top))
+    return 0;
+  lua_settop(L, top);
+  gbiR_construct(L, 0);
+  if (top == 3) {
+    lua_getiuservalue(L, 1, GBI_CONSTRUCTORS);
+    lua_getiuservalue(L, 1, GBI_OBJECTS);
+    lua_pushvalue(L, top);
+    constructors = top + 1;
+    side = top + 2;
+  }
+  lua_pushinteger(L, gbiR_add(L, r, constructors, side, value));
+  return 1;
+}
+
+
 /* (value [, source]) -> index */
 static int registry_register (lua_State *L) {
-  int arg, at = self(L, &arg);
+  int arg, at, top = lua_gettop(L);
+  if (registerplain(L, top)) return 1;
+  lua_settop(L, top);
+  at = self(L, &arg);
   luaL_checkany(L, arg);
   checksource(L, arg + 1);
   gbi_checkweak(L, arg, 0);
   lua_settop(L, arg + 1);
-  gbiR_sourced(L, arg + 1);
   lua_pushinteger(L, gbiR_register(L, at, arg, 0));
   return 1;
 }
@@ -123,7 +178,6 @@ static int registry_register_created (lua_State *L) {
   luaL_checktype(L, arg + 1, LUA_TFUNCTION);
   gbi_checkweak(L, arg, 1);
   lua_settop(L, arg + 1);
-  gbiR_constructed(L, arg + 1);
   lua_pushinteger(L, gbiR_register(L, at, arg, 1));
   return 1;
 }
@@ -449,9 +503,10 @@ static int iterate (lua_State *L, lua_CFunction step) {
   int arg;
   self(L, &arg);
   lua_pushvalue(L, SIDE);
+  lua_pushvalue(L, CONSTRUCTORS);
   lua_pushvalue(L, DEFAULT);
   lua_pushvalue(L, METATABLE);
-  lua_pushcclosure(L, step, 3);
+  lua_pushcclosure(L, step, 4);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   return 3;
@@ -596,18 +651,20 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
                       int mt) {
   lua_pushvalue(L, t);
   lua_newtable(L);
+  lua_pushvalue(L, -1);
   if (def != 0) lua_pushvalue(L, def);
   else lua_pushnil(L);
   if (mt != 0) lua_pushvalue(L, mt);
   else lua_pushnil(L);
-  luaL_setfuncs(L, l, 3);
+  luaL_setfuncs(L, l, 4);
   lua_pop(L, 1);
 }
 
 
-/* Gives the side table of the default registry at `def` to the function
-** `name` at `t`, now and after every reset. [-0, +0, m] */
+/* Gives the side table and the constructors of the default registry at `def`
+** to the function `name` at `t`, now and after every reset. [-0, +0, m] */
 static void makehot (lua_State *L, int t, const char *name, int def) {
+  int which;
   if (lua_getiuservalue(L, def, GBI_HOT) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -617,8 +674,10 @@ static void makehot (lua_State *L, int t, const char *name, int def) {
   lua_getfield(L, t, name);
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
-  lua_getiuservalue(L, def, GBI_OBJECTS);
-  lua_setupvalue(L, -2, 1);
+  for (which = GBI_OBJECTS; which <= GBI_CONSTRUCTORS; which++) {
+    lua_getiuservalue(L, def, which);
+    lua_setupvalue(L, -2, which);
+  }
   lua_pop(L, 2);
 }
 
@@ -641,6 +700,7 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   setfuncs(L, FUNCTIONS, functions, DEF, 0);
   makehot(L, FUNCTIONS, "get_external_object_by_index", DEF);
   makehot(L, FUNCTIONS, "store_user_object_weakrefs", DEF);
+  makehot(L, FUNCTIONS, "register_user_object", DEF);
   lua_setfield(L, CORE, "default");
   /* in a table of their own: Lua's argument errors name a function as they
   ** find it in a loaded module, and it is to be gbi.f, not gbi.core.f */
@@ -653,6 +713,8 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "number");
   lua_pushcfunction(L, core_unnumber);
   lua_setfield(L, CORE, "unnumber");
+  lua_pushcfunction(L, core_source_class);
+  lua_setfield(L, CORE, "source_class");
   lua_settop(L, CORE);
   return 1;
 }

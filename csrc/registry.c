@@ -119,19 +119,18 @@ lua_Integer gbiR_top (lua_State *L, int at) {
 ** [-1, +0, -] */
 static void adopt (lua_State *L, int at, int which) {
   if (R(L, at)->is_default && which <= GBI_EXAMPLES) {
-    lua_pushvalue(L, -1);
+    int i, table = lua_gettop(L);
+    lua_pushvalue(L, table);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors[which]);
-    if (which == GBI_OBJECTS
+    if (which <= GBI_CONSTRUCTORS
         && lua_getiuservalue(L, at, GBI_HOT) == LUA_TTABLE) {
-      int i;
-      for (i = 1; lua_rawgeti(L, -1, i) == LUA_TFUNCTION; i++) {
-        lua_pushvalue(L, -3);
-        lua_setupvalue(L, -2, 1);
+      for (i = 1; lua_rawgeti(L, table + 1, i) == LUA_TFUNCTION; i++) {
+        lua_pushvalue(L, table);
+        lua_setupvalue(L, -2, which);
         lua_pop(L, 1);
       }
-      lua_pop(L, 1);
     }
-    if (which == GBI_OBJECTS) lua_pop(L, 1);
+    lua_settop(L, table);
   }
   lua_setiuservalue(L, at, which);
 }
@@ -146,7 +145,10 @@ static void newweak (lua_State *L, int room) {
 
 /* Does the value at `value` have a finalizer? [-0, +0, m] */
 static int finalizable (lua_State *L, int value) {
-  int t = lua_type(L, value);
+  int t;
+  if (!lua_getmetatable(L, value)) return 0;  /* as most have not */
+  lua_pop(L, 1);
+  t = lua_type(L, value);
   if ((t != LUA_TTABLE && t != LUA_TUSERDATA)
       || luaL_getmetafield(L, value, "__gc") == LUA_TNIL)
     return 0;
@@ -363,27 +365,18 @@ static int created_constructor (lua_State *L) {
 }
 
 
-/* Pushes the constructor of a user object whose source is at `source`, 0 or
-** nil if it has none. gbiR_register fills in the index. [-0, +1, m] */
-void gbiR_sourced (lua_State *L, int source) {
-  if (source != 0 && !lua_isnil(L, source)) {
-    lua_pushvalue(L, source);
+/* Makes the constructor of an object out of its origin on the top: the
+** function that constructs a `created` one, the source of any other, nil if it
+** has none. Returns whether its second upvalue is to be the index.
+** [-1, +1, m] */
+int gbiR_construct (lua_State *L, int created) {
+  if (!created && !lua_isnil(L, -1)) {
     lua_pushcclosure(L, user_constructor, 1);
+    return 0;
   }
-  else {
-    lua_pushnil(L);
-    lua_pushinteger(L, 0);
-    lua_pushcclosure(L, user_constructor, 2);
-  }
-}
-
-
-/* Pushes the constructor of a graph-created object. gbiR_register fills in
-** the index. [-0, +1, m] */
-void gbiR_constructed (lua_State *L, int construct_fn) {
-  lua_pushvalue(L, construct_fn);
   lua_pushinteger(L, 0);
-  lua_pushcclosure(L, created_constructor, 2);
+  lua_pushcclosure(L, created ? created_constructor : user_constructor, 2);
+  return 1;
 }
 
 
@@ -415,31 +408,47 @@ int gbiR_source (lua_State *L, int at, lua_Integer i) {
 ** Registering
 ** =================================================================== */
 
-/* Registers the value at `value` under the constructor on the top; a
+/* Gives the value at `value`, its constructor on the top, the next index in
+** the constructors and the side table at these indices. Returns the index.
+** [-1, +0, m] */
+lua_Integer gbiR_add (lua_State *L, gbi_Registry *r, int constructors,
+                      int side, int value) {
+  lua_Integer i = r->last + 1;
+  lua_pushboolean(L, 0);  /* reserves the slot */
+  lua_rawseti(L, constructors, i);
+  if (i > r->room) r->room = 0;  /* a rehash may take empty slots away */
+  lua_pushvalue(L, value);
+  lua_rawseti(L, side, i);  /* the last step that may fail */
+  lua_rawseti(L, constructors, i);
+  r->last = i;
+  r->count++;
+  if (i > r->size) r->size = i;
+  return i;
+}
+
+
+/* Registers the value at `value`, its origin on the top: see gbiR_construct. A
 ** `created` example is kept alive. Returns the index. [-1, +0, m] */
 lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   gbi_Registry *r = R(L, at);
   lua_Integer i;
   int constructor = lua_gettop(L);
   if (finalizable(L, value)) guard(L, at);
-  i = r->last + 1;
-  lua_pushinteger(L, i);
-  if (lua_setupvalue(L, constructor, 2) == NULL) lua_pop(L, 1);
-  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
-  reserve(L, -1, i);
+  if (gbiR_construct(L, created)) {
+    lua_pushinteger(L, r->last + 1);
+    lua_setupvalue(L, constructor, 2);
+  }
   if (created) {
     lua_getiuservalue(L, at, GBI_EXAMPLES);
-    reserve(L, -1, i);
+    reserve(L, -1, r->last + 1);
     lua_pop(L, 1);
   }
-  put(L, at, i, value);
-  if (created) keep(L, at, GBI_EXAMPLES, i, value);
+  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
+  lua_getiuservalue(L, at, GBI_OBJECTS);
   lua_pushvalue(L, constructor);
-  lua_rawseti(L, -2, i);
+  i = gbiR_add(L, r, constructor + 1, constructor + 2, value);
+  if (created) keep(L, at, GBI_EXAMPLES, i, value);
   lua_settop(L, constructor - 1);
-  r->last = i;
-  r->count++;
-  if (i > r->size) r->size = i;
   checkclosed(L, at);
   return i;
 }

@@ -34,7 +34,7 @@ enum {
   GBI_STASH,         /* two lists: stashed for the present run ... */
   GBI_STASH2,        /* ... and for the one before it, in turn */
   GBI_GUARD,         /* empties the side table when the state closes */
-  GBI_HOT,           /* default registry: closures that hold its side table */
+  GBI_HOT,           /* default registry: closures that hold the first two */
   GBI_FRAMES,        /* coroutine -> its innermost frame, weak keys */
   GBI_RUNNING,       /* the frame whose side table is in place, or nil */
   GBI_NOBODY,        /* an empty side table, for who belongs to no run */
@@ -76,8 +76,9 @@ GBI_INTERN void gbiR_new (lua_State *L, int is_default);
 GBI_INTERN void gbiR_metatable (lua_State *L, const char *name,
                                 const char *event);
 GBI_INTERN void gbiR_openlib (lua_State *L);
-GBI_INTERN void gbiR_sourced (lua_State *L, int source);
-GBI_INTERN void gbiR_constructed (lua_State *L, int construct_fn);
+GBI_INTERN int gbiR_construct (lua_State *L, int created);
+GBI_INTERN lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
+                                 int constructors, int side, int value);
 GBI_INTERN lua_Integer gbiR_register (lua_State *L, int at, int value,
                                       int created);
 GBI_INTERN int gbiR_find (lua_State *L, int at, lua_Integer i);

@@ -3,6 +3,7 @@
 -- A source is anything with a method `reconstruct(self, cg)` that emits the
 -- code for its object into a codegen. The ones here are immutable, equal when
 -- their content is, and print as PyTorch's do: `G["io"].stdout`.
+local core = require "gbi.core"
 local literal = require "gbi.literal"
 
 local source = {}
@@ -57,12 +58,14 @@ local function class(kind, emit)
     end,
   }
   local metatable = {
+    false, -- the core's mark
     __name = "gbi.source",
     __index = function(self, key) return methods[key] or self[CONTENT][key] end,
     __newindex = readonly,
     __eq = same,
     __tostring = own_name,
   }
+  core.source_class(metatable)
   return function(base, member, text)
     return setmetatable({
       [CONTENT] = { kind = kind, base = base, member = member, name = text },
