@@ -256,7 +256,10 @@ static int storeplain (lua_State *L, int top) {
   gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
   int method = (r != NULL && ismethod(L));
   if (method) n--;
-  else r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
+  else {
+    lua_settop(L, top);  /* the metatable of an argument goes */
+    r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
+  }
   if (r == NULL || r->framed || !gbiR_inplace(r, n) || !gbiR_unstashed(r))
     return 0;
   if (method) {

@@ -157,13 +157,13 @@ static int finalizable (lua_State *L, int value) {
 }
 
 
-/* Takes the objects with a finalizer out of the side table: they are dead.
-** [-0, +0, m] */
-static void empty (lua_State *L, int at) {
-  lua_getiuservalue(L, at, GBI_OBJECTS);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    int value = lua_gettop(L);
+/* Takes the objects with a finalizer out of user value `which`, a table or
+** nothing yet. [-0, +0, m] */
+static void emptytable (lua_State *L, int at, int which) {
+  int value, t = lua_getiuservalue(L, at, which);
+  if (t == LUA_TTABLE) lua_pushnil(L);
+  while (t == LUA_TTABLE && lua_next(L, -2)) {
+    value = lua_gettop(L);
     if (finalizable(L, value)) {
       lua_pushvalue(L, value - 1);
       lua_pushnil(L);
@@ -172,6 +172,14 @@ static void empty (lua_State *L, int at) {
     lua_settop(L, value - 1);
   }
   lua_pop(L, 1);
+}
+
+
+/* Takes the objects with a finalizer out of the side table, and the numbers
+** of runs from them: they are dead. [-0, +0, m] */
+static void empty (lua_State *L, int at) {
+  emptytable(L, at, GBI_OBJECTS);
+  emptytable(L, at, GBI_NUMBERED);
 }
 
 

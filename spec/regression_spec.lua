@@ -3,6 +3,48 @@
 
 local gbi = require "gbi"
 
+describe("regression:", function()
+  it("a userdata that comes first is stored again as itself", function()
+    -- storeplain left the metatable of argument 1, which it had compared with
+    -- a registry's, on the stack, and stored it in place of the last argument.
+    local first, second = io.tmpfile(), io.tmpfile()
+    for _ = 1, 3 do
+      gbi.store_user_object_weakrefs(first, second)
+      assert.equal(first, gbi.get_external_object_by_index(1))
+      assert.equal(second, gbi.get_external_object_by_index(2))
+    end
+    gbi.default:reset()
+    first:close()
+    second:close()
+  end)
+
+  it("a number finds no finalized object while the state closes", function()
+    -- A registry's guard took objects with finalizers out of the side table
+    -- when the state closed, and left the numbers that runs had given them.
+    local script = os.tmpname()
+    local file = assert(io.open(script, "w"))
+    file:write([[
+      local core, number = require "gbi.core", nil
+      local registry = core.new()
+      older = setmetatable({}, { __gc = function()
+        local object, why = registry:find(number)
+        print(object and "finalized: " .. tostring(object.finalized) or why)
+      end })
+      younger = setmetatable({}, { __gc = function(self)
+        self.finalized = true
+      end })
+      number = core.number(registry, younger, 1)
+    ]])
+    file:close()
+    local p = io.popen(("LUA_PATH='%s' LUA_CPATH='%s' lua5.4 %s 2>&1"):format(
+      package.path, package.cpath, script))
+    local out = p:read("*a")
+    p:close()
+    os.remove(script)
+    assert.equal("unregistered\n", out)
+  end)
+end)
+
 describe("regression, memory:", function()
   local OUT_OF_MEMORY = "not enough memory"
 
