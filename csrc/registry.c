@@ -470,7 +470,7 @@ int gbiR_release (lua_State *L, int at, lua_Integer i) {
   int status = gbiR_find(L, at, i);
   lua_pop(L, 2);
   if (kind != GBI_STORED) r->count--;
-  else if (status == GBI_UNREGISTERED) return 0;
+  else if (status == GBI_UNREGISTERED || i > r->size) return 0;  /* a number */
   if (i > r->last) {
     lua_Integer k;
     lua_getiuservalue(L, at, GBI_CONSTRUCTORS);

@@ -1,6 +1,7 @@
 -- Defects that were found after the fact, by their names. The first line of
 -- each tells its cause.
 
+local core = require "gbi.core"
 local gbi = require "gbi"
 
 describe("regression:", function()
@@ -16,6 +17,18 @@ describe("regression:", function()
     gbi.default:reset()
     first:close()
     second:close()
+  end)
+
+  it("a run's number is no index to release", function()
+    -- release took a live number for an index that had been stored, and made
+    -- room for the four thousand million indices before it.
+    local registry, object = gbi.new(), {}
+    local number = core.number(registry, object, 1)
+    local ok, why = registry:release(number)
+    assert.is_nil(ok)
+    assert.equal("unregistered", why)
+    assert.equal(object, registry:get(number))
+    assert.equal(1, registry:register(object))
   end)
 
   it("a number finds no finalized object while the state closes", function()
