@@ -125,7 +125,8 @@ static void checkheld (lua_State *L, int arg) {
 ** =================================================================== */
 
 /* Registers register(value, source) or registry:register(value, source) when
-** the value has no metatable, so no finalizer, and the source is gbi's own.
+** the value has no metatable, so no finalizer, the source is gbi's own and no
+** place is to be noted.
 ** Pushes the index; returns 0 where there is more to it, and then has changed
 ** nothing but the stack. [-n, +m, m] */
 static int registerplain (lua_State *L, int top) {
@@ -139,8 +140,8 @@ static int registerplain (lua_State *L, int top) {
     r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
     if (r == NULL || top != 2) return 0;
   }
-  if (lua_type(L, value) < GBI_HELD || lua_getmetatable(L, value)
-      || !isown(L, top))
+  if (r->state->recording || lua_type(L, value) < GBI_HELD
+      || lua_getmetatable(L, value) || !isown(L, top))
     return 0;
   lua_settop(L, top);
   gbiR_construct(L, 0);
@@ -582,6 +583,23 @@ static int registry_name (lua_State *L) {
 }
 
 
+/* (index) -> string | nil: where it was registered */
+static int registry_place (lua_State *L) {
+  int arg, at = self(L, &arg);
+  gbiR_place(L, at, luaL_checkinteger(L, arg));
+  return 1;
+}
+
+
+/* (on, own) -> boolean: for gbi.debug */
+static int core_record (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TBOOLEAN);
+  luaL_checkstring(L, 2);
+  lua_pushboolean(L, gbiR_record(L, lua_toboolean(L, 1), 2));
+  return 1;
+}
+
+
 /* #registry */
 static int registry_len (lua_State *L) {
   int at, arg;
@@ -624,6 +642,7 @@ static const luaL_Reg methods[] = {
   {"entries", registry_entries},
   {"constructors", registry_constructors},
   {"name", registry_name},
+  {"place", registry_place},
   {NULL, NULL}
 };
 
@@ -718,6 +737,8 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "unnumber");
   lua_pushcfunction(L, core_source_class);
   lua_setfield(L, CORE, "source_class");
+  lua_pushcfunction(L, core_record);
+  lua_setfield(L, CORE, "record");
   lua_settop(L, CORE);
   return 1;
 }

@@ -20,6 +20,7 @@
 #include "registry.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 
@@ -35,6 +36,9 @@ static const char anchors[GBI_EXAMPLES + 1] = {0};
 
 /* The guards of the state, in a weak table; and whether it closes. */
 static const char watchkey = 0, closingkey = 0;
+
+/* The gbi_State of the state; and what gbi's own chunks are called. */
+static const char statekey = 0, ownkey = 0;
 
 #define R(L, at) ((gbi_Registry *)lua_touserdata(L, at))
 
@@ -254,6 +258,9 @@ void gbiR_new (lua_State *L, int is_default) {
   *(gbi_Registry *)lua_newuserdatauv(L, sizeof(gbi_Registry), GBI_NVALUES)
     = empty;
   R(L, at)->is_default = (unsigned char)is_default;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &statekey);
+  R(L, at)->state = (const gbi_State *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
   gbiR_reset(L, at);
   luaL_setmetatable(L, GBI_REGISTRY);
 }
@@ -298,6 +305,12 @@ void gbiR_openlib (lua_State *L) {
   lua_pushliteral(L, "k");
   gbiR_metatable(L, FRAMES, "__mode");
   luaL_newmetatable(L, GBI_SNAPSHOT);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &statekey) == LUA_TNIL) {
+    gbi_State *state = (gbi_State *)lua_newuserdatauv(L, sizeof(*state), 0);
+    state->recording = 0;
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &statekey);
+  }
+  lua_pop(L, 1);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey) == LUA_TNIL) {
     lua_pushboolean(L, 0);  /* so that a finalizer can set it for sure */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &closingkey);
@@ -328,7 +341,7 @@ void gbiR_reset (lua_State *L, int at) {
   }
   for (which = GBI_STASH2; which >= GBI_OBJECTS; which--)
     adopt(L, at, which);
-  for (which = GBI_FRAMES; which <= GBI_RUNNING; which++) {
+  for (which = GBI_PLACES; which <= GBI_RUNNING; which++) {
     lua_pushnil(L);
     lua_setiuservalue(L, at, which);
   }
@@ -416,6 +429,73 @@ int gbiR_source (lua_State *L, int at, lua_Integer i) {
 ** Registering
 ** =================================================================== */
 
+/* Has registrations of this state note where they come from, or no more;
+** chunks whose names begin with the string at `own` are gbi's. Returns what it
+** was before. [-0, +0, m] */
+int gbiR_record (lua_State *L, int on, int own) {
+  gbi_State *state;
+  int before;
+  lua_pushvalue(L, own);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &ownkey);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &statekey);
+  state = (gbi_State *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  before = state->recording;
+  state->recording = on;
+  return before;
+}
+
+
+/* Pushes the place that the running registration comes from: the line under
+** way of the innermost Lua function that is not gbi's own, or "?".
+** [-0, +1, m] */
+static void pushplace (lua_State *L) {
+  lua_Debug ar;
+  const char *own;
+  size_t n;
+  int level;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &ownkey);
+  own = lua_tolstring(L, -1, &n);
+  for (level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0 && strncmp(ar.source, own, n) != 0) {
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      lua_replace(L, -2);
+      return;
+    }
+  }
+  lua_pop(L, 1);
+  lua_pushliteral(L, "?");
+}
+
+
+/* Makes sure that there is a table of places. May run finalizers, which may
+** have made it meanwhile. [-0, +0, m] */
+static void needplaces (lua_State *L, int at) {
+  if (lua_getiuservalue(L, at, GBI_PLACES) != LUA_TTABLE) {
+    lua_newtable(L);
+    if (lua_getiuservalue(L, at, GBI_PLACES) != LUA_TTABLE) {
+      lua_pushvalue(L, -2);
+      lua_setiuservalue(L, at, GBI_PLACES);
+    }
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+}
+
+
+/* Pushes where `i` was registered, or nil if that was not recorded.
+** [-0, +1, -] */
+void gbiR_place (lua_State *L, int at, lua_Integer i) {
+  int known = (lua_getiuservalue(L, at, GBI_PLACES) == LUA_TTABLE);
+  if (known && lua_rawgeti(L, -1, i) == LUA_TSTRING) lua_remove(L, -2);
+  else {
+    lua_pop(L, 1 + known);
+    lua_pushnil(L);
+  }
+}
+
+
 /* Gives the value at `value`, its constructor on the top, the next index in
 ** the constructors and the side table at these indices. Returns the index.
 ** [-1, +0, m] */
@@ -440,9 +520,16 @@ lua_Integer gbiR_add (lua_State *L, gbi_Registry *r, int constructors,
 lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   gbi_Registry *r = R(L, at);
   lua_Integer i;
-  int constructor = lua_gettop(L);
+  int indexed, recording = r->state->recording;
+  int constructor = lua_gettop(L) + recording, place = constructor - 1;
+  if (recording) {
+    pushplace(L);
+    lua_insert(L, place);
+  }
   if (finalizable(L, value)) guard(L, at);
-  if (gbiR_construct(L, created)) {
+  indexed = gbiR_construct(L, created);
+  if (recording) needplaces(L, at);
+  if (indexed) {
     lua_pushinteger(L, r->last + 1);
     lua_setupvalue(L, constructor, 2);
   }
@@ -451,12 +538,18 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
     reserve(L, -1, r->last + 1);
     lua_pop(L, 1);
   }
+  if (recording) {
+    lua_getiuservalue(L, at, GBI_PLACES);
+    reserve(L, -1, r->last + 1);
+    lua_pop(L, 1);
+  }
   lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
   lua_getiuservalue(L, at, GBI_OBJECTS);
   lua_pushvalue(L, constructor);
   i = gbiR_add(L, r, constructor + 1, constructor + 2, value);
   if (created) keep(L, at, GBI_EXAMPLES, i, value);
-  lua_settop(L, constructor - 1);
+  if (recording) keep(L, at, GBI_PLACES, i, place);
+  lua_settop(L, constructor - 1 - recording);
   checkclosed(L, at);
   return i;
 }
@@ -484,6 +577,9 @@ int gbiR_release (lua_State *L, int at, lua_Integer i) {
   forget(L, at, GBI_EXAMPLES, i);
   forget(L, at, GBI_UPDATES, i);
   forget(L, at, GBI_CALLBACKS, i);
+  if (lua_getiuservalue(L, at, GBI_PLACES) == LUA_TTABLE)
+    forget(L, at, GBI_PLACES, i);
+  lua_pop(L, 1);
   return 1;
 }
 

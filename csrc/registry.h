@@ -35,6 +35,7 @@ enum {
   GBI_STASH2,        /* ... and for the one before it, in turn */
   GBI_GUARD,         /* empties the side table when the state closes */
   GBI_HOT,           /* default registry: closures that hold the first two */
+  GBI_PLACES,        /* index -> where it was registered; nil, or a table */
   GBI_FRAMES,        /* coroutine -> its innermost frame, weak keys */
   GBI_RUNNING,       /* the frame whose side table is in place, or nil */
   GBI_NOBODY,        /* an empty side table, for who belongs to no run */
@@ -42,7 +43,13 @@ enum {
   GBI_NVALUES = GBI_NUMBERED
 };
 
+/* What all registries of a state share, anchored in the Lua registry. */
+typedef struct gbi_State {
+  int recording;  /* do registrations note where they come from? */
+} gbi_State;
+
 typedef struct gbi_Registry {
+  const gbi_State *state;
   lua_Integer last;   /* highest index used up: by register, or by release */
   lua_Integer count;  /* constructors held; less than `last` after a release */
   lua_Integer size;   /* highest index that is in the side table */
@@ -86,6 +93,8 @@ GBI_INTERN int gbiR_error (lua_State *L, int at, lua_Integer i);
 GBI_INTERN const char *gbiR_name (lua_State *L, int at, lua_Integer i);
 GBI_INTERN const char *gbiR_describe (lua_State *L, int at, lua_Integer i);
 GBI_INTERN int gbiR_source (lua_State *L, int at, lua_Integer i);
+GBI_INTERN int gbiR_record (lua_State *L, int on, int own);
+GBI_INTERN void gbiR_place (lua_State *L, int at, lua_Integer i);
 GBI_INTERN int gbiR_released (lua_State *L, int at, lua_Integer i);
 GBI_INTERN lua_Integer gbiR_top (lua_State *L, int at);
 GBI_INTERN void gbiR_store (lua_State *L, int at, int first, lua_Integer n);

@@ -73,6 +73,7 @@ local WORKS = [[
   assert(g:compile()() == "4294967297") -- a number of its own
   assert(not g.registry:find(2))
   assert(gbi.compile_prologue(gbi.new()))
+  assert(gbi.debug(true) == false) -- in this state; it is on in another
   return "ok"
 ]]
 
@@ -202,7 +203,7 @@ function World:state()
   add("count", r:count())
   add(#r, r:has_objects(), tostring(r))
   for i = -1, self.limit do
-    add(i, r:name(i), r:find(i))
+    add(i, r:name(i), r:place(i), r:find(i))
     add(pcall(r.get, r, i))
   end
   for i, e in r:entries() do
@@ -354,6 +355,18 @@ local STARTS = {
     w.r:store(w.pool.t1, w.pool.t2, w:object "g3", w.pool.t3)
     w.functions_too = true
   end },
+  { "recorded", function(w)
+    gbi.debug(true)
+    register(w, 4)
+    w.r:register(w:object "g5", Source "g5")
+    w.r:release(3)
+    w.r:store(w.pool.t1, w.pool.t2)
+  end },
+  { "the default registry, recorded", function(w)
+    w.r = gbi.default
+    gbi.debug(true)
+    register(w, 2)
+  end },
   { "dying", function(w)
     register(w, 2)
     w.r:register(w:object "g3")
@@ -436,6 +449,12 @@ local CASES = {
   { "tostring", function(w) return tostring(w.r) end },
   { "entries", function(w) return iterate(w.r:entries()) end },
   { "constructors", function(w) return iterate(w.r:constructors()) end },
+  { "inspect", function(w) return (gbi.inspect(w.r):gsub("%s+", " ")) end },
+  { "debug", function(w)
+    local before = gbi.debug(true)
+    w.r:register(w.a.t, w.source)
+    gbi.debug(before)
+  end },
   { "new", function() return #gbi.new() end },
   { "methods", function(w) return w.r.register ~= nil end },
   { "enter", function(w)
@@ -569,6 +588,7 @@ end
 
 local function new_world(start, case)
   gbi.default:reset()
+  gbi.debug(false)
   local w = setmetatable({ pool = {}, names = setmetatable({},
     { __mode = "k" }), witness = setmetatable({}, { __mode = "v" }),
     limit = 9, log = {}, r = gbi.new() }, World)
@@ -716,6 +736,7 @@ for i, start in ipairs(STARTS) do
 end
 
 if MODE ~= "collect" then
+  gbi.debug(true)
   -- regression: a metatable was known to the state before it had its
   -- metamethods, and a second `require` took it as it was
   case_of(in_states, "require", PATHS, 'require "gbi"', 1, WORKS, "ok")

@@ -14,6 +14,7 @@ local source = require "gbi.source"
 local compile = require "gbi.compile"
 local saved = require "gbi.saved"
 local node = require "gbi.node"
+local tabular = require "gbi.tabular"
 
 local operators, is_node = node.operators, node.is
 local EXTERNAL = node.EXTERNAL
@@ -341,25 +342,13 @@ end
 --- Prints the graph as a table: opcode, name, target, args.
 -- @param ?out a file; standard output otherwise
 function Graph:print_tabular(out)
-  local rows = { { "opcode", "name", "target", "args" } }
-  for _, each in ipairs(self.nodes) do
-    rows[#rows + 1] = { each.op, each.name, show_target(each.target),
+  local rows = {}
+  for i, each in ipairs(self.nodes) do
+    rows[i] = { each.op, each.name, show_target(each.target),
       show_args(each.args) }
   end
-  local width = { 0, 0, 0, 0 }
-  for _, row in ipairs(rows) do
-    for i, text in ipairs(row) do width[i] = math.max(width[i], #text) end
-  end
-  table.insert(rows, 2, { ("-"):rep(width[1]), ("-"):rep(width[2]),
-    ("-"):rep(width[3]), ("-"):rep(width[4]) })
   out = out or io.stdout
-  for _, row in ipairs(rows) do
-    local cells = {}
-    for i, text in ipairs(row) do
-      cells[i] = text .. (" "):rep(width[i] - #text)
-    end
-    out:write((table.concat(cells, "  "):gsub(" +$", "")), "\n")
-  end
+  out:write(tabular({ "opcode", "name", "target", "args" }, rows))
 end
 
 --- The graph in Graphviz's language.

@@ -1,0 +1,318 @@
+-- Seeing: the table of a registry, and the places that registered its entries.
+
+local gbi = require "gbi"
+local capi = require "capi"
+
+local Local = gbi.source.LocalSource
+
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+-- The line that called the caller of this function, as a place.
+local function here()
+  local info = debug.getinfo(2, "Sl")
+  return ("%s:%d"):format(info.short_src, info.currentline)
+end
+
+-- The rows of a registry's table, each its cells by the header's names.
+local function rows(text)
+  local header, list = {}, {}
+  local lines = text:gmatch("([^\n]*)\n")
+  for at, name in lines():gmatch("()(%S+)") do
+    header[#header + 1] = { at = at, name = name }
+  end
+  assert.truthy(lines():find("^[- ]+$"))
+  for line in lines do
+    local row = {}
+    for i, column in ipairs(header) do
+      local last = header[i + 1] and header[i + 1].at - 1 or #line
+      row[column.name] = line:sub(column.at, last):gsub(" +$", "")
+    end
+    list[#list + 1] = row
+  end
+  return list
+end
+
+-- What a new Lua prints that reads a script from its input.
+local function run(flags, script)
+  local input, out = os.tmpname(), os.tmpname()
+  local f = assert(io.open(input, "w"))
+  f:write(("package.path, package.cpath = %q, %q\n"):format(package.path,
+    package.cpath), script)
+  f:close()
+  os.execute(("%s %s - <%s >%s 2>&1"):format(os.getenv("LUA") or "lua5.4",
+    flags, input, out))
+  f = assert(io.open(out))
+  local text = f:read("*a")
+  f:close()
+  os.remove(input)
+  os.remove(out)
+  return text
+end
+
+local function construct(_, cg)
+  cg:load_import("table", "pack")
+  cg:call_function(0)
+end
+
+describe("gbi.inspect", function()
+  it("prints the header alone of an empty registry", function()
+    local text = gbi.inspect(gbi.new())
+    assert.equal("index  kind  status  type  source  place\n"
+      .. "-----  ----  ------  ----  ------  -----\n", text)
+  end)
+
+  it("shows kind, status, type and source of every entry", function()
+    local r = gbi.new()
+    local f, stream = print, setmetatable({}, { __name = "my.stream" })
+    r:register(io.stdout, gbi.source.AttrSource(gbi.source.GlobalSource("io"),
+      "stdout"))
+    r:register({}, Local("gone"))
+    r:register_created(stream, construct)
+    r:register(f)
+    r:set(5, stream)
+    collect()
+    local function row(index, kind, status, type, source)
+      return { index = index, kind = kind, status = status, type = type,
+               source = source, place = "" }
+    end
+    -- a metatable names files as `get` does, where this Lua gives it a name
+    local file = select(2, pcall(r.get, r, 1, "no such type"))
+      :match("got (.-)%)")
+    local expected = {
+      row("1", "user", "live", file, 'G["io"].stdout'),
+      row("2", "user", "dead", "", 'L["gone"]'),
+      row("3", "graph_created", "live", "my.stream", ""),
+      row("4", "user", "live", "function", ""),
+      row("5", "stored", "live", "my.stream", ""),
+    }
+    assert.same(expected, rows(gbi.inspect(r)))
+  end)
+
+  it("shows what the last store left out, and not what was released",
+    function()
+      local r, a = gbi.new(), {}
+      for i = 1, 4 do r:register(a, Local("x" .. i)) end
+      r:release(2)
+      r:store(a)
+      local list = rows(gbi.inspect(r))
+      assert.equal(3, #list)
+      assert.same({ "1", "live" }, { list[1].index, list[1].status })
+      assert.same({ "3", "unregistered", "" },
+        { list[2].index, list[2].status, list[2].type })
+      assert.same({ "4", 'L["x4"]' }, { list[3].index, list[3].source })
+    end)
+
+  it("orders its rows by number", function()
+    local r, a = gbi.new(), {}
+    for _ = 1, 12 do r:register(a) end
+    r:store(a, a)
+    local list = rows(gbi.inspect(r))
+    for i = 1, 12 do assert.equal(tostring(i), list[i].index) end
+  end)
+
+  it("keeps a row on one line, whatever things are called", function()
+    local r = gbi.new()
+    local named = setmetatable({}, { __name = "two\nlines" })
+    r:register(named, { reconstruct = print })
+    r:register(named, setmetatable({ reconstruct = print },
+      { __tostring = function() return "a\nb" end }))
+    r:register(named, setmetatable({ reconstruct = print },
+      { __tostring = function() error("no name") end }))
+    r:register(setmetatable({}, { __metatable = "locked" }))
+    local list = rows(gbi.inspect(r))
+    assert.equal(4, #list)
+    assert.equal("two lines", list[1].type)
+    assert.equal("a b", list[2].source)
+    assert.equal("?", list[3].source)
+  end)
+
+  it("keeps nothing alive", function()
+    local r = gbi.new()
+    r:register({}, Local("x"))
+    local text = gbi.inspect(r)
+    collect()
+    assert.is_nil((r:find(1)))
+    assert.truthy(text ~= gbi.inspect(r))
+  end)
+
+  it("names its argument when that is no registry", function()
+    for _, value in ipairs { 5, {}, "x", io.stdout } do
+      local ok, err = pcall(gbi.inspect, value)
+      assert.is_false(ok)
+      assert.truthy(err:find("bad argument #1 to 'inspect' (gbi.registry "
+        .. "expected, got " .. type(value), 1, true), err)
+    end
+  end)
+end)
+
+describe("gbi.debug", function()
+  after_each(function()
+    gbi.debug(false)
+    gbi.default:reset()
+  end)
+
+  it("is off at first, and tells what it was", function()
+    local r = gbi.new()
+    assert.is_false(gbi.debug(false))
+    r:register({})
+    assert.is_nil(r:place(1))
+    assert.is_false(gbi.debug(true))
+    assert.is_true(gbi.debug(true))
+    assert.is_true(gbi.debug(false))
+    assert.error(function() gbi.debug() end)
+    assert.error(function() gbi.debug("on") end)
+  end)
+
+  it("records where each function was called that registers", function()
+    gbi.debug(true)
+    local r, object, places = gbi.new(), {}, {}
+    r:register(object) places[1] = here()
+    r:register_created(object, construct) places[2] = here()
+    capi.register(r, object) places[3] = here()
+    for i = 1, 3 do assert.equal(places[i], r:place(i)) end
+    local list = rows(gbi.inspect(r))
+    for i = 1, 3 do assert.equal(places[i], list[i].place) end
+    gbi.register_user_object(object) places[1] = here()
+    gbi.register_graph_created_object(object, construct) places[2] = here()
+    for i = 1, 2 do assert.equal(places[i], gbi.default:place(i)) end
+  end)
+
+  it("is for registries that are there already, and stops when told to",
+    function()
+      local r, object = gbi.new(), {}
+      r:register(object)
+      gbi.debug(true)
+      r:register(object) local place = here()
+      gbi.debug(false)
+      r:register(object)
+      assert.is_nil(r:place(1))
+      assert.equal(place, r:place(2))
+      assert.is_nil(r:place(3))
+    end)
+
+  it("names the caller of gbi's own functions, not these", function()
+    gbi.debug(true)
+    local g, object = gbi.graph.new(), {}
+    local x = g:external(object, gbi.source.GlobalSource("x")) local a = here()
+    g:created(object, construct) local b = here()
+    assert.equal(a, g.registry:place(1))
+    assert.equal(b, g.registry:place(2))
+    g:output(x)
+    local path = os.tmpname()
+    assert(g:save(path))
+    local loaded = gbi.load_graph(path) local c = here()
+    os.remove(path)
+    assert.equal(c, loaded.registry:place(1))
+  end)
+
+  it("names the line of a coroutine, and none where there is no Lua", function()
+    gbi.debug(true)
+    local r, object, place = gbi.new(), {}, nil
+    coroutine.wrap(function()
+      r:register(object) place = here()
+    end)()
+    coroutine.wrap(r.register)(r, object)
+    assert.equal(place, r:place(1))
+    assert.equal("?", r:place(2))
+  end)
+
+  it("forgets a place with its index", function()
+    gbi.debug(true)
+    local r, object = gbi.new(), {}
+    for _ = 1, 3 do r:register(object) end
+    r:release(2)
+    assert.is_nil(r:place(2))
+    assert.truthy(r:place(3))
+    gbi.debug(false)
+    r:reset()
+    r:register(object)
+    for i = 0, 4 do assert.is_nil(r:place(i)) end
+  end)
+
+  it("leaves nothing of a registration that fails", function()
+    gbi.debug(true)
+    local r = gbi.new()
+    assert.error(function() r:register(5) end)
+    assert.error(function() r:register({}, 5) end)
+    assert.is_nil(r:place(1))
+    r:store({})
+    assert.is_nil(r:place(1))
+  end)
+
+  it("holds neither the object nor its caller", function()
+    gbi.debug(true)
+    local r, witness = gbi.new(), setmetatable({}, { __mode = "v" })
+    do
+      local object = {}
+      local function caller() return (r:register(object)) end
+      caller()
+      witness[1], witness[2] = object, caller
+    end
+    collect()
+    assert.is_nil(witness[1])
+    assert.is_nil(witness[2])
+    assert.equal("dead", select(2, r:find(1)))
+    assert.truthy(r:place(1))
+  end)
+
+  it("bears finalizers that register and reset while it records", function()
+    -- in a small Lua of its own, where collections are frequent
+    local out = run("", [[
+      local gbi = require "gbi"
+      gbi.debug(true)
+      local r, object, last, runs = gbi.new(), {}, 0, 0
+      local newproxy = rawget(_G, "newproxy") -- 5.1: tables have no finalizer
+      local function finalizer(f)
+        if newproxy then getmetatable(newproxy(true)).__gc = f
+        else setmetatable({}, { __gc = f }) end
+      end
+      local function register()
+        local i = r:register(object)
+        last = last + 1
+        if i ~= last then print(("index %d is %d"):format(last, i)) end
+        if not r:place(i) then print(("index %d has no place"):format(i)) end
+      end
+      local function finalize()
+        runs = runs + 1
+        if runs % 2 == 0 then
+          r:reset()
+          last = 0
+        end
+        register()
+        finalizer(finalize)
+      end
+      finalizer(finalize)
+      collectgarbage("setpause", 0)
+      local n = 0
+      repeat
+        n = n + 1
+        local _ = ("x"):rep(n % 997) -- collections come at any moment
+        r:reset()
+        last = 0
+        register()
+        for i in r:constructors() do assert(r:place(i), i) end
+      until runs > 3000
+      finalize = print
+      print "done"
+    ]])
+    assert.equal("done\n", out)
+  end)
+end)
+
+describe("an interactive Lua", function()
+  it("prints a registry, and its table", function()
+    local text = run("-i", [[
+gbi = require "gbi"; gbi.debug(true); r = gbi.new(); kept = {}
+print(r:register(kept), r:register({}))
+collectgarbage() collectgarbage()
+print(r)
+print(gbi.inspect(r))
+]])
+    assert.truthy(text:find("gbi.registry (1 live, 1 dead): ", 1, true), text)
+    assert.truthy(text:find("1      user  live    table          stdin:", 1,
+      true), text)
+  end)
+end)
