@@ -5,6 +5,7 @@ CC     ?= cc
 BUILD  ?= build
 CFLAGS ?= -O2
 PREFIX ?= /usr/local
+VERSION := $(shell sed -n 's/^.define GBI_VERSION "\(.*\)"/\1/p' csrc/gbi.h)
 
 LUA_LIBS   ?= $(shell pkg-config --libs $(LUA) 2>/dev/null || echo -l$(LUA) -lm -ldl)
 LUA_CFLAGS ?= $(shell pkg-config --cflags $(LUA) 2>/dev/null || echo -I/usr/include/$(LUA))
@@ -22,11 +23,12 @@ BENCH = $(BUILD)/floor.so $(BUILD)/find.so $(BUILD)/steady.so
 C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c bench/*.c)
 
 HERE := $(CURDIR)
-export LUA_PATH  = $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;;
+# before what the caller has there already, a LuaRocks tree perhaps
+export LUA_PATH  := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;$(or $(LUA_PATH),;)
 export LUA_CFLAGS
-export LUA_CPATH = $(HERE)/$(BUILD)/?.so;;
+export LUA_CPATH := $(HERE)/$(BUILD)/?.so;$(or $(LUA_CPATH),;)
 
-.PHONY: all help demo test users bench bench-instructions lint env install \
+.PHONY: all help demo test users bench bench-instructions lint env install dist \
         clean need-build need-test need-lint need-dot need-bench
 
 all: $(CORE) ## build the C module under build/
@@ -81,6 +83,18 @@ install: all ## install under PREFIX
 	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi/
 	install -m 644 csrc/gbi.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 lua/gbi/*.lua $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi/
+	install -d $(DESTDIR)$(PREFIX)/share/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' gbi.pc.in \
+	  > $(DESTDIR)$(PREFIX)/share/pkgconfig/gbi.pc
+
+DIST = gbi-$(VERSION)
+
+dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.1.0
+	@git rev-parse --git-dir >/dev/null 2>&1 || { \
+	  echo "make dist packs what git tracks, and this is no checkout" >&2; \
+	  exit 1; }
+	@mkdir -p $(BUILD)
+	git archive --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar.gz $(or $(REV),HEAD)
 
 clean: ## remove what was built
 	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-cov
@@ -123,6 +137,8 @@ need = @missing=; \
   has_busted() { command -v busted && $(LUA) -e 'require "busted"'; }; \
   has_dot() { command -v dot; }; \
   has_valgrind() { command -v valgrind; }; \
+  has_pkgconfig() { command -v pkg-config; }; \
+  has_luarocks() { command -v luarocks; }; \
   has_luacheck() { command -v luacheck; }; \
   for pair in $(1); do \
     has_$${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair\#*:}"; \
@@ -142,7 +158,8 @@ need-build:
 	$(call need,$(BUILD_NEEDS))
 
 need-test:
-	$(call need,$(BUILD_NEEDS) cxx:g++ busted:lua-busted)
+	$(call need,$(BUILD_NEEDS) cxx:g++ busted:lua-busted \
+	  pkgconfig:pkg-config luarocks:luarocks)
 
 need-lint:
 	$(call need,$(BUILD_NEEDS) luacheck:lua-check)

@@ -727,6 +727,8 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   /* in a table of their own: Lua's argument errors name a function as they
   ** find it in a loaded module, and it is to be gbi.f, not gbi.core.f */
   lua_setfield(L, CORE, "functions");
+  lua_pushliteral(L, "gbi " GBI_VERSION);
+  lua_setfield(L, CORE, "_VERSION");
   lua_pushcfunction(L, core_new);
   lua_setfield(L, CORE, "new");
   lua_pushcfunction(L, core_enter);

@@ -35,6 +35,9 @@
 extern "C" {
 #endif
 
+/* of the rock that this header came with */
+#define GBI_VERSION "0.1.0"
+
 /* Changes when a function of the table changes or goes; new ones come at the
 ** end and leave it. */
 #define GBI_API_VERSION 1

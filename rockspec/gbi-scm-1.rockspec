@@ -2,7 +2,7 @@ rockspec_format = "3.0"
 package = "gbi"
 version = "scm-1"
 source = {
-  -- until gbi is published; `luarocks make` builds the checkout it is in
+  -- docs/releasing.md; `luarocks make` builds the checkout it is in
   url = "git+https://example.org/gbi.git",
 }
 description = {
@@ -17,7 +17,8 @@ description = {
 }
 dependencies = { "lua >= 5.4" }
 test_dependencies = { "busted" }
-test = { type = "busted" }
+-- builds first, which `type = "busted"` does not
+test = { type = "command", script = "rockspec/test.lua" }
 build = {
   type = "builtin",
   -- the header for C modules, beside the Lua files: gbi/gbi.h

@@ -21,7 +21,8 @@ describe("the rockspec", function()
       assert.equal("3.0", spec.rockspec_format)
       assert.equal("builtin", spec.build.type)
       assert.same({ "lua >= 5.4" }, spec.dependencies)
-      assert.equal("busted", spec.test.type)
+      assert.same({ type = "command", script = "rockspec/test.lua" },
+        spec.test)
     end)
 
   it("lists every Lua module and C file", function()

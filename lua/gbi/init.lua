@@ -6,7 +6,7 @@ local core = require "gbi.core"
 local inspect = require "gbi.inspect"
 
 local gbi = {
-  _VERSION = "gbi scm",
+  _VERSION = core._VERSION,
   default = core.default,
   new = core.new,
   source = require "gbi.source",

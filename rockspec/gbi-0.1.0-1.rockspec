@@ -1,0 +1,48 @@
+rockspec_format = "3.0"
+package = "gbi"
+version = "0.1.0-1"
+source = {
+  -- docs/releasing.md
+  url = "https://example.org/gbi/releases/download/v0.1.0/gbi-0.1.0.tar.gz",
+}
+description = {
+  summary = "Compiled code refers to live Lua objects by number",
+  detailed = [[
+    A weak side table from small integers to live objects, the generated
+    prologue that refills it before every run, and a clear error when an
+    object is gone. The design of PyTorch's graph_bytecode_inputs, for Lua.
+  ]],
+  license = "MIT",
+  labels = { "compiler", "weak", "handles" },
+}
+dependencies = { "lua >= 5.4" }
+test_dependencies = { "busted" }
+-- builds first, which `type = "busted"` does not
+test = { type = "command", script = "rockspec/test.lua" }
+build = {
+  type = "builtin",
+  -- the header for C modules, beside the Lua files: gbi/gbi.h
+  install = { lua = { ["gbi.gbi"] = "csrc/gbi.h" } },
+  modules = {
+    ["gbi"] = "lua/gbi/init.lua",
+    ["gbi.codegen"] = "lua/gbi/codegen.lua",
+    ["gbi.compile"] = "lua/gbi/compile.lua",
+    ["gbi.graph"] = "lua/gbi/graph.lua",
+    ["gbi.inspect"] = "lua/gbi/inspect.lua",
+    ["gbi.literal"] = "lua/gbi/literal.lua",
+    ["gbi.node"] = "lua/gbi/node.lua",
+    ["gbi.prologue"] = "lua/gbi/prologue.lua",
+    ["gbi.saved"] = "lua/gbi/saved.lua",
+    ["gbi.source"] = "lua/gbi/source.lua",
+    ["gbi.tabular"] = "lua/gbi/tabular.lua",
+    ["gbi.trace"] = "lua/gbi/trace.lua",
+    ["gbi.core"] = {
+      sources = {
+        "csrc/api.c",
+        "csrc/core.c",
+        "csrc/registry.c",
+        "csrc/unimplemented.c",
+      },
+    },
+  },
+}

@@ -1,0 +1,194 @@
+-- What is installed and packed: it is all there, it agrees with itself, and it
+-- works from an empty folder.
+
+local LUA = os.getenv("LUA") or "lua5.4"
+local VERSION = _VERSION:match("%d+%.%d+")
+
+local function read(path)
+  local f = assert(io.open(path))
+  local text = f:read("*a")
+  f:close()
+  return text
+end
+
+-- Runs a command as somebody would who has no part of this checkout in his
+-- environment. Returns what it printed, and whether it succeeded.
+local function sh(command, ...)
+  local path = os.tmpname()
+  local ok = os.execute(("(unset LUA_PATH LUA_CPATH MAKEFLAGS MAKELEVEL; %s) "
+    .. ">%s 2>&1"):format(command:format(...), path))
+  local out = read(path)
+  os.remove(path)
+  return out, ok == true or ok == 0
+end
+
+local function must(...)
+  local out, ok = sh(...)
+  assert.is_true(ok, out)
+  return out
+end
+
+local HERE = must("pwd"):match("[^\n]+")
+
+-- A new folder, with README's example in it and nothing else.
+local function folder()
+  local path = os.tmpname()
+  os.remove(path)
+  must("mkdir %s", path)
+  local f = assert(io.open(path .. "/example.lua", "w"))
+  f:write((read("README.md"):match("```lua\n(local gbi.-)```")))
+  f:close()
+  return path
+end
+
+-- Runs README's example in the folder, after the shell's `setup`.
+local function example(path, setup)
+  assert.equal("hello from object number 1\n",
+    must("cd %s && %s && %s example.lua 2>/dev/null", path, setup, LUA))
+end
+
+local function rockspec(version)
+  local path = ("rockspec/gbi-%s.rockspec"):format(version)
+  local spec = {}
+  local chunk = loadfile(path, "t", spec)
+  if setfenv then setfenv(chunk, spec) end -- luacheck: ignore 113
+  chunk()
+  return spec, path
+end
+
+local HEADER = read("csrc/gbi.h"):match('#define GBI_VERSION "(.-)"')
+
+describe("the version", function()
+  it("is the same in header, module, changelog and rockspec", function()
+    assert.equal("gbi " .. HEADER, require "gbi"._VERSION)
+    assert.equal(HEADER, read("CHANGELOG.md"):match("\n## (%d%S*)"))
+    local spec = rockspec(HEADER .. "-1")
+    assert.equal(HEADER .. "-1", spec.version)
+    assert.truthy(spec.source.url:find("/gbi-" .. HEADER .. ".tar.gz", 1, true))
+  end)
+end)
+
+describe("the release rockspec", function()
+  it("is the scm one, but for version and source", function()
+    local release, scm = rockspec(HEADER .. "-1"), rockspec("scm-1")
+    release.version, release.source = scm.version, scm.source
+    assert.same(scm, release)
+  end)
+
+  it("leaves one thing to be filled in, which the page on releases names",
+    function()
+      for _, version in ipairs { HEADER .. "-1", "scm-1" } do
+        local _, path = rockspec(version)
+        local _, n = read(path):gsub("example%.org/gbi", "")
+        assert.equal(1, n, path)
+      end
+      assert.truthy(read("docs/releasing.md"):find("example%.org/gbi"))
+    end)
+
+  it("passes luarocks lint", function()
+    local _, path = rockspec(HEADER .. "-1")
+    must("luarocks --lua-version %s lint %s", VERSION, path)
+  end)
+end)
+
+describe("an uninstalled checkout", function()
+  it("works from any folder", function()
+    local empty = folder()
+    example(empty, ('eval "$(make -s -C %s env LUA=%s)"'):format(HERE, LUA))
+    must("rm -r %s", empty)
+  end)
+
+  it("comes before what the environment has, and leaves it there", function()
+    local empty = folder()
+    must("echo 'return 5' >%s/other.lua", empty)
+    assert.equal("5\n", must("export LUA_PATH='%s/?.lua' && "
+      .. 'eval "$(make -s env LUA=%s)" && '
+      .. [[%s -e 'require "gbi" print((require "other"))']], empty, LUA, LUA))
+    must("rm -r %s", empty)
+  end)
+end)
+
+describe("make install", function()
+  it("installs module, Lua files, header and pkg-config file", function()
+    local empty = folder()
+    local prefix = empty .. "/usr"
+    must("make install LUA=%s PREFIX=/usr DESTDIR=%s", LUA, empty)
+    assert.equal("prefix=/usr\n", read(prefix .. "/share/pkgconfig/gbi.pc")
+      :match("prefix=[^\n]*\n"))
+    must("make install LUA=%s PREFIX=%s", LUA, prefix)
+    example(empty, ("export LUA_PATH='%s/share/lua/%s/?.lua;"
+      .. "%s/share/lua/%s/?/init.lua' LUA_CPATH='%s/lib/lua/%s/?.so'"):format(
+        prefix, VERSION, prefix, VERSION, prefix, VERSION))
+    local pc = ("PKG_CONFIG_PATH=%s/share/pkgconfig pkg-config "):format(prefix)
+    assert.equal(HEADER .. "\n", must(pc .. "--modversion gbi"))
+    must("${CC:-cc} $(%s --cflags gbi) %s -c examples/c/wheel.c -o %s/wheel.o",
+      pc, os.getenv("LUA_CFLAGS"), empty)
+    must("rm -r %s", empty)
+  end)
+end)
+
+describe("make dist", function()
+  local empty, dist
+
+  -- In a tarball there is no git; there the folder itself is packed.
+  setup(function()
+    empty = folder()
+    local _, tracked = sh("git rev-parse --git-dir")
+    if tracked then
+      must("make dist")
+    else
+      local out, ok = sh("make dist")
+      assert.is_false(ok)
+      assert.truthy(out:find("this is no checkout", 1, true))
+      must("mkdir -p build %s/copy/gbi-%s && tar -cf - --exclude='./build*' "
+        .. "--exclude='*.o' . | tar -xf - -C %s/copy/gbi-%s", empty, HEADER,
+        empty, HEADER)
+      must("tar -czf build/gbi-%s.tar.gz -C %s/copy gbi-%s", HEADER, empty,
+        HEADER)
+    end
+    must("tar -xzf build/gbi-%s.tar.gz -C %s", HEADER, empty)
+    dist = ("%s/gbi-%s"):format(empty, HEADER)
+  end)
+
+  teardown(function()
+    must("rm -r %s", empty)
+  end)
+
+  it("packs what builds and tests by itself", function()
+    local out = must("cd %s && make test LUA=%s CFLAGS=-O0 "
+      .. "ARGS='spec/weak_spec.lua spec/source_spec.lua'", dist, LUA)
+    assert.truthy(out:find(" 0 failures / 0 errors", 1, true), out)
+  end)
+
+  -- Debian's busted is no rock that LuaRocks knows.
+  local CONFIG = 'rocks_provided = { busted = "2.0.0-1" }\n'
+
+  it("packs what `luarocks make` installs, and `luarocks test` tests",
+    function()
+      local rocks = ("luarocks --lua-version %s --tree %s/tree"):format(VERSION,
+        empty)
+      must("cd %s && %s make", dist, rocks)
+      example(empty, ('eval "$(%s path)"'):format(rocks))
+      read(("%s/tree/share/lua/%s/gbi/gbi.h"):format(empty, VERSION))
+      local f = assert(io.open(empty .. "/config.lua", "w"))
+      f:write(CONFIG)
+      f:close()
+      local out = must("cd %s && LUAROCKS_CONFIG=%s/config.lua "
+        .. "%s test -- spec/source_spec.lua", dist, empty, rocks)
+      assert.truthy(out:find(" 0 failures / 0 errors", 1, true), out)
+    end)
+
+  it("packs what the release rockspec builds", function()
+    local _, path = rockspec(HEADER .. "-1")
+    local text = read(path):gsub('url = "[^"]*"',
+      ('url = "file://%s/build/gbi-%s.tar.gz"'):format(HERE, HEADER))
+    local file = ("%s/gbi-%s-1.rockspec"):format(empty, HEADER)
+    local f = assert(io.open(file, "w"))
+    f:write(text)
+    f:close()
+    local rocks = ("luarocks --lua-version %s --tree %s/released"):format(
+      VERSION, empty)
+    must("cd %s && %s build %s", empty, rocks, file)
+    example(empty, ('eval "$(%s path)"'):format(rocks))
+  end)
+end)
