@@ -19,8 +19,7 @@ static int watched (const char *source) {
 /* A lua_Hook: remembers the line. */
 static void hook (lua_State *L, lua_Debug *ar) {
   if (!lua_getinfo(L, "S", ar) || !watched(ar->source)) return;
-  lua_pushlightuserdata(L, (void *)&key);
-  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
   lua_getfield(L, -1, ar->source);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -38,9 +37,8 @@ static void hook (lua_State *L, lua_Debug *ar) {
 ** those that are made under it. */
 static int lines_watch (lua_State *L) {
   lua_newtable(L);
-  lua_pushlightuserdata(L, (void *)&key);
-  lua_pushvalue(L, -2);
-  lua_rawset(L, LUA_REGISTRYINDEX);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
   lua_sethook(L, hook, LUA_MASKLINE, 0);
   return 1;
 }
