@@ -78,6 +78,13 @@ describe("a state closes", function()
       r:stash(object "a")
       r:store()
       r:stash(object "b")]],
+    ["callbacks that wait for a death"] = [[
+      local function dies() print "died" end
+      for _, registry in ipairs { r, gbi.default } do
+        registry:on_collect(registry:register(object "a"), dies)
+        registry:on_collect(registry:register {}, dies)
+        object("b", function() assert(registry:sweep() <= 1) end)
+      end]],
     ["a coroutine that waits"] = [[
       co = coroutine.create(function()
         r:register(object "a")

@@ -493,7 +493,7 @@ describe("finalizers", function()
   for i = 1, 4 do held[i] = setmetatable({}, finalizable) end
 
   local ACTIONS = {
-    register = function() r:register(held[4]) end,
+    register = function() r:register(held[4], { reconstruct = noop }) end,
     release = function() -- of an index that nobody else uses
       r:store(held[1], held[2], held[3], held[4], {})
       r:release(5)
@@ -512,6 +512,28 @@ describe("finalizers", function()
       r:reset()
       r:restore(snapshot)
     end,
+    sweep = function()
+      r:on_collect(1, noop)
+      r:sweep()
+    end,
+    ["look up"] = function()
+      for i = 0, 5 do
+        r:find(i)
+        pcall(r.get, r, i)
+        r:name(i)
+      end
+      for _ in r:entries() do r:count() end
+      for _ in r:constructors() do assert(tostring(r) and #r) end
+    end,
+    ["compile and run"] = function()
+      local other = gbi.new()
+      other:register(print, gbi.source.GlobalSource "print")
+      gbi.compile_prologue(other)()
+      assert(other:get(1) == print)
+      local g = gbi.graph.new()
+      g:output(g:external(r, gbi.source.GlobalSource "type"):index())
+      assert(g:compile()() > 0)
+    end,
   }
 
   -- What a program does meanwhile, with two objects; each call is whole,
@@ -522,7 +544,9 @@ describe("finalizers", function()
       assert(r:find(1) == a and r:find(2) == b)
       assert(select(2, r:find(3)) == "unregistered")
     end,
-    function(a) assert(r:find(r:register(a)) == a) end,
+    function(a) -- with a source, so that no sweep releases its index
+      assert(r:find(r:register(a, { reconstruct = noop })) == a)
+    end,
     function(a) assert(r:find(r:register_created(a, noop)) == a) end,
     function(a)
       r:reset()
