@@ -306,40 +306,44 @@ local function inserter()
   end, constructors
 end
 
-local BATCH = 1000 -- registrations between resets
+-- A function of n that makes a registry, or what there is in its place, and
+-- then registers as many objects as a generator of random numbers says, until
+-- there have been n. With batches of one size the collector would meet each
+-- side at its own point of a batch again and again, which is most of what
+-- would be seen.
+local function batches(objects, from, make)
+  return function(n)
+    local random = 1
+    while n > 0 do
+      random = (random * 1103515245 + 12345) & 0x7fffffff
+      local batch = math.min(n, 512 + (random >> 8) % 1024)
+      n = n - batch
+      local register, self = make()
+      if self then
+        for i = 1, batch do self:register(objects[i], from) end
+      else
+        for i = 1, batch do register(objects[i], from) end
+      end
+    end
+  end
+end
 
 row {
   name = "register", must = 1.0, n = 50000,
   make = function()
-    local objects = tables(BATCH)
+    local objects = tables(1536)
     local from = source.LocalSource("x")
-    local default = peer.new()
+    local other = peer.new()
     return {
-      gbi = function(n)
-        for _ = 1, n // BATCH do
-          gbi.reset_user_object_tracking()
-          local register = gbi.register_user_object
-          for i = 1, BATCH do register(objects[i], from) end
-        end
-      end,
-      floor = function(n)
-        for _ = 1, n // BATCH do
-          local register = inserter()
-          for i = 1, BATCH do register(objects[i], from) end
-        end
-      end,
-      peer = function(n)
-        for _ = 1, n // BATCH do
-          default:reset()
-          for i = 1, BATCH do default:register(objects[i], from) end
-        end
-      end,
-      ref = function(n)
-        for _ = 1, n // BATCH do
-          local register = floor.refs().register
-          for i = 1, BATCH do register(objects[i]) end
-        end
-      end,
+      gbi = batches(objects, from, function()
+        gbi.reset_user_object_tracking()
+        return gbi.register_user_object
+      end),
+      floor = batches(objects, from, function() return (inserter()) end),
+      peer = batches(objects, from, function() return nil, other:reset() end),
+      ref = batches(objects, from, function()
+        return floor.refs().register
+      end),
     }
   end,
 }

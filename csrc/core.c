@@ -27,10 +27,14 @@
 ** Arguments
 ** =================================================================== */
 
+/* Is the metatable on the top that of a method's registry? (lua_rawequal takes
+** longer than both calls.) */
+#define ismine(L) (lua_topointer(L, -1) == lua_topointer(L, METATABLE))
+
 /* Is argument 1 the registry of a method? Its metatable stays on the stack.
 ** [-0, +(0|1), -] */
 static int ismethod (lua_State *L) {
-  return lua_getmetatable(L, 1) && lua_rawequal(L, -1, METATABLE);
+  return lua_getmetatable(L, 1) && ismine(L);
 }
 
 
@@ -66,22 +70,11 @@ static int self (lua_State *L, int *arg) {
 }
 
 
-/* (metatable): what has it is a source of gbi's own, of which `reconstruct` is
-** never taken away. Its element 1 says so: it is this function. */
-static int core_source_class (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  lua_pushcfunction(L, core_source_class);
-  lua_rawseti(L, 1, 1);
-  return 0;
-}
-
-
-/* Is the value at `value` a source of gbi's own? What it leaves on the stack
-** is the caller's to remove. [-0, +n, -] */
-static int isown (lua_State *L, int value) {
+/* Is the value at `value` a source of gbi's own, of which `reconstruct` is never
+** taken away? Its metatable may stay on the stack. [-0, +(0|1), -] */
+static int isown (lua_State *L, const gbi_Registry *r, int value) {
   return lua_getmetatable(L, value)
-      && lua_rawgeti(L, -1, 1) == LUA_TFUNCTION
-      && lua_tocfunction(L, -1) == core_source_class;
+      && lua_topointer(L, -1) == r->state->sources;
 }
 
 
@@ -141,10 +134,10 @@ static int registerplain (lua_State *L, int top) {
     if (r == NULL || top != 2) return 0;
   }
   if (r->state->recording || lua_type(L, value) < GBI_HELD
-      || lua_getmetatable(L, value) || !isown(L, top))
+      || lua_getmetatable(L, value) || !isown(L, r, top))
     return 0;
   lua_settop(L, top);
-  gbiR_construct(L, 0);
+  gbiR_sourced(L);
   if (top == 3) {
     lua_getiuservalue(L, 1, GBI_CONSTRUCTORS);
     lua_getiuservalue(L, 1, GBI_OBJECTS);
@@ -209,7 +202,7 @@ static int getplain (lua_State *L, int top) {
     lua_getiuservalue(L, 1, GBI_OBJECTS);
     side = -1;
   }
-  return lua_rawgeti(L, side, i) >= GBI_HELD;
+  return gbiR_geti(L, side, i) >= GBI_HELD;
 }
 
 
@@ -234,15 +227,13 @@ static int registry_get (lua_State *L) {
 }
 
 
-/* Can argument `arg` be stored in slot `i` of the table at `side` just so? An
-** object without a metatable has no finalizer, so the guard need not know; nor
-** need it of one that is there already. [-0, +0, -] */
-static int isplain (lua_State *L, gbi_Registry *r, int arg, int side,
+/* Is argument `arg`, whose metatable is on the top, in slot `i` of the table at
+** `side` already? An object without a metatable has no finalizer, so the guard
+** need not know of it; nor need it of one that is there. [-1, +0, -] */
+static int isknown (lua_State *L, gbi_Registry *r, int arg, int side,
                     lua_Integer i) {
   int known;
-  if (lua_type(L, arg) < GBI_HELD) return 0;
-  if (!lua_getmetatable(L, arg)) return 1;
-  lua_rawgeti(L, side, i);
+  gbiR_geti(L, side, i);
   known = r->guarded && !r->closed && lua_rawequal(L, -1, arg);
   lua_pop(L, 2);
   return known;
@@ -253,28 +244,31 @@ static int isplain (lua_State *L, gbi_Registry *r, int arg, int side,
 ** there is more to it, and then has changed nothing but the stack.
 ** [-n, +m, -] */
 static int storeplain (lua_State *L, int top) {
-  int i, n = top, side = SIDE;
-  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
-  int method = (r != NULL && ismethod(L));
-  if (method) n--;
-  else {
-    lua_settop(L, top);  /* the metatable of an argument goes */
-    r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
-  }
-  if (r == NULL || r->framed || !gbiR_inplace(r, n) || !gbiR_unstashed(r))
-    return 0;
-  if (method) {
+  gbi_Registry *r;
+  int i, first = 1, side = SIDE, meta = lua_getmetatable(L, 1);
+  if (meta && ismine(L)) {
+    r = (gbi_Registry *)lua_touserdata(L, 1);
+    if (r == NULL) return 0;  /* another value with this metatable */
     lua_getiuservalue(L, 1, GBI_OBJECTS);
     side = top + 2;  /* above the metatable */
+    first = 2;
   }
-  for (i = 1; i <= n; i++)
-    if (!isplain(L, r, top - n + i, side, i)) return 0;
-  if (method) {
+  else r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
+  if (r == NULL || r->framed || !gbiR_inplace(r, top - first + 1)
+      || !gbiR_unstashed(r))
+    return 0;
+  for (i = first; i <= top; i++) {
+    if (lua_type(L, i) < GBI_HELD) return 0;
+    if ((i == 1 ? meta : lua_getmetatable(L, i))
+        && !isknown(L, r, i, side, i - first + 1))
+      return 0;
+  }
+  if (first == 2) {
     lua_copy(L, side, 1);
     lua_settop(L, top);
     side = 1;
   }
-  for (i = n; i >= 1; i--) lua_rawseti(L, side, i);
+  for (i = top - first + 1; i >= 1; i--) gbiR_seti(L, side, i);
   return 1;
 }
 
@@ -737,10 +731,10 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "number");
   lua_pushcfunction(L, core_unnumber);
   lua_setfield(L, CORE, "unnumber");
-  lua_pushcfunction(L, core_source_class);
-  lua_setfield(L, CORE, "source_class");
   lua_pushcfunction(L, core_record);
   lua_setfield(L, CORE, "record");
+  luaL_newmetatable(L, GBI_SOURCE);
+  lua_setfield(L, CORE, "source_metatable");
   lua_settop(L, CORE);
   return 1;
 }

@@ -308,6 +308,9 @@ void gbiR_openlib (lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &statekey) == LUA_TNIL) {
     gbi_State *state = (gbi_State *)lua_newuserdatauv(L, sizeof(*state), 0);
     state->recording = 0;
+    luaL_newmetatable(L, GBI_SOURCE);
+    state->sources = lua_topointer(L, -1);
+    lua_pop(L, 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &statekey);
   }
   lua_pop(L, 1);
@@ -386,13 +389,20 @@ static int created_constructor (lua_State *L) {
 }
 
 
+/* Makes the constructor of a user object out of its source on the top.
+** [-1, +1, m] */
+void gbiR_sourced (lua_State *L) {
+  lua_pushcclosure(L, user_constructor, 1);
+}
+
+
 /* Makes the constructor of an object out of its origin on the top: the
 ** function that constructs a `created` one, the source of any other, nil if it
 ** has none. Returns whether its second upvalue is to be the index.
 ** [-1, +1, m] */
-int gbiR_construct (lua_State *L, int created) {
+static int construct (lua_State *L, int created) {
   if (!created && !lua_isnil(L, -1)) {
-    lua_pushcclosure(L, user_constructor, 1);
+    gbiR_sourced(L);
     return 0;
   }
   lua_pushinteger(L, 0);
@@ -507,7 +517,7 @@ lua_Integer gbiR_add (lua_State *L, gbi_Registry *r, int constructors,
   if (i > r->room) r->room = 0;  /* a rehash may take empty slots away */
   lua_pushvalue(L, value);
   lua_rawseti(L, side, i);  /* the last step that may fail */
-  lua_rawseti(L, constructors, i);
+  gbiR_seti(L, constructors, i);
   r->last = i;
   r->count++;
   if (i > r->size) r->size = i;
@@ -515,7 +525,7 @@ lua_Integer gbiR_add (lua_State *L, gbi_Registry *r, int constructors,
 }
 
 
-/* Registers the value at `value`, its origin on the top: see gbiR_construct. A
+/* Registers the value at `value`, its origin on the top: see `construct`. A
 ** `created` example is kept alive. Returns the index. [-1, +0, m] */
 lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   gbi_Registry *r = R(L, at);
@@ -527,7 +537,7 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
     lua_insert(L, place);
   }
   if (finalizable(L, value)) guard(L, at);
-  indexed = gbiR_construct(L, created);
+  indexed = construct(L, created);
   if (recording) needplaces(L, at);
   if (indexed) {
     lua_pushinteger(L, r->last + 1);

@@ -22,6 +22,7 @@
 
 #define GBI_REGISTRY "gbi.registry"  /* metatable names */
 #define GBI_SNAPSHOT "gbi.snapshot"
+#define GBI_SOURCE "gbi.source"
 
 /* The user values of a registry: the three tables of the design first, each
 ** anchored in the Lua registry as well for the default registry. */
@@ -45,7 +46,8 @@ enum {
 
 /* What all registries of a state share, anchored in the Lua registry. */
 typedef struct gbi_State {
-  int recording;  /* do registrations note where they come from? */
+  int recording;        /* do registrations note where they come from? */
+  const void *sources;  /* the metatable of gbi's own sources */
 } gbi_State;
 
 typedef struct gbi_Registry {
@@ -70,6 +72,11 @@ typedef struct gbi_Registry {
   ((n) == (r)->size && (n) <= (r)->room && (r)->count == (r)->last)
 #define gbiR_unstashed(r) (((r)->stashed[0] | (r)->stashed[1]) == 0)
 
+/* The tables of a registry have neither __index nor __newindex, so these do what
+** lua_rawgeti and lua_rawseti do, in less time where the slot is not empty. */
+#define gbiR_geti lua_geti
+#define gbiR_seti lua_seti
+
 /* Numbers for the objects of one run follow this one: past all indices, and
 ** never given out twice. */
 #define GBI_NUMBER0 ((lua_Integer)1 << 32)
@@ -83,7 +90,7 @@ GBI_INTERN void gbiR_new (lua_State *L, int is_default);
 GBI_INTERN void gbiR_metatable (lua_State *L, const char *name,
                                 const char *event);
 GBI_INTERN void gbiR_openlib (lua_State *L);
-GBI_INTERN int gbiR_construct (lua_State *L, int created);
+GBI_INTERN void gbiR_sourced (lua_State *L);
 GBI_INTERN lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
                                  int constructors, int side, int value);
 GBI_INTERN lua_Integer gbiR_register (lua_State *L, int at, int value,

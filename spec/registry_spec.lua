@@ -403,6 +403,64 @@ describe("the seed's functions", function()
     for _, module in ipairs { gbi, again } do
       assert.has_error(function() module.get_external_object_by_index(1) end)
     end
+    -- so are the sources that one and the other made
+    local mine, other = gbi.source.LocalSource "x", again.source.LocalSource "x"
+    assert.equal(mine, other)
+    for _, module in ipairs { gbi, again } do
+      for _, from in ipairs { mine, other } do
+        again.reset_user_object_tracking()
+        assert.equal(1, module.register_user_object(object, from))
+        assert.equal(object, gbi.default:get(1))
+        for index, construct in gbi.default:constructors() do
+          assert.equal(1, index)
+          assert.equal("function", type(construct))
+        end
+        local text = select(2, module.compile_prologue(gbi.default, { "x" }))
+        assert.truthy(text:find("function(x)", 1, true))
+        assert.equal(object, gbi.default:get(1))
+      end
+    end
+  end)
+
+  it("take nothing else for a registry that has its metatable", function()
+    local r = gbi.new()
+    local fake = setmetatable({}, getmetatable(r))
+    for _, name in ipairs { "store", "get", "register", "find", "reset" } do
+      local ok, err = pcall(r[name], fake, {}, {}, {})
+      assert.is_false(ok)
+      assert.truthy(err:find "gbi.registry expected", err)
+    end
+    gbi.store_user_object_weakrefs(fake)
+    assert.equal(fake, gbi.default:get(1))
+    gbi.store_user_object_weakrefs(fake)
+    assert.equal(fake, gbi.default:get(1))
+    gbi.default:reset()
+  end)
+
+  it("register after a reset in new tables, by every way", function()
+    for _, r in ipairs { gbi.default, gbi.new() } do
+      local register = r == gbi.default and gbi.register_user_object
+        or function(...) return r:register(...) end
+      local plain, from = {}, gbi.source.LocalSource "x"
+      for _, other in ipairs { setmetatable({}, {}), print, from } do
+        for round = 1, 3 do
+          r:reset()
+          for i, object in ipairs { plain, other, plain } do
+            assert.equal(i, register(object, i ~= 3 and from or nil))
+            assert.equal(object, r:get(i), round)
+            assert.equal(i, #r)
+          end
+          r:store(other, plain, plain)
+          assert.equal(4, register(plain, from))
+          assert.same({ other, plain, plain, plain },
+            { r:get(1), r:get(2), r:get(3), r:get(4) })
+          local sources = {}
+          for i, entry in r:entries() do sources[i] = entry.source end
+          assert.same({ [1] = from, [2] = from, [4] = from }, sources)
+        end
+      end
+      r:reset()
+    end
   end)
 
   it("raise their errors with the caller's position", function()

@@ -18,7 +18,8 @@ faults: ## each allocation of each function fails, and then all after it
 	$(BUILD)/faults spec/faults.lua long
 
 # A full collection at every instruction, and at every allocation; the suite
-# with other collectors, and with a collection at every N-th allocation.
+# with other collectors; and most of it with a collection at every N-th
+# allocation. (Not those files that stop the collector to look at one moment.)
 collectors: ## the collector at its worst
 	@$(MAKE) -s all users
 	$(BUILD)/faults spec/faults.lua collect $(if $(CASES),"$(CASES)")
@@ -26,7 +27,9 @@ collectors: ## the collector at its worst
 	for mode in generational incremental stop; do \
 	  GBI_COLLECTOR=$$mode busted --helper=spec/collector.lua $(SUITE) || exit 1; \
 	done
-	$(BUILD)/faults -e 997 $(BUSTED) $(SUITE)
+	$(BUILD)/faults -e 997 $(BUSTED) $(or $(SUITE),$(foreach part, \
+	  capi close codegen compile graph model prologue registry source, \
+	  spec/$(part)_spec.lua))
 
 # busted as a script, for another interpreter
 BUSTED = $$(command -v busted) --ignore-lua

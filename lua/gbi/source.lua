@@ -8,9 +8,10 @@ local literal = require "gbi.literal"
 
 local source = {}
 
--- A source keeps its content under this key, all others being out of reach of
--- an assignment.
-local CONTENT = {}
+-- The metatable of all sources, by which the core knows them. A source keeps
+-- its content under this key, all others being out of reach of an assignment.
+local metatable = core.source_metatable
+local CONTENT = metatable
 
 -- What a source is made of: kind, base, member, name; nil for anything else.
 local function content(value)
@@ -48,24 +49,25 @@ local function same(a, b)
   return true
 end
 
+local emitters = {} -- kind -> function that emits a source of it
+local methods = {}
+
+function methods:reconstruct(cg)
+  local c = self[CONTENT]
+  emitters[c.kind](cg, c.base, c.member)
+end
+
+function metatable:__index(key)
+  return methods[key] or self[CONTENT][key]
+end
+
+metatable.__newindex, metatable.__eq, metatable.__tostring =
+  readonly, same, own_name
+
 -- A kind of source, whose content { kind, base, member, name } emits itself
 -- through emit(cg, base, member). Returns what makes one.
 local function class(kind, emit)
-  local methods = {
-    reconstruct = function(self, cg)
-      local c = self[CONTENT]
-      emit(cg, c.base, c.member)
-    end,
-  }
-  local metatable = {
-    false, -- the core's mark
-    __name = "gbi.source",
-    __index = function(self, key) return methods[key] or self[CONTENT][key] end,
-    __newindex = readonly,
-    __eq = same,
-    __tostring = own_name,
-  }
-  core.source_class(metatable)
+  emitters[kind] = emit
   return function(base, member, text)
     return setmetatable({
       [CONTENT] = { kind = kind, base = base, member = member, name = text },
