@@ -138,7 +138,7 @@ row {
 }
 
 row {
-  name = "gbi.store_user_object_weakrefs(a, b, c)", n = 100000,
+  name = "gbi.store_user_object_weakrefs(a, b, c)", must = 1.3, n = 100000,
   make = function(objects)
     gbi.reset_user_object_tracking()
     filled(gbi.default, objects)
@@ -283,7 +283,7 @@ row {
 }
 
 row {
-  name = "  the same, errors name the node (trace)", n = 50000,
+  name = "  the same, errors name the node (trace)", must = 1.05, n = 50000,
   make = function()
     local env = environment()
     return {

@@ -216,7 +216,7 @@ end
 -- Says which part of the run it is that line `from` and those after it are.
 function Codegen:trace(at, from)
   self.traced = true
-  table.insert(self.lines, from or #self.lines + 1, ("run.at = %d"):format(at))
+  table.insert(self.lines, from or #self.lines + 1, ("run[1] = %d"):format(at))
 end
 
 --- Pushes a constant.
@@ -504,8 +504,8 @@ function Codegen:text(title)
   for _, line in ipairs(self.header) do add(line) end
   if self.nvars > 0 then add("local vars = {}") end
   if self.traced then
-    add("local run <close> = runs.idle or runs.new()")
-    add("runs.idle = false")
+    add("local run <close> = runs[1] or runs.new()")
+    add("runs[1] = false")
   end
   for _, line in ipairs(self.lines) do add(line) end
   out[#out + 1] = "end\n"
