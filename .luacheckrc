@@ -1,7 +1,7 @@
 std = "lua54"
 max_line_length = 80
 include_files = { "lua/**/*.lua", "spec/**/*.lua", "examples/**/*.lua",
-                  "bench/**/*.lua", "rockspec/*" }
+                  "bench/**/*.lua", "rockspec/*", "docs/*.lua" }
 files["spec"] = { std = "+busted" }
 files["rockspec"] = { std = "+rockspec" }
 files["examples/c/jobs.lua"] = { globals = { "host" } }

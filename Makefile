@@ -30,8 +30,9 @@ export LUA_PATH  := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;$(or $(LUA_PATH),;)
 export LUA_CFLAGS
 export LUA_CPATH := $(HERE)/$(BUILD)/?.so;$(or $(LUA_CPATH),;)
 
-.PHONY: all help demo test users bench bench-instructions lint env install dist \
-        clean need-build need-test need-lint need-dot need-bench
+.PHONY: all help demo test users bench bench-instructions lint docs meta env \
+        install dist clean need-build need-test need-lint need-dot need-bench \
+        need-docs
 
 all: $(CORE) ## build the C module under build/
 
@@ -75,6 +76,16 @@ users: $(USERS)
 
 # the rows find their modules, and start Lua themselves, under callgrind
 MEASURE = LUA_PATH="bench/?.lua;$(LUA_PATH)" LUA=$(LUA) BUILD=$(BUILD) $(LUA)
+
+docs: need-docs ## install what is missing, write the reference, build/docs
+	@mkdir -p $(BUILD)
+	@$(LUA) docs/annotate.lua ldoc >$(BUILD)/functions.lua
+	ldoc --fatalwarnings -d $(BUILD)/docs .
+
+meta: all ## write the annotations for LuaLS, library/gbi.lua
+	@mkdir -p library
+	$(LUA) docs/annotate.lua luals >library/gbi.lua.new
+	mv library/gbi.lua.new library/gbi.lua
 
 env: ## print the export lines that make this checkout loadable
 	@echo 'export LUA_PATH="$(LUA_PATH)"'
@@ -137,6 +148,9 @@ need = @missing=; \
   has_headers() { for d in $(patsubst -I%,%,$(filter -I%,$(LUA_CFLAGS))) /usr/include; do \
     [ -f $$d/lua.h ] && return 0; done; return 1; }; \
   has_busted() { command -v busted && $(LUA) -e 'require "busted"'; }; \
+  has_ldoc() { command -v ldoc; }; \
+  has_discount() { [ ! -x /usr/bin/lua-any ] || lua5.2 -e 'require "discount"' \
+    || lua5.1 -e 'require "discount"'; }; \
   has_dot() { command -v dot; }; \
   has_valgrind() { command -v valgrind; }; \
   has_pkgconfig() { command -v pkg-config; }; \
@@ -168,6 +182,9 @@ need-lint:
 
 need-dot:
 	$(call need,$(BUILD_NEEDS) dot:graphviz)
+
+need-docs:
+	$(call need,lua:lua5.4 ldoc:lua-ldoc discount:lua-discount)
 
 need-bench:
 	$(call need,$(BUILD_NEEDS) valgrind:valgrind)

@@ -17,6 +17,18 @@
 
 #include <lauxlib.h>
 
+/***
+The constructors and the side table of one graph. `#registry` is the number of
+constructors; as a string it tells how many entries are live and dead.
+
+A `gbi.object` is what can be held weakly: a table, full userdata, function or
+coroutine. All else is a value.
+
+The functions of the module @{gbi} that are named here do the same on
+`gbi.default`. A call that fails leaves the registry as it was.
+@classmod gbi.registry
+*/
+
 #define SIDE lua_upvalueindex(GBI_OBJECTS)
 #define CONSTRUCTORS lua_upvalueindex(GBI_CONSTRUCTORS)
 #define DEFAULT lua_upvalueindex(3)
@@ -110,6 +122,18 @@ static void checkheld (lua_State *L, int arg) {
     luaL_typeerror(L, arg, "table, function, userdata or thread");
 }
 
+/***
+The error for a value that cannot be held weakly: nil, a boolean, a number, a
+string or a light userdata. As a string it is laid out as PyTorch's.
+@table unimplemented
+@tfield string gb_type what failed, in the seed's words
+@tfield string context the value
+@tfield string explanation
+@tfield table hints a list of strings
+@tfield string from_exc the reason
+@tfield string where the caller's position
+*/
+
 /* }================================================================== */
 
 
@@ -150,7 +174,21 @@ static int registerplain (lua_State *L, int top) {
 }
 
 
-/* (value [, source]) -> index */
+/***
+Registers an object that the graph needs and does not take as an input, under
+the next index. The registry does not keep it alive.
+@function register
+@tparam gbi.object value the object, an example for the
+runs to come
+@tparam ?gbi.source source where it came from; without one it is a handle, which
+no prologue can obtain again
+@treturn integer its index, from 1 on
+@raise an @{gbi.registry.unimplemented} error for a value that cannot be held
+weakly
+@see gbi.source
+@also register_user_object
+@seed register_user_object(value, source)
+*/
 static int registry_register (lua_State *L) {
   int arg, at, top = lua_gettop(L);
   if (registerplain(L, top)) return 1;
@@ -165,7 +203,19 @@ static int registry_register (lua_State *L) {
 }
 
 
-/* (example_value, construct_fn) -> index */
+/***
+Registers an object that the prologue creates in every run, under the next
+index. The example is kept alive until `reset`.
+@function register_created
+@tparam gbi.object example_value one such object
+@tparam fun(index:integer,cg:gbi.codegen) construct_fn emits the code that
+creates one: it leaves one value on the codegen's stack
+@treturn integer its index, from 1 on
+@raise an @{gbi.registry.unimplemented} error for a value that cannot be held
+weakly
+@also register_graph_created_object
+@seed register_graph_created_object(example_value, construct_fn)
+*/
 static int registry_register_created (lua_State *L) {
   int arg, at = self(L, &arg);
   luaL_checkany(L, arg);
@@ -206,7 +256,18 @@ static int getplain (lua_State *L, int top) {
 }
 
 
-/* (index [, tname]) -> object */
+/***
+The object at an index.
+@function get
+@tparam integer index
+@tparam ?string tname the type it must have: a basic type, or the name in a
+metatable (`"FILE*"`)
+@treturn any the object
+@raise `external object 2 (G["x"]) is no longer alive`, `… is not registered (the
+registry holds 3)` or `… is not a FILE* (got table)`, at the caller's position
+@also get_external_object_by_index
+@seed get_external_object_by_index(index)
+*/
 static int registry_get (lua_State *L) {
   int arg, at, top = lua_gettop(L);
   lua_Integer i;
@@ -273,7 +334,17 @@ static int storeplain (lua_State *L, int top) {
 }
 
 
-/* (...) */
+/***
+Replaces the whole side table by the arguments, the first at index 1, and lets
+go what was stashed for the run before the last. What stands at a released
+index does not count.
+@function store
+@tparam gbi.object ... the objects of this run
+@raise an argument error when one cannot be held weakly; the side table is as
+it was then
+@also store_user_object_weakrefs
+@seed store_user_object_weakrefs(*args)
+*/
 static int registry_store (lua_State *L) {
   int arg, at, i, top = lua_gettop(L);
   if (storeplain(L, top)) return 0;
@@ -287,7 +358,12 @@ static int registry_store (lua_State *L) {
 }
 
 
-/* () */
+/***
+Forgets everything; indices start at 1 again.
+@function reset
+@also reset_user_object_tracking
+@seed reset_user_object_tracking()
+*/
 static int registry_reset (lua_State *L) {
   int arg, at = self(L, &arg);
   gbiR_reset(L, at);
@@ -295,7 +371,13 @@ static int registry_reset (lua_State *L) {
 }
 
 
-/* () -> boolean */
+/***
+Is there a constructor? The side table does not count.
+@function has_objects
+@treturn boolean
+@also has_user_objects
+@seed has_user_objects()
+*/
 static int registry_has_objects (lua_State *L) {
   int at, arg;
   lua_pushboolean(L, myself(L, &at, &arg)->count > 0);
@@ -303,7 +385,17 @@ static int registry_has_objects (lua_State *L) {
 }
 
 
-/* (index, value) */
+/***
+Replaces one object, and keeps the new one alive until the next `set` of that
+index or `reset`.
+@function set
+@tparam integer index one there is, or the one after the last
+@tparam gbi.object value
+@raise an argument error for another index, a released one, or a value that
+cannot be held weakly
+@also set_external_object_by_index
+@seed set_external_object_by_index(index, value), of later PyTorch
+*/
 static int registry_set (lua_State *L) {
   int arg, at = self(L, &arg);
   lua_Integer i = luaL_checkinteger(L, arg);
@@ -317,7 +409,16 @@ static int registry_set (lua_State *L) {
 }
 
 
-/* (object) -> object */
+/***
+Keeps an object alive for the run that it was made for: through the next
+`store`, until the one after it or `reset`.
+@function stash
+@tparam gbi.object object
+@treturn gbi.object the object
+@raise an argument error for a value that cannot be held weakly
+@also stash_graph_created_object
+@seed stash_graph_created_object(obj), of later PyTorch
+*/
 static int registry_stash (lua_State *L) {
   int arg, at = self(L, &arg);
   checkheld(L, arg);
@@ -333,16 +434,26 @@ static int registry_stash (lua_State *L) {
 ** Beyond the seed
 ** =================================================================== */
 
-/* () -> registry */
+/***
+A registry of its own.
+@function gbi.new
+@treturn gbi.registry
+*/
 static int core_new (lua_State *L) {
   gbiR_new(L, 0);
   return 1;
 }
 
 
-/* (list [, n [, created]]): store for more objects than a call takes
-** arguments. What is in the list `created` is stashed with it: a prologue's
-** store is done or not, with all that it stashes. */
+/***
+`store` for more objects than a call takes arguments.
+@function store_list
+@tparam table list the objects of this run
+@tparam ?integer n how many they are; the list's length otherwise
+@tparam ?table created objects to be stashed with it, in the same step
+@raise an argument error when one cannot be held weakly; the side table is as
+it was then
+*/
 static int registry_store_list (lua_State *L) {
   int arg, at = self(L, &arg);
   lua_Integer i, n, stash = 0;
@@ -420,7 +531,13 @@ static int pushfound (lua_State *L, int at, lua_Integer i) {
 }
 
 
-/* (index) -> object | nil, "dead" | nil, "unregistered" */
+/***
+The object at an index. Never raises an error for one that has none.
+@function find
+@tparam integer index
+@treturn any the object, or nil
+@treturn ?string why there is none: `"dead"` or `"unregistered"`
+*/
 static int registry_find (lua_State *L) {
   int arg, at = self(L, &arg);
   return pushfound(L, at, luaL_checkinteger(L, arg));
@@ -439,14 +556,28 @@ static int pushdone (lua_State *L, int done) {
 }
 
 
-/* (index) -> true | nil, "unregistered" */
+/***
+Forgets one index. It is not given out or stored under again before `reset`, so
+whoever still has the number can fail, but never reach another object.
+@function release
+@tparam integer index
+@treturn ?boolean true, or nil
+@treturn ?string `"unregistered"` when there was nothing to forget
+*/
 static int registry_release (lua_State *L) {
   int arg, at = self(L, &arg);
   return pushdone(L, gbiR_release(L, at, luaL_checkinteger(L, arg)));
 }
 
 
-/* (index, callback or nil) -> true | nil, "unregistered" */
+/***
+Has the first sweep that finds an index dead call a function, once.
+@function on_collect
+@tparam integer index
+@tparam ?fun(index:integer) callback nil takes it back
+@treturn ?boolean true, or nil
+@treturn ?string `"unregistered"` when there is no such constructor
+*/
 static int registry_on_collect (lua_State *L) {
   int arg, at = self(L, &arg);
   lua_Integer i = luaL_checkinteger(L, arg);
@@ -455,7 +586,13 @@ static int registry_on_collect (lua_State *L) {
 }
 
 
-/* () -> how many handles were released */
+/***
+Releases the handles whose objects died, in the order of their indices, and
+calls what `on_collect` was given for the dead.
+@function sweep
+@treturn integer how many were released
+@raise the error of a callback; the next sweep goes on after it
+*/
 static int registry_sweep (lua_State *L) {
   int arg, at = self(L, &arg);
   lua_pushinteger(L, gbiR_sweep(L, at));
@@ -463,7 +600,12 @@ static int registry_sweep (lua_State *L) {
 }
 
 
-/* () -> live, dead */
+/***
+Counts the entries of the side table.
+@function count
+@treturn integer how many are live
+@treturn integer how many are dead
+*/
 static int registry_count (lua_State *L) {
   int arg, at = self(L, &arg);
   lua_Integer live, dead;
@@ -474,7 +616,12 @@ static int registry_count (lua_State *L) {
 }
 
 
-/* () -> snapshot */
+/***
+The side table as it is, held strongly: for work that runs later than the call
+that stored it.
+@function snapshot
+@treturn gbi.snapshot for `restore`
+*/
 static int registry_snapshot (lua_State *L) {
   int arg, at = self(L, &arg);
   gbiR_snapshot(L, at);
@@ -482,7 +629,12 @@ static int registry_snapshot (lua_State *L) {
 }
 
 
-/* (snapshot) */
+/***
+Puts the side table back that a snapshot holds, but for what was released since.
+@function restore
+@tparam gbi.snapshot snapshot of this registry
+@raise an argument error when it is of another one
+*/
 static int registry_restore (lua_State *L) {
   int arg, at = self(L, &arg);
   luaL_checkudata(L, arg, GBI_SNAPSHOT);
@@ -493,6 +645,15 @@ static int registry_restore (lua_State *L) {
 }
 
 
+/***
+What `entries` tells of an index.
+@table entry
+@tfield string kind `"user"`, `"graph_created"`, or `"stored"`: without a
+constructor
+@tfield string status `"live"` or `"dead"`
+@tfield ?any object nil when it is dead
+@tfield ?gbi.source source
+*/
 static const char *const kinds[] = {"stored", "user", "graph_created"};
 
 
@@ -536,7 +697,14 @@ static int nextentry (lua_State *L) {
 }
 
 
-/* () -> iterator of index, entry */
+/***
+Iterates over the side table, in the order of the indices.
+@function entries
+@treturn fun():integer,gbi.entry iterator of index and
+@{gbi.registry.entry}; takes the next two results as a generic `for` does
+@treturn gbi.registry
+@treturn integer
+*/
 static int registry_entries (lua_State *L) {
   return iterate(L, nextentry);
 }
@@ -563,13 +731,26 @@ static int nextconstructor (lua_State *L) {
 }
 
 
-/* () -> iterator of index, constructor, kind, source */
+/***
+Iterates over the constructors, in the order of the indices.
+@function constructors
+@treturn fun():integer,function,string,gbi.source iterator of index,
+constructor, kind (`"user"` or `"graph_created"`) and source; takes the next two
+results as a generic `for` does
+@treturn gbi.registry
+@treturn integer
+*/
 static int registry_constructors (lua_State *L) {
   return iterate(L, nextconstructor);
 }
 
 
-/* (index) -> string: how messages name it */
+/***
+What messages call an index.
+@function name
+@tparam integer index
+@treturn string `external object 2 (G["io"].stdout)`
+*/
 static int registry_name (lua_State *L) {
   int arg, at = self(L, &arg);
   gbiR_name(L, at, luaL_checkinteger(L, arg));
@@ -577,7 +758,13 @@ static int registry_name (lua_State *L) {
 }
 
 
-/* (index) -> string | nil: where it was registered */
+/***
+Where an index was registered, if that was noted.
+@function place
+@tparam integer index
+@treturn ?string file and line, `main.lua:12`
+@see gbi.debug
+*/
 static int registry_place (lua_State *L) {
   int arg, at = self(L, &arg);
   gbiR_place(L, at, luaL_checkinteger(L, arg));

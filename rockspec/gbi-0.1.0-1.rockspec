@@ -23,6 +23,7 @@ build = {
   type = "builtin",
   -- the header for C modules, beside the Lua files: gbi/gbi.h
   install = { lua = { ["gbi.gbi"] = "csrc/gbi.h" } },
+  copy_directories = { "docs", "library" },
   modules = {
     ["gbi"] = "lua/gbi/init.lua",
     ["gbi.codegen"] = "lua/gbi/codegen.lua",

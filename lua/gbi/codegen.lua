@@ -6,6 +6,11 @@
 -- only as long as those below it on the stack are evaluated before it, which is
 -- what combining neighbours into one Lua expression does. Before a statement is
 -- emitted, all that wait are evaluated into variables, from the bottom up.
+--
+-- A constructor is given one, the `cg` that it emits into; it leaves one value
+-- on the stack. A codegen raises an argument error for what it cannot emit, and
+-- an error when the stack holds less than an operation takes.
+-- @classmod gbi.codegen
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 local sources = require "gbi.source"
@@ -95,7 +100,7 @@ function Codegen.list(es)
   return arguments(es, 1)
 end
 
---- A codegen for a function of `params`.
+-- A codegen for a function of `params`.
 -- @tparam {string,...} params their names, any strings, none twice; "...",
 -- after all others, takes the arguments that are left
 -- @tparam ?boolean traced false: errors do not tell where they come from
@@ -140,8 +145,10 @@ function Codegen.new(params, traced)
   return self
 end
 
---- Emits the code that obtains the object of a source.
--- @param source anything with a method `reconstruct(self, cg)`
+--- Emits the code that obtains the object of a source: `cg(source)`.
+-- @tparam gbi.source source anything with a method `reconstruct(self, cg)`
+-- @raise when that does, or leaves other than one value on the stack
+-- @seed PyCodegen.\_\_call\_\_
 function Codegen:__call(source)
   if not sources.is_source(source) then
     bad("codegen", 1, "source expected, got " .. type(source))
@@ -163,10 +170,12 @@ function Codegen:construct(emit, who)
   end
 end
 
+-- Emits a line.
 function Codegen:emit(line)
   self.lines[#self.lines + 1] = line
 end
 
+-- Pushes an expression.
 function Codegen:push(e)
   self.stack[#self.stack + 1] = e
 end
@@ -220,7 +229,8 @@ function Codegen:trace(at, from)
 end
 
 --- Pushes a constant.
--- @param value nil, a boolean, number or string
+-- @tparam ?gbi.constant value
+-- @seed PyCodegen.create_load_const
 function Codegen:load_const(value)
   if not literal.is_constant(value) then
     bad("load_const", 1, "constant expected, got " .. type(value))
@@ -230,6 +240,8 @@ end
 
 --- Pushes a parameter of the compiled function.
 -- @tparam string name
+-- @raise an argument error when it has no such parameter
+-- @seed PyCodegen.create_load
 function Codegen:load_local(name)
   local e = self.locals[name]
   if not e then
@@ -304,6 +316,7 @@ end
 
 --- Pushes a global variable.
 -- @tparam string name
+-- @seed PyCodegen.create_load_global
 function Codegen:load_global(name)
   if type(name) ~= "string" then
     bad("load_global", 1, "string expected, got " .. type(name))
@@ -314,6 +327,7 @@ end
 --- Pushes a module, or a field of one.
 -- @tparam string module as `require` takes it
 -- @tparam ?string member
+-- @seed PyCodegen.load_import_from
 function Codegen:load_import(module, member)
   if type(module) ~= "string" then
     bad("load_import", 1, "string expected, got " .. type(module))
@@ -330,7 +344,8 @@ function Codegen:load_registry()
 end
 
 --- Replaces the top by its field `key`.
--- @param key a constant, not nil
+-- @tparam gbi.constant key
+-- @seed PyCodegen.load_attr
 function Codegen:load_attr(key)
   if key == nil or not literal.is_constant(key) then
     bad("load_attr", 1, "constant expected, got " .. type(key))
@@ -340,13 +355,15 @@ function Codegen:load_attr(key)
 end
 
 --- Replaces an object and a key above it by the object's element.
+-- @seed BINARY\_SUBSCR
 function Codegen:load_item()
   local es = self:parts(2, "load_item")
   self:combine(("%s[%s]"):format(prefixed(es[1]), es[2].text), es)
 end
 
 --- Replaces a function and `nargs` arguments above it by its first result.
--- @tparam integer nargs
+-- @tparam integer nargs how many, from 0 on
+-- @seed PyCodegen.call_function
 function Codegen:call_function(nargs)
   check_count(nargs, "call_function", 1)
   local es = self:parts(nargs + 1, "call_function")
@@ -357,7 +374,8 @@ end
 --- Replaces an object and `nargs` arguments above it by the first result of
 -- its method `name`, which is looked up after the arguments are evaluated.
 -- @tparam string name
--- @tparam integer nargs
+-- @tparam integer nargs how many, from 0 on
+-- @seed PyCodegen.load_method, PyCodegen.call_method
 function Codegen:call_method(name, nargs)
   if type(name) ~= "string" then
     bad("call_method", 1, "string expected, got " .. type(name))
@@ -386,7 +404,8 @@ end
 
 --- A new variable, for `store` and `load`.
 -- @tparam ?string hint what it would like to be called
--- @treturn variable
+-- @treturn gbi.variable
+-- @seed PyCodegen.new_var
 function Codegen:new_var(hint)
   local free = self.free
   if self.nlocals < MAX_LOCALS then
@@ -440,6 +459,7 @@ function Codegen:store_many(vars)
     table.concat(texts, ", "), e.text))
 end
 
+-- Checks the argument of `fname`.
 function Codegen:check_var(var, fname)
   if type(var) ~= "table" or not self.vars[var] then
     bad(fname, 1, "not a variable of this codegen", 3)
@@ -447,7 +467,8 @@ function Codegen:check_var(var, fname)
 end
 
 --- Pops a value into a variable.
--- @param var from `new_var`
+-- @tparam gbi.variable var from `new_var`
+-- @seed PyCodegen.store
 function Codegen:store(var)
   self:check_var(var, "store")
   local e = self:take(1, "store")[1]
@@ -465,7 +486,9 @@ function Codegen:store(var)
 end
 
 --- Pushes the value of a variable.
--- @param var from `new_var`
+-- @tparam gbi.variable var from `new_var`
+-- @raise an argument error when nothing was stored in it
+-- @seed PyCodegen.create_load
 function Codegen:load(var)
   self:check_var(var, "load")
   if not var.assigned then
@@ -475,6 +498,7 @@ function Codegen:load(var)
 end
 
 --- Pushes the top once more; it is evaluated once.
+-- @seed PyCodegen.dup_top
 function Codegen:dup_top()
   self:push(self:take(1, "dup_top")[1])
   self:settle()
@@ -482,6 +506,7 @@ function Codegen:dup_top()
 end
 
 --- Drops the top, evaluated all the same.
+-- @seed PyCodegen.pop_top
 function Codegen:pop_top()
   local e = self:take(1, "pop_top")[1]
   if e.pure then return end
@@ -490,7 +515,7 @@ function Codegen:pop_top()
   else self:assign(self:new_var(), e.text) end
 end
 
---- The text of a chunk that returns the function. It is called with the
+-- The text of a chunk that returns the function. It is called with the
 -- bindings: the globals, `require`, the registry, `table.unpack`, the runs of
 -- trace.lua; and for a graph also `select`, the core's `number`, `unnumber` and
 -- `enter`, and the body that a backend made.
@@ -512,7 +537,7 @@ function Codegen:text(title)
   return table.concat(out, "\n")
 end
 
---- Loads the function.
+-- Loads the function.
 -- @tparam string title a comment on its first line
 -- @param registry its registry
 -- @tparam {[integer]=string} names of the parts of its run, see trace.lua

@@ -7,7 +7,10 @@
 --     local f = g:compile()
 --
 -- A node is one of FX's: `placeholder`, `call_function`, `call_method`,
--- `get_attr`, `output`. Its arguments are nodes and constants.
+-- `get_attr`, `output`. Its arguments are nodes and constants: booleans,
+-- numbers, strings and nil. All functions raise an argument error, at their
+-- caller's line, for what they cannot record.
+-- @classmod gbi.graph
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 local source = require "gbi.source"
@@ -103,9 +106,13 @@ local function last_name(from, otherwise)
 end
 
 --- A new, empty graph with a registry of its own, `graph.registry`.
--- @treturn graph
+-- @function gbi.graph.new
+-- @treturn gbi.graph
+-- @seed torch.fx.Graph
 function graph.new()
   return setmetatable({
+    --- The registry of its external objects.
+    -- @tfield gbi.registry registry
     registry = core.new(),
     nodes = {}, -- in the order they run
     names = {}, -- those taken
@@ -117,7 +124,8 @@ end
 -- @tparam string name any string, none twice; `"..."`, after all others,
 -- stands for the arguments that are left: as the last argument of a call or
 -- the last output
--- @treturn node
+-- @treturn gbi.node
+-- @seed torch.fx.Graph.placeholder
 function Graph:placeholder(name)
   if type(name) ~= "string" then
     expected(3, "placeholder", 1, "string", name)
@@ -167,11 +175,12 @@ function Graph:call(level, target, ...)
 end
 
 --- A call, or an operator on its operands.
--- @param target the name of an operator (`"add"`, `"lt"`, `"concat"`,
--- `"getitem"` …, see node.lua); a source whose object is called; or a node
--- whose value is
--- @param ... nodes and constants
--- @treturn node its first result; `node:results(n)` for more
+-- @tparam string|gbi.source|gbi.node target the name of an operator (`"add"`,
+-- `"lt"`, `"concat"`, `"getitem"` …, see node.lua); a source whose object is
+-- called; or a node whose value is
+-- @tparam ?gbi.node|gbi.constant ... nodes and constants
+-- @treturn gbi.node its first result; `node:results(n)` for more
+-- @seed torch.fx.Graph.call_function
 function Graph:call_function(target, ...)
   local new
   if type(target) == "string" then
@@ -188,9 +197,10 @@ end
 
 --- A method call.
 -- @tparam string name
--- @param object a node or a constant
--- @param ... nodes and constants
--- @treturn node its first result; `node:results(n)` for more
+-- @tparam gbi.node|gbi.constant object
+-- @tparam ?gbi.node|gbi.constant ... nodes and constants
+-- @treturn gbi.node its first result; `node:results(n)` for more
+-- @seed torch.fx.Graph.call_method
 function Graph:call_method(name, object, ...)
   if type(name) ~= "string" then
     expected(3, "call_method", 1, "string", name)
@@ -204,9 +214,10 @@ end
 
 --- A field of a value, `object.name`; or the value that a source obtains anew
 -- in every run, which need not be an object.
--- @param object a node or a constant; or a source
--- @tparam ?string name
--- @treturn node
+-- @tparam gbi.node|gbi.constant|gbi.source object
+-- @tparam ?string name none for a source
+-- @treturn gbi.node
+-- @seed torch.fx.Graph.get_attr
 function Graph:get_attr(object, name)
   local new
   if not is_node(object) and name == nil and source.is_source(object) then
@@ -221,15 +232,19 @@ function Graph:get_attr(object, name)
 end
 
 --- Writes a field, in its turn: `object[key] = value`.
--- @treturn node without a value
+-- @tparam gbi.node|gbi.constant object
+-- @tparam gbi.node|gbi.constant key
+-- @tparam ?gbi.node|gbi.constant value
+-- @treturn gbi.node without a value
 function Graph:set_item(object, key, value)
   local new = self:operate(3, "setitem", "set_item", 1, object, key, value)
   return new
 end
 
 --- The graph's results, and its end.
--- @param ... nodes and constants, nil among them
--- @treturn node
+-- @tparam ?gbi.node|gbi.constant ... nodes and constants
+-- @treturn gbi.node without a value
+-- @seed torch.fx.Graph.output
 function Graph:output(...)
   local args = table.pack(...)
   check_args(self, 3, args, "output", 1)
@@ -266,9 +281,12 @@ local function register(self, level, method, hint, ...)
 end
 
 --- Registers an object that the graph needs and does not take as an input.
--- @param value the object, an example for the runs to come
--- @param from its source
--- @treturn node the object of the run
+-- @tparam gbi.object value the object, an example for the
+-- runs to come
+-- @tparam gbi.source from its source
+-- @treturn gbi.node the object of the run
+-- @raise an @{gbi.registry.unimplemented} error for a value that cannot be held
+-- weakly
 function Graph:external(value, from)
   if not source.is_source(from) then
     expected(3, "external", 2, "source", from)
@@ -279,9 +297,12 @@ function Graph:external(value, from)
 end
 
 --- Registers an object that every run creates.
--- @param example one such object
--- @tparam function construct_fn `(index, cg)` emits the code that creates one
--- @treturn node the object of the run
+-- @tparam gbi.object example one such object
+-- @tparam fun(index:integer,cg:gbi.codegen) construct_fn emits the code that
+-- creates one
+-- @treturn gbi.node the object of the run
+-- @raise an @{gbi.registry.unimplemented} error for an example that cannot be
+-- held weakly
 function Graph:created(example, construct_fn)
   if type(construct_fn) ~= "function" then
     expected(3, "created", 2, "function", construct_fn)
@@ -324,7 +345,9 @@ local function count_users(self)
   return users
 end
 
---- The graph as FX prints it.
+--- The graph as FX prints it: `tostring(graph)`.
+-- @treturn string
+-- @seed torch.fx.Graph.\_\_str\_\_
 function Graph:__tostring()
   local users, out = count_users(self), { "graph():" }
   for _, each in ipairs(self.nodes) do
@@ -340,7 +363,8 @@ function Graph:__tostring()
 end
 
 --- Prints the graph as a table: opcode, name, target, args.
--- @param ?out a file; standard output otherwise
+-- @tparam ?file* out standard output otherwise
+-- @seed torch.fx.Graph.print_tabular
 function Graph:print_tabular(out)
   local rows = {}
   for i, each in ipairs(self.nodes) do
@@ -395,7 +419,9 @@ end
 --- Looks for what cannot be compiled: a node used before it is made, or one
 -- without a value; a missing output; an index that is not registered; a source
 -- that wants an input which is not there.
--- @treturn true, or nil and what is wrong
+-- @treturn ?boolean true, or nil
+-- @treturn ?string what is wrong
+-- @seed torch.fx.Graph.lint
 function Graph:lint()
   local made, inputs, sources, finished = {}, {}, {}, false
   for index, _, _, from in self.registry:constructors() do
@@ -457,6 +483,7 @@ end
 --- Drops the nodes that nobody uses and that have no effects: all but calls,
 -- writes, inputs and the output.
 -- @treturn boolean were there any?
+-- @seed torch.fx.Graph.eliminate\_dead\_code
 function Graph:eliminate_dead_code()
   local live, kept = live_nodes(self), {}
   for _, each in ipairs(self.nodes) do
@@ -467,10 +494,15 @@ function Graph:eliminate_dead_code()
   return changed
 end
 
+--- What `compile` is told.
+-- @table options
+-- @tfield ?fun(graph:gbi.graph,registry:gbi.registry):function backend returns
+-- a function of the inputs, which replaces the body
+-- @tfield ?boolean trace false for a function whose errors do not name the
+-- node, and that pays nothing for it
+
 --- Compiles the graph and its prologue to one Lua function.
--- @tparam ?table options `backend`: a function (graph, registry) that returns
--- a function of the inputs, which replaces the body; `trace`: false for a
--- function whose errors do not name the node, and that pays nothing for it
+-- @tparam ?gbi.options options
 -- @treturn function of the inputs
 -- @treturn string its source
 -- @raise what `lint` finds, before any object is obtained
@@ -489,6 +521,8 @@ end
 
 --- The Lua source that `compile` generates.
 -- @treturn string
+-- @raise what `compile` does
+-- @seed torch.fx.Graph.python_code
 function Graph:code()
   local _, text = self:compile()
   return text
@@ -496,7 +530,8 @@ end
 
 --- Writes the graph to a file, for `gbi.load_graph` in another process.
 -- @tparam string path
--- @treturn true; or nil and why the file cannot be written
+-- @treturn ?boolean true, or nil
+-- @treturn ?string why the file cannot be written
 -- @raise naming it, when an object or a function has no source of gbi's own
 -- kinds
 function Graph:save(path)
@@ -508,8 +543,10 @@ end
 
 --- Reads a graph that `graph:save` wrote. The file is data, checked and never
 -- executed; what its sources find are the objects of this process.
+-- @function gbi.load_graph
 -- @tparam string path
--- @treturn graph; or nil and what is wrong with the file
+-- @treturn ?gbi.graph
+-- @treturn ?string what is wrong with the file
 function graph.load(path)
   if type(path) ~= "string" then
     expected(3, "load_graph", 1, "string", path)

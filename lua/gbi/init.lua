@@ -1,15 +1,25 @@
---- gbi: compiled code refers to live Lua objects by number.
+--- Compiled code refers to live Lua objects by number.
 --
--- The functions that a program calls; what they mean is in README.md. Those of
--- the registry are C, in csrc/core.c.
+-- The functions that a program calls. Those of the registry are C, in
+-- csrc/core.c; each is the same function as a method of @{gbi.registry}, on
+-- `gbi.default`.
+-- @module gbi
 local core = require "gbi.core"
 local inspect = require "gbi.inspect"
 
 local gbi = {
+  --- `"gbi 0.1.0"`.
+  -- @tfield string _VERSION
   _VERSION = core._VERSION,
+  --- The registry of this Lua state that the module's functions work on.
+  -- @tfield gbi.registry default
   default = core.default,
   new = core.new,
+  --- Where objects come from: module @{gbi.source}.
+  -- @tfield gbi.source source
   source = require "gbi.source",
+  --- Graphs: module @{gbi.graph}.
+  -- @tfield gbi.graph graph
   graph = require "gbi.graph",
   compile_prologue = require "gbi.prologue",
   load_graph = require "gbi.graph".load,

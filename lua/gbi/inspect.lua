@@ -1,4 +1,5 @@
 --- Seeing what a registry holds, and where it came from.
+-- @module gbi
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 local source = require "gbi.source"
@@ -29,8 +30,10 @@ end
 -- The status is that of `find`: an index that the last `store` left out is
 -- `unregistered`. One that is not in the table was released, or never given
 -- out.
--- @tparam registry registry
+-- @function inspect
+-- @tparam gbi.registry registry
 -- @treturn string lines, each with its end
+-- @raise an argument error when it is no registry
 function inspect.inspect(registry)
   if getmetatable(registry) ~= getmetatable(core.default) then
     error(("bad argument #1 to 'inspect' (gbi.registry expected, got %s)")
@@ -65,8 +68,10 @@ end
 -- of the innermost Lua function that is not gbi's own. It is for all
 -- registries of this Lua state; `registry:place` and `gbi.inspect` show it.
 -- Off at first, and then it costs nothing.
+-- @function debug
 -- @tparam boolean on
 -- @treturn boolean what it was before
+-- @raise an argument error when `on` is no boolean
 function inspect.debug(on)
   if type(on) ~= "boolean" then
     error(("bad argument #1 to 'debug' (boolean expected, got %s)"):format(

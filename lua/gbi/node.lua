@@ -1,7 +1,13 @@
 --- Nodes of a graph, and what gbi's graphs can call without a source.
+--
+-- A node stands for a value of the run. Lua's operators make nodes of nodes and
+-- constants: `a + b`, `-a`, `a .. b`, `#a`; those that Lua makes booleans of are
+-- methods. `f(a, b)` calls the function that a node stands for. All raise an
+-- argument error, at their caller's line, for what a graph cannot record.
+-- @classmod gbi.node
 local node = {}
 
---- Lua's operators as targets of `call_function`, by the names of their
+-- Lua's operators as targets of `call_function`, by the names of their
 -- metamethods where there is one.
 --
 -- Each has its `operands`, a `format` of its Lua text, and the `metamethod`
@@ -41,15 +47,16 @@ node.EXTERNAL = "get_external_object_by_index"
 node.INDEX = "external_object_index"
 node.RESULT = "call_result"
 
---- A node. Fields: graph, op, target, args (a list with its length `n`), name.
+-- A node. Fields: graph, op, target, args (a list with its length `n`), name.
 local Node = { __name = "gbi.node" }
 Node.__index = Node
 
+-- A node of these fields.
 function node.new(fields)
   return setmetatable(fields, Node)
 end
 
---- Is `value` a node?
+-- Is `value` a node?
 function node.is(value)
   return getmetatable(value) == Node
 end
@@ -93,7 +100,8 @@ end
 --- A number for an external object, for a function that looks it up itself in
 -- `graph.registry`. Every run gives out its own, which finds the object of that
 -- run, from any coroutine, until the run is over.
--- @treturn node
+-- @treturn gbi.node
+-- @raise when the node is no external object
 function Node:index()
   if self:builtin() ~= node.EXTERNAL then
     error("only an external object has an index", 2)
@@ -104,8 +112,9 @@ function Node:index()
 end
 
 --- The first `n` results of a call.
--- @tparam integer n
--- @treturn node,... `n` nodes
+-- @tparam integer n from 1 to 200
+-- @treturn gbi.node ... `n` nodes
+-- @raise when the node is no call
 function Node:results(n)
   if not self:is_call() then
     error(("%s is not a call, it has one value"):format(self.name), 2)
@@ -119,6 +128,45 @@ function Node:results(n)
   end
   return table.unpack(nodes)
 end
+
+--- The node of `a == b`.
+-- @function Node:eq
+-- @tparam ?gbi.node|gbi.constant b
+-- @treturn gbi.node
+
+--- The node of `a ~= b`.
+-- @function Node:ne
+-- @tparam ?gbi.node|gbi.constant b
+-- @treturn gbi.node
+
+--- The node of `a < b`.
+-- @function Node:lt
+-- @tparam ?gbi.node|gbi.constant b
+-- @treturn gbi.node
+
+--- The node of `a <= b`.
+-- @function Node:le
+-- @tparam ?gbi.node|gbi.constant b
+-- @treturn gbi.node
+
+--- The node of `a > b`.
+-- @function Node:gt
+-- @tparam ?gbi.node|gbi.constant b
+-- @treturn gbi.node
+
+--- The node of `a >= b`.
+-- @function Node:ge
+-- @tparam ?gbi.node|gbi.constant b
+-- @treturn gbi.node
+
+--- The node of `a[b]`.
+-- @function Node:getitem
+-- @tparam ?gbi.node|gbi.constant b
+-- @treturn gbi.node
+
+--- The node of `not a`.
+-- @function Node:lnot
+-- @treturn gbi.node
 
 for name, operator in pairs(operators) do
   local function method(a, b)
@@ -135,7 +183,9 @@ for name, operator in pairs(operators) do
   elseif operator.operands < 3 then Node[name] = method end
 end
 
--- A node is called like the function it stands for: f(a, b).
+--- A node is called like the function it stands for: `f(a, b)`.
+-- @tparam ?gbi.node|gbi.constant ... nodes and constants
+-- @treturn gbi.node its first result; `node:results(n)` for more
 function Node:__call(...)
   local new = self.graph:call(3, self, ...)
   return new

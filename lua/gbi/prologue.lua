@@ -1,5 +1,6 @@
 --- The prologue: the generated function that obtains every external object
 -- of a registry and stores it, before the graph runs.
+-- @module gbi
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 local Codegen = require "gbi.codegen"
@@ -31,11 +32,15 @@ end
 -- The prologue obtains every object, in index order, by running the code that
 -- its constructor emitted; stores them all in the registry's side table; and
 -- stashes those that the graph creates, which nobody else may hold.
--- @param registry a gbi registry
+-- @function compile_prologue
+-- @tparam gbi.registry registry
 -- @tparam ?{string,...} params the names of the function's parameters
--- @treturn function of the parameters
--- @treturn string its source, see Codegen:text
--- @raise when a constructor does, or leaves other than one value
+-- @treturn function of the parameters; an error of it names the object that
+-- could not be obtained
+-- @treturn string its source
+-- @raise when a constructor does, or leaves other than one value; an argument
+-- error
+-- @seed what `output_graph.py` does with the constructors
 local function compile_prologue(registry, params)
   if getmetatable(registry) ~= getmetatable(core.default) then
     error(("bad argument #1 to 'compile_prologue' (gbi.registry expected, "

@@ -2,7 +2,9 @@
 --
 -- A source is anything with a method `reconstruct(self, cg)` that emits the
 -- code for its object into a codegen. The ones here are immutable, equal when
--- their content is, and print as PyTorch's do: `G["io"].stdout`.
+-- their content is, and print as PyTorch's do: `G["io"].stdout`. All raise an
+-- argument error for what they cannot be made of.
+-- @module gbi.source
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 
@@ -18,6 +20,7 @@ local function content(value)
   return type(value) == "table" and rawget(value, CONTENT) or nil
 end
 
+-- For gbi's own modules.
 source.content = content
 
 local function readonly(self)
@@ -52,6 +55,10 @@ end
 local emitters = {} -- kind -> function that emits a source of it
 local methods = {}
 
+--- Emits the code that obtains the object.
+-- @function source:reconstruct
+-- @tparam gbi.codegen cg
+-- @seed Source.reconstruct
 function methods:reconstruct(cg)
   local c = self[CONTENT]
   emitters[c.kind](cg, c.base, c.member)
@@ -95,6 +102,7 @@ local function attempt(f, ...)
   return ok, result
 end
 
+-- For gbi's own modules.
 source.attempt = attempt
 
 local function reconstruct(value)
@@ -112,7 +120,7 @@ function source.is_source(value)
 end
 
 --- What a source is called: its `tostring`, if it has one that works.
--- @param value a source
+-- @tparam gbi.source value
 -- @treturn string
 function source.name(value)
   local ok, text = attempt(tostring, value)
@@ -127,6 +135,9 @@ end)
 
 --- A parameter of the compiled function: `L["x"]`.
 -- @tparam string member its name
+-- @treturn gbi.source
+-- @raise when the code is emitted for a function without that parameter
+-- @seed LocalSource of `torch._dynamo.source`
 function source.LocalSource(member)
   check(type(member) == "string", "LocalSource", 1, "string", member)
   return Local(nil, member, ("L[%s]"):format(literal.of(member)))
@@ -138,6 +149,8 @@ end)
 
 --- A global variable: `G["io"]`.
 -- @tparam string member its name
+-- @treturn gbi.source
+-- @seed GlobalSource of `torch._dynamo.source`
 function source.GlobalSource(member)
   check(type(member) == "string", "GlobalSource", 1, "string", member)
   return Global(nil, member, ("G[%s]"):format(literal.of(member)))
@@ -149,8 +162,10 @@ local Attr = class("AttrSource", function(cg, base, member)
 end)
 
 --- A field of another source's object: `G["io"].stdout`.
--- @param base a source
+-- @tparam gbi.source base
 -- @tparam string member
+-- @treturn gbi.source
+-- @seed AttrSource of `torch._dynamo.source`
 function source.AttrSource(base, member)
   check(is_source(base), "AttrSource", 1, "source", base)
   check(type(member) == "string", "AttrSource", 2, "string", member)
@@ -165,8 +180,10 @@ local GetItem = class("GetItemSource", function(cg, base, member)
 end)
 
 --- An element of another source's object: `G["t"][3]`.
--- @param base a source
--- @param key a constant, not nil; or a source
+-- @tparam gbi.source base
+-- @tparam gbi.constant|gbi.source key
+-- @treturn gbi.source
+-- @seed GetItemSource of `torch._dynamo.source`
 function source.GetItemSource(base, key)
   check(is_source(base), "GetItemSource", 1, "source", base)
   local constant = literal.is_constant(key)
@@ -180,7 +197,10 @@ local Constant = class("ConstantSource", function(cg, _, member)
   cg:load_const(member)
 end)
 
---- A constant: nil, a boolean, number or string.
+--- A constant.
+-- @tparam ?gbi.constant value
+-- @treturn gbi.source
+-- @seed ConstantSource of `torch._dynamo.source`
 function source.ConstantSource(value)
   check(literal.is_constant(value), "ConstantSource", 1, "constant", value)
   return Constant(nil, value, literal.of(value))
@@ -192,7 +212,9 @@ local CallFunctionNoArgs = class("CallFunctionNoArgsSource", function(cg, base)
 end)
 
 --- What another source's object returns when it is called: `G["f"]()`.
--- @param base a source
+-- @tparam gbi.source base
+-- @treturn gbi.source
+-- @seed CallFunctionNoArgsSource of `torch._dynamo.source`
 function source.CallFunctionNoArgsSource(base)
   check(is_source(base), "CallFunctionNoArgsSource", 1, "source", base)
   return CallFunctionNoArgs(base, nil, name(base) .. "()")
@@ -205,6 +227,8 @@ end)
 --- A module, or a field of one: `require("socket").tcp`.
 -- @tparam string module as `require` takes it
 -- @tparam ?string member
+-- @treturn gbi.source
+-- @seed ImportSource of `torch._dynamo.source`
 function source.ImportSource(module, member)
   check(type(module) == "string", "ImportSource", 1, "string", module)
   check(member == nil or type(member) == "string", "ImportSource", 2,

@@ -1,0 +1,141 @@
+-- One comment for each public name, beside the function; and what is made of
+-- them is up to date.
+
+local gbi = require "gbi"
+local core = require "gbi.core"
+local annotate = dofile("docs/annotate.lua")
+
+local model = annotate.read()
+
+local function read(path)
+  local f = assert(io.open(path))
+  local text = f:read("*a")
+  f:close()
+  return text
+end
+
+-- Asserts that `name` has a comment, an internal one only where it may.
+local function documented(name, may_be_internal)
+  assert.truthy(model.items[name] or may_be_internal
+    and (model.internal[name] or model.internal[name:gsub(":", ".")]),
+    name .. " has no doc comment")
+end
+
+-- The names in a table, without those of metamethods but for `__call`.
+local function names(t)
+  local list = {}
+  for name in pairs(t) do
+    if type(name) == "string" and (name == "__call"
+       or not name:find("^__")) then
+      list[#list + 1] = name
+    end
+  end
+  assert.truthy(#list > 0)
+  return ipairs(list)
+end
+
+-- The codegen that a constructor is given.
+local function codegen()
+  local r, given = gbi.new(), nil
+  r:register_created({}, function(_, cg)
+    given = cg
+    cg:load_import("table", "pack")
+  end)
+  gbi.compile_prologue(r)
+  return given
+end
+
+describe("a doc comment", function()
+  it("has every name of the module", function()
+    for _, name in names(gbi) do documented("gbi." .. name) end
+  end)
+
+  it("has every method of a registry", function()
+    for _, name in names(getmetatable(gbi.default).__index) do
+      documented("gbi.registry:" .. name)
+    end
+  end)
+
+  it("has every source, and what they can do", function()
+    for _, name in names(gbi.source) do
+      documented("gbi.source." .. name, not name:find("Source$"))
+    end
+    documented("gbi.source:reconstruct")
+  end)
+
+  it("has everything of codegens, graphs and nodes, or is of two dashes",
+    function()
+      for _, name in names(getmetatable(codegen())) do
+        documented("gbi.codegen:" .. name, name ~= "__call")
+      end
+      local graph = gbi.graph.new()
+      for _, name in names(getmetatable(graph)) do
+        documented("gbi.graph:" .. name, true)
+      end
+      documented("gbi.graph.new")
+      for _, name in names(getmetatable(graph:placeholder("x"))) do
+        local operator = require "gbi.node".operators[name]
+        documented("gbi.node:" .. name, not operator and name ~= "__call")
+      end
+    end)
+
+  it("has every name that README tells of, and three dashes", function()
+    local text = read("README.md")
+    for name in pairs(model.internal) do
+      local class, method = name:match("^gbi%.(%l+)[:.](.*)$")
+      local var = ({ codegen = "cg", graph = "g", node = "node" })[class]
+      assert.is_nil(var and text:find(var .. ":" .. method .. "(", 1, true),
+        name)
+    end
+    local codegens = text:match("A codegen `cg`.-\n\n"):gsub("`cg:", "`")
+    for method in codegens:gmatch("`([%w_]+)%(") do
+      assert.truthy(model.items["gbi.codegen:" .. method], method)
+    end
+  end)
+
+  it("tells what PyTorch calls it, where it is one of the seed's", function()
+    for name in pairs(core.functions) do
+      local seed = model.items["gbi." .. name].seed
+      assert.truthy(seed and seed[1]:find("^" .. name .. "%("), name)
+    end
+  end)
+
+  it("tells type, and parameters as they are called", function()
+    for name, item in pairs(model.items) do
+      assert.truthy(#item.text > 0, name)
+      for _, param in ipairs(item.param or {}) do
+        assert.truthy(#param.text > 0, name)
+      end
+    end
+  end)
+
+  it("has every function of gbi.h, with its stack effect", function()
+    local struct = read("csrc/gbi.h"):match("typedef struct gbi_API {(.-)} gbi")
+    local n = 0
+    for comment, name in struct:gmatch("/%* (.-)%*/%s+[%w_ ]+%*?%(%*([%w_]+)%)")
+    do
+      n = n + 1
+      assert.truthy(comment:find("^%[%-[n%d], %+%d, [%-me]%] %u"), name)
+    end
+    local _, functions = struct:gsub("%(%*", "")
+    assert.equal(functions, n)
+  end)
+end)
+
+describe("the annotations for LuaLS", function()
+  it("are those of the comments; else run `make meta`", function()
+    assert.truthy(annotate.luals(model) == read("library/gbi.lua"))
+  end)
+
+  it("are Lua, and name every function there is", function()
+    local text = read("library/gbi.lua")
+    assert(loadfile("library/gbi.lua"))
+    for name, item in pairs(model.items) do
+      if item.kind == "function" and not name:find("__", 1, true) then
+        local called = name:find(":", 1, true) and name:gsub("^.*%.", "")
+          or name
+        assert.truthy(text:find("function " .. called .. "(", 1, true), name)
+      end
+    end
+  end)
+end)
