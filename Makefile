@@ -27,7 +27,7 @@ C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c bench/*.c)
 HERE := $(CURDIR)
 # before what the caller has there already, a LuaRocks tree perhaps
 export LUA_PATH  := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;$(or $(LUA_PATH),;)
-export LUA_CFLAGS
+export LUA_CFLAGS LUA_LIBS
 export LUA_CPATH := $(HERE)/$(BUILD)/?.so;$(or $(LUA_CPATH),;)
 
 .PHONY: all help demo test users bench bench-instructions lint docs meta env \

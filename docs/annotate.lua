@@ -341,7 +341,8 @@ end
 -- comments for LDoc.
 -- @treturn string
 function annotate.ldoc(model)
-  local lines = { "--- Implemented elsewhere.", "-- @module gbi", "local _", "" }
+  local lines = { "--- Implemented elsewhere.", "-- @module gbi", "local _",
+                  "" }
   local function out(format, ...)
     lines[#lines + 1] = format:format(...):gsub("%s+$", "")
   end

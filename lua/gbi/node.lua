@@ -1,9 +1,9 @@
 --- Nodes of a graph, and what gbi's graphs can call without a source.
 --
 -- A node stands for a value of the run. Lua's operators make nodes of nodes and
--- constants: `a + b`, `-a`, `a .. b`, `#a`; those that Lua makes booleans of are
--- methods. `f(a, b)` calls the function that a node stands for. All raise an
--- argument error, at their caller's line, for what a graph cannot record.
+-- constants: `a + b`, `-a`, `a .. b`, `#a`; those that Lua makes booleans of
+-- are methods. All raise an argument error, at their caller's line, for what a
+-- graph cannot record.
 -- @classmod gbi.node
 local node = {}
 

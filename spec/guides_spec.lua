@@ -1,0 +1,111 @@
+-- The code in the guides runs, in the order it is printed, and prints what
+-- they say.
+
+local LUA = os.getenv("LUA") or "lua5.4"
+
+local function read(path)
+  local f = assert(io.open(path))
+  local text = f:read("*a")
+  f:close()
+  return text
+end
+
+local function write(path, text)
+  local f = assert(io.open(path, "w"))
+  f:write(text)
+  f:close()
+end
+
+-- What a command prints; it must succeed.
+local function output(command)
+  local out = os.tmpname()
+  local ok = os.execute(("%s >%s 2>&1"):format(command, out))
+  local text = read(out)
+  os.remove(out)
+  assert.is_true(ok == true or ok == 0, text)
+  return text
+end
+
+-- The code of a guide's blocks in a language, put together.
+local function blocks(path, language)
+  local list = {}
+  for block in read(path):gmatch("\n```" .. language .. "\n(.-)```") do
+    list[#list + 1] = block
+  end
+  assert.is_true(#list > 0)
+  return table.concat(list, "\n")
+end
+
+-- The lines that the comments in the code say it prints.
+local function promised(code)
+  local list = {}
+  for line in code:gmatch("%-%->([^\n]*)\n") do
+    list[#list + 1] = line:gsub("^ ", "")
+  end
+  return table.concat(list, "\n") .. "\n"
+end
+
+-- Asserts that a text is as promised; there `…` stands for any text of a line.
+local function matches(expected, text)
+  local rest = text:gmatch("([^\n]*)\n")
+  for line in expected:gmatch("([^\n]*)\n") do
+    local pattern = "^" .. line:gsub("%p", "%%%0"):gsub("…", "[^\n]*") .. "$"
+    local got = rest()
+    if not got or not got:find(pattern) then assert.equal(expected, text) end
+  end
+  assert.is_nil(rest())
+end
+
+-- Runs Lua code as main.lua, in a folder of its own.
+local function run(code)
+  local folder = os.tmpname()
+  os.remove(folder)
+  output("mkdir " .. folder)
+  write(folder .. "/main.lua", code)
+  local out = output(("cd %s && LUA_PATH='%s' LUA_CPATH='%s' %s main.lua"):format(
+    folder, package.path, package.cpath, LUA))
+  output("rm -r " .. folder)
+  return out
+end
+
+describe("the guide", function()
+  for _, name in ipairs { "compilers", "pytorch" } do
+    it(name .. " runs as printed", function()
+      local code = blocks(("docs/%s.md"):format(name), "lua")
+      matches(promised(code), run(code))
+    end)
+  end
+
+  it("embedding compiles, and runs its script as printed", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    output("mkdir " .. folder)
+    write(folder .. "/host.c", blocks("docs/embedding.md", "c"))
+    local script = blocks("docs/embedding.md", "lua")
+    write(folder .. "/script.lua", script)
+    output(("${CC:-cc} -std=c99 -pedantic -Wall -Wextra -Werror -Icsrc %s "
+      .. "-o %s/host %s/host.c csrc/*.c %s"):format(os.getenv("LUA_CFLAGS"),
+        folder, folder, os.getenv("LUA_LIBS")))
+    matches(promised(script),
+      output(("%s/host %s/script.lua"):format(folder, folder)))
+    output("rm -r " .. folder)
+  end)
+
+  it("pytorch has every name of theirs that a comment gives", function()
+    local text = read("docs/pytorch.md")
+    local model = dofile("docs/annotate.lua").read()
+    for name, item in pairs(model.items) do
+      for _, seed in ipairs(item.seed or {}) do
+        seed = seed:gsub("\\_", "_"):match("[%w_.]+"):gsub("^torch.fx.", "")
+        assert.truthy(text:find(seed, 1, true), name .. ": " .. seed)
+      end
+    end
+  end)
+
+  it("is linked in the README", function()
+    for _, name in ipairs { "compilers", "embedding", "pytorch" } do
+      assert.truthy(read("README.md"):find(("(docs/%s.md)"):format(name), 1,
+        true), name)
+    end
+  end)
+end)
