@@ -15,6 +15,9 @@ WARN = -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes \
        -Wmissing-prototypes -Wcast-qual
 SHARED = $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_lookup,-shared)
 
+# for a program that modules are loaded into; macOS does so by itself
+EXPORT = $(if $(filter Darwin,$(shell uname -s)),,-Wl,-E)
+
 SRC  = $(wildcard csrc/*.c)
 OBJ  = $(SRC:csrc/%.c=$(BUILD)/%.o)
 CORE = $(BUILD)/gbi/core.so
@@ -129,7 +132,7 @@ $(BUILD)/capi.so: spec/c/capi.c csrc/gbi.h
 # a Lua whose allocations can be made to fail, and that modules are loaded into
 $(BUILD)/faults: spec/c/faults.c
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -Wl,-E -o $@ $< $(LUA_LIBS) -ldl
+	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) $(EXPORT) -o $@ $< $(LUA_LIBS) -ldl
 
 $(BENCH): $(BUILD)/%.so: bench/%.c csrc/gbi.h
 	@mkdir -p $(@D)

@@ -62,8 +62,8 @@ local function run(code)
   os.remove(folder)
   output("mkdir " .. folder)
   write(folder .. "/main.lua", code)
-  local out = output(("cd %s && LUA_PATH='%s' LUA_CPATH='%s' %s main.lua"):format(
-    folder, package.path, package.cpath, LUA))
+  local out = output(("cd %s && LUA_PATH='%s' LUA_CPATH='%s' %s main.lua")
+    :format(folder, package.path, package.cpath, LUA))
   output("rm -r " .. folder)
   return out
 end
@@ -100,6 +100,24 @@ describe("the guide", function()
         assert.truthy(text:find(seed, 1, true), name .. ": " .. seed)
       end
     end
+  end)
+
+  it("for contributors names targets and folders that there are", function()
+    local makefile, text = read("Makefile"), read("CONTRIBUTING.md")
+    local n = 0
+    for _, guide in ipairs { text, read("docs/releasing.md") } do
+      for target in guide:gmatch("[`(/ ]make (%l+)") do
+        n = n + 1
+        assert.truthy(makefile:find("\n" .. target .. ":", 1, true), target)
+      end
+    end
+    for path in text:match("## The map\n(.-)\n##"):gmatch("\n| ([^|]*) |") do
+      for each in path:gmatch("`([^`]+)`") do
+        n = n + 1
+        output("ls " .. each)
+      end
+    end
+    assert.truthy(n > 15)
   end)
 
   it("is linked in the README", function()

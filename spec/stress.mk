@@ -3,9 +3,10 @@
 
 .PHONY: stress faults collectors threads asan memcheck coverage need-stress
 
-# What a short run is about: some files of the suite, and the cases of
-# spec/faults.lua with these words in their name.
-SUITE = $(if $(SHORT),spec/registry_spec.lua spec/close_spec.lua spec/source_spec.lua)
+# What a short run is about: some files of the suite (ARGS names others), and
+# the cases of spec/faults.lua with these words in their name.
+SUITE = $(or $(ARGS),$(if $(SHORT),spec/registry_spec.lua \
+  spec/close_spec.lua spec/source_spec.lua))
 CASES = $(if $(SHORT),: store)
 
 stress: need-stress ## try to break it, for an hour: all that follows
@@ -49,7 +50,7 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
            -fno-sanitize-recover=all
 ASAN = $(BUILD)-asan
 
-asan: ## the suite under AddressSanitizer, LeakSanitizer, UBSan
+asan: ## the suite, or ARGS, under AddressSanitizer, LeakSanitizer, UBSan
 	@$(MAKE) -s all users
 	@$(MAKE) -s all users BUILD=$(ASAN) CFLAGS="$(SANITIZE)" \
 	  LDFLAGS="$(SANITIZE)"
