@@ -68,6 +68,37 @@ bench-instructions: need-bench ## the same rows, counted by callgrind
 	@$(MAKE) -s all $(BENCH)
 	@$(MEASURE) bench/instructions.lua $(or $(CSV),bench/instructions.csv)
 
+# Fuzzing: bytes are a program that works on registries, or a file of a graph.
+# `make fuzz SECONDS=600` runs each target with clang for so long; what it finds
+# goes to build-fuzz/, beside a corpus that grows there. The specs replay the
+# corpus in spec/corpus with programs of any compiler.
+SECONDS  ?= 60
+FUZZERS   = fuzz_registry fuzz_load_graph
+FUZZ_C    = spec/c/model.c spec/c/capi.c $(SRC)
+FUZZ_DEPS = $(FUZZ_C) $(wildcard spec/c/*.h csrc/*.h) Makefile
+FUZZ_CC   = clang -O1 -g -fno-omit-frame-pointer \
+            -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+USERS    += $(FUZZERS:%=$(BUILD)/%)
+
+fuzz: need-fuzz ## fuzz the registry and the files of graphs; SECONDS=60 each
+	@$(MAKE) -s $(FUZZERS:%=build-fuzz/%)
+	@for f in $(FUZZERS); do \
+	  mkdir -p build-fuzz/corpus/$$f; \
+	  build-fuzz/$$f -max_total_time=$(SECONDS) -max_len=1000 -timeout=20 \
+	    -rss_limit_mb=2000 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=build-fuzz/$$f- build-fuzz/corpus/$$f \
+	    spec/corpus/$$f || exit 1; \
+	done
+
+$(FUZZERS:%=build-fuzz/%): build-fuzz/%: spec/c/%.c $(FUZZ_DEPS)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(WARN) -Icsrc $(LUA_CFLAGS) -o $@ $< $(FUZZ_C) $(LUA_LIBS)
+
+$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< spec/c/replay.c \
+	  $(FUZZ_C) $(LUA_LIBS)
+
 lint: need-lint ## luacheck, and the C code with every warning an error
 	luacheck .
 	@for f in $(C); do \
@@ -113,7 +144,7 @@ dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.1.0
 	git archive --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar.gz $(or $(REV),HEAD)
 
 clean: ## remove what was built
-	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-cov
+	rm -rf $(BUILD) build-fuzz $(BUILD)-asan $(BUILD)-tsan $(BUILD)-cov
 
 $(CORE): $(OBJ)
 	@mkdir -p $(@D)
@@ -159,6 +190,9 @@ need = @missing=; \
   has_pkgconfig() { command -v pkg-config; }; \
   has_luarocks() { command -v luarocks; }; \
   has_luacheck() { command -v luacheck; }; \
+  has_clang() { command -v clang; }; \
+  has_fuzzer() { echo 'int LLVMFuzzerTestOneInput (void); int LLVMFuzzerTestOneInput (void) { return 0; }' | \
+    clang -fsanitize=fuzzer,address -x c - -o /dev/null; }; \
   for pair in $(1); do \
     has_$${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair\#*:}"; \
   done; \
@@ -182,6 +216,9 @@ need-test:
 
 need-lint:
 	$(call need,$(BUILD_NEEDS) luacheck:lua-check)
+
+need-fuzz:
+	$(call need,$(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev)
 
 need-dot:
 	$(call need,$(BUILD_NEEDS) dot:graphviz)

@@ -1,0 +1,385 @@
+/*
+** fuzz_load_graph.c - bytes are a file for gbi.load_graph
+**
+** What is done with them is in spec/fuzz_load_graph.lua. The lines of Lua that
+** run count as coverage, and files are mutated by the parts that they are made
+** of, with the right length and checksum. Runs in the project's folder, with
+** its LUA_PATH.
+*/
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lualib.h>
+
+#include "fuzz.h"
+#include "gbi.h"
+
+#define HEADER "gbi graph 1\n"
+#define ROUND 2000  /* files that a state serves */
+#define SPARE 400   /* files between two looks for leaks */
+
+static unsigned long files, graphs;
+static lua_State *L;
+
+
+/* {==================================================================
+** Running
+** =================================================================== */
+
+#if defined(__linux__) && defined(__clang__)
+#define COUNTERS 8192
+/* libFuzzer takes these as coverage */
+__attribute__((section("__libfuzzer_extra_counters")))
+static uint8_t counters[COUNTERS];
+
+
+/* Counts ways from line to line. */
+static void count_line (lua_State *l, lua_Debug *ar) {
+  static unsigned last;
+  unsigned at;
+  lua_getinfo(l, "S", ar);
+  at = (unsigned)(ar->source[ar->srclen - 5] * 31
+                  + ar->source[ar->srclen - 6] * 7
+                  + ar->currentline) * 2654435761u;
+  counters[((at >> 16) ^ (last >> 1)) % COUNTERS]++;
+  last = at >> 16;
+}
+
+
+static void count_lines (lua_State *l) {
+  lua_sethook(l, count_line, LUA_MASKLINE, 0);
+}
+#else
+static void count_lines (lua_State *l) { (void)l; }
+#endif
+
+
+static void fail (const char *what) {
+  fprintf(stderr, "fuzz_load_graph: %s\n", what);
+  abort();
+}
+
+
+/* Makes the state, with the function that takes a file at stack index 1. */
+static void open_state (void) {
+  L = luaL_newstate();
+  if (L == NULL) abort();
+  luaL_openlibs(L);
+  luaL_requiref(L, "gbi.core", luaopen_gbi_core, 0);
+  lua_settop(L, 0);
+  if (luaL_dofile(L, "spec/fuzz_load_graph.lua")) fail(lua_tostring(L, -1));
+  lua_settop(L, 1);
+  count_lines(L);
+}
+
+
+/* Takes a file. Was it a graph? */
+static int take (const uint8_t *data, size_t size) {
+  int graph;
+  lua_pushvalue(L, 1);
+  lua_pushlstring(L, (const char *)data, size);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) fail(luaL_tolstring(L, -1, NULL));
+  graph = lua_toboolean(L, -1);
+  lua_settop(L, 1);
+  return graph;
+}
+
+
+/* Takes a file, and returns how much memory is in use then. */
+static long footprint (const uint8_t *data, size_t size) {
+  take(data, size);
+  lua_gc(L, LUA_GCCOLLECT);
+  lua_gc(L, LUA_GCCOLLECT);
+  return lua_gc(L, LUA_GCCOUNT) * 1024L + lua_gc(L, LUA_GCCOUNTB);
+}
+
+
+static void summary (void) {
+  if (L != NULL) lua_close(L);
+  printf("fuzz_load_graph: %lu files, %lu graphs saved and read again\n",
+         files, graphs);
+}
+
+
+int LLVMFuzzerInitialize (int *argc, char ***argv) {
+  (void)argc, (void)argv;
+  atexit(summary);
+  return 0;
+}
+
+
+int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
+  if (L == NULL) open_state();
+  files++;
+  graphs += (unsigned long)take(data, size);
+  if (files % SPARE == 1) {
+    long before;
+    footprint(data, size);
+    before = footprint(data, size);
+    if (footprint(data, size) > before) fail("it leaves memory behind");
+  }
+  if (files % ROUND == 0) {
+    lua_close(L);
+    L = NULL;
+  }
+  return 0;
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Mutating: a file is a list of parts, "i12;", "s5:hello", "n", …
+** =================================================================== */
+
+#define MAX_PARTS 4000
+
+typedef struct Part {
+  const uint8_t *text;
+  size_t size;
+} Part;
+
+typedef struct Random {
+  unsigned state;
+} Random;
+
+
+static unsigned pick (Random *random, unsigned n) {
+  random->state = random->state * 1664525u + 1013904223u;
+  return (random->state >> 8) % (n == 0 ? 1 : n);
+}
+
+
+/* The size of the part that begins a text. */
+static size_t part_size (const uint8_t *text, size_t size) {
+  size_t i = 1, n = 0;
+  switch (text[0]) {
+    case 'i': case 'd': case 'r':
+      while (i < size && text[i] != ';' && i < 40) i++;
+      return i < size ? i + 1 : i;
+    case 's':
+      while (i < size && text[i] >= '0' && text[i] <= '9' && i < 8)
+        n = n * 10 + (size_t)(text[i++] - '0');
+      if (i < size && text[i] == ':') i++;
+      return n <= size - i ? i + n : i;
+  }
+  return 1;
+}
+
+
+static size_t split (const uint8_t *text, size_t size, Part *parts) {
+  size_t n = 0, each;
+  while (size > 0 && n < MAX_PARTS) {
+    each = part_size(text, size);
+    parts[n].text = text;
+    parts[n++].size = each;
+    text += each;
+    size -= each;
+  }
+  return n;
+}
+
+
+/* Where the nodes begin whose kind is a part; returns how many do. */
+static size_t nodes_of (const Part *parts, size_t n, size_t *at) {
+  static const char *const kinds[] = {
+    "s11:placeholder", "s13:call_function", "s11:call_method", "s8:get_attr",
+    "s6:output"
+  };
+  size_t i, k, count = 0;
+  for (i = 0; i < n; i++)
+    for (k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
+      if (parts[i].size == strlen(kinds[k])
+          && memcmp(parts[i].text, kinds[k], parts[i].size) == 0)
+        at[count++] = i;
+  return count;
+}
+
+
+/* A part such as files have. */
+static Part invent (Random *random, char *buffer, size_t room) {
+  static const char *const some[] = {
+    "n", "t", "f", "i0;", "i1;", "i2;", "i3;", "i-1;", "i200;", "i201;",
+    "i9223372036854775807;", "i-9223372036854775808;",
+    "i9223372036854775808;", "d0.5;", "dnan;", "dinf;", "d-inf;", "d-0;",
+    "d1e300;", "d0x1p4;", "r1;", "r2;", "r3;", "r4;", "r0;", "s0:", "s3:...",
+    "s1:x", "s3:end", "L", "G", "A", "I", "C", "F", "M", "s3:add", "s3:unm",
+    "s7:setitem", "s7:getitem", "s3:len", "s4:lnot", "s11:placeholder",
+    "s13:call_function", "s11:call_method", "s8:get_attr", "s6:output",
+    "s28:get_external_object_by_index", "s21:external_object_index",
+    "s11:call_result", "s9:x\\\n\"]]\r\t\1"
+  };
+  Part part;
+  unsigned k = pick(random, sizeof(some) / sizeof(*some) + 12);
+  if (k < sizeof(some) / sizeof(*some)) snprintf(buffer, room, "%s", some[k]);
+  else snprintf(buffer, room, "%c%u;", k & 1 ? 'r' : 'i', pick(random, 12));
+  part.text = (const uint8_t *)buffer;
+  part.size = strlen(buffer);
+  return part;
+}
+
+
+/* The bytes behind the header, if there is one, else all. */
+static const uint8_t *payload (const uint8_t *data, size_t *size) {
+  const uint8_t *end;
+  size_t head = strlen(HEADER);
+  if (*size < head || memcmp(data, HEADER, head) != 0) return data;
+  end = (const uint8_t *)memchr(data + head, '\n', *size - head);
+  if (end == NULL) return data;
+  *size -= (size_t)(end + 1 - data);
+  return end + 1;
+}
+
+
+/* Writes a file around the text. Returns its size, or 0 if there is no
+** room. */
+static size_t finish (const uint8_t *text, size_t size, uint8_t *data,
+                      size_t room) {
+  char head[80];
+  unsigned long a = 1, b = 0;
+  size_t i;
+  for (i = 0; i < size; i++) {
+    a = (a + text[i]) % 65521;
+    b = (b + a) % 65521;
+  }
+  i = (size_t)snprintf(head, sizeof(head), HEADER "%lu %lu\n",
+                       (unsigned long)size, b * 65536 + a);
+  if (i + size > room) return 0;
+  memmove(data + i, text, size);
+  memcpy(data, head, i);
+  return i + size;
+}
+
+
+typedef struct Text {
+  uint8_t *bytes;
+  size_t size, room;
+} Text;
+
+
+static void append (Text *t, const void *bytes, size_t size) {
+  if (size > t->room - t->size) return;
+  memcpy(t->bytes + t->size, bytes, size);
+  t->size += size;
+}
+
+
+static void append_parts (Text *t, const Part *parts, size_t from, size_t to) {
+  for (; from < to; from++) append(t, parts[from].text, parts[from].size);
+}
+
+
+/* Another content for the string that a part is. */
+static void append_mutated (Text *t, const Part *part) {
+  uint8_t content[64];
+  char head[30];
+  size_t size = 0, start = 1;
+  while (start < part->size && part->text[start - 1] != ':') start++;
+  if (part->size - start < sizeof(content)) size = part->size - start;
+  memcpy(content, part->text + start, size);
+  size = LLVMFuzzerMutate(content, size, sizeof(content));
+  snprintf(head, sizeof(head), "s%lu:", (unsigned long)size);
+  append(t, head, strlen(head));
+  append(t, content, size);
+}
+
+
+/* Copies nodes to another place, or leaves them out, and corrects their
+** count, the first part. */
+static void append_nodes (Text *t, Random *random, const Part *parts,
+                          size_t n) {
+  static size_t at[MAX_PARTS + 1];
+  size_t count = nodes_of(parts, n, at), from, to, where;
+  char head[30];
+  long number;
+  if (count < 2 || parts[0].text[0] != 'i') {
+    append_parts(t, parts, 0, n);
+    return;
+  }
+  at[count] = n;
+  memcpy(head, parts[0].text, parts[0].size < 20 ? parts[0].size : 20);
+  head[parts[0].size < 20 ? parts[0].size : 20] = 0;
+  number = strtol(head + 1, NULL, 10);
+  if (number < 0 || number > MAX_PARTS) number = 0;
+  from = pick(random, (unsigned)count);
+  to = from + 1 + pick(random, 3);
+  if (to > count) to = count;
+  where = pick(random, (unsigned)count);
+  if (pick(random, 3) == 0) {  /* leave out */
+    snprintf(head, sizeof(head), "i%ld;", number - (long)(to - from));
+    append(t, head, strlen(head));
+    append_parts(t, parts, 1, at[from]);
+    append_parts(t, parts, at[to], n);
+  }
+  else {
+    snprintf(head, sizeof(head), "i%ld;", number + (long)(to - from));
+    append(t, head, strlen(head));
+    append_parts(t, parts, 1, at[where]);
+    append_parts(t, parts, at[from], at[to]);
+    append_parts(t, parts, at[where], n);
+  }
+}
+
+
+size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t room,
+                                unsigned seed) {
+  static Part parts[MAX_PARTS];
+  Random random;
+  Text t;
+  char buffer[80];
+  size_t n, i, k, kept = size;
+  const uint8_t *text = payload(data, &kept);
+  random.state = seed;
+  if (pick(&random, 30) == 0) return LLVMFuzzerMutate(data, size, room);
+  t.size = 0;
+  t.room = room;
+  t.bytes = (uint8_t *)malloc(room);
+  if (t.bytes == NULL) abort();
+  if (pick(&random, 10) == 0) {
+    append(&t, text, kept);
+    t.size = LLVMFuzzerMutate(t.bytes, t.size, room);
+  }
+  else {
+    n = split(text, kept, parts);
+    i = pick(&random, (unsigned)n);
+    k = pick(&random, (unsigned)n);
+    switch (n == 0 ? 0 : pick(&random, 8)) {
+      case 0: {  /* insert */
+        Part new = invent(&random, buffer, sizeof(buffer));
+        append_parts(&t, parts, 0, i);
+        append(&t, new.text, new.size);
+        append_parts(&t, parts, i, n);
+        break;
+      }
+      case 1: case 2: {  /* replace */
+        Part new = invent(&random, buffer, sizeof(buffer));
+        append_parts(&t, parts, 0, i);
+        append(&t, new.text, new.size);
+        append_parts(&t, parts, i + 1, n);
+        break;
+      }
+      case 3:  /* leave out */
+        append_parts(&t, parts, 0, i);
+        append_parts(&t, parts, i + 1, n);
+        break;
+      case 4:  /* replace by another one */
+        append_parts(&t, parts, 0, i);
+        append_parts(&t, parts, k, k + 1);
+        append_parts(&t, parts, i + 1, n);
+        break;
+      case 5:
+        append_parts(&t, parts, 0, i);
+        if (parts[i].text[0] == 's') append_mutated(&t, &parts[i]);
+        else append_parts(&t, parts, k, n);
+        append_parts(&t, parts, i + 1, n);
+        break;
+      default: append_nodes(&t, &random, parts, n);
+    }
+  }
+  kept = finish(t.bytes, t.size, data, room);
+  free(t.bytes);
+  return kept > 0 ? kept : size;
+}
+
+/* }================================================================== */
