@@ -162,6 +162,7 @@ static int registerplain (lua_State *L, int top) {
     return 0;
   lua_settop(L, top);
   gbiR_sourced(L);
+  if (r->framed) return 0;  /* a finalizer has run a graph */
   if (top == 3) {
     lua_getiuservalue(L, 1, GBI_CONSTRUCTORS);
     lua_getiuservalue(L, 1, GBI_OBJECTS);

@@ -15,7 +15,9 @@
 ** new object may start the collector, and that finalizers), then reads the
 ** registry, then makes room (lua_rawseti may still want memory), and writes
 ** what others can see only when nothing can fail any more.  lua_rawseti on a
-** slot that is not nil never allocates and never collects.
+** slot that is not nil never allocates and never collects. Code that ran may
+** have put the side table of another coroutine's run in place: gbiR_switch
+** brings back the right one.
 */
 #include "registry.h"
 
@@ -72,6 +74,21 @@ static void forget (lua_State *L, int at, int which, lua_Integer i) {
 }
 
 
+/* Empties the table that is user value `which`, if there is one.
+** [-0, +0, -] */
+static void clear (lua_State *L, int at, int which) {
+  int t = lua_getiuservalue(L, at, which);
+  if (t == LUA_TTABLE) lua_pushnil(L);
+  while (t == LUA_TTABLE && lua_next(L, -2)) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_pushnil(L);
+    lua_rawset(L, -4);
+  }
+  lua_pop(L, 1);
+}
+
+
 /* Puts a copy of the value at `value` into slot `i` of the side table. This
 ** is the last step of an operation that may fail. [-0, +0, m] */
 static void put (lua_State *L, int at, lua_Integer i, int value) {
@@ -118,6 +135,19 @@ lua_Integer gbiR_top (lua_State *L, int at) {
 /* {==================================================================
 ** Tables and their guard
 ** =================================================================== */
+
+/* Makes holes of the slots between the last one and slot `i`. A run's side
+** table lacks what was registered in another's. [-0, +0, m] */
+static void skip (lua_State *L, int at, lua_Integer i) {
+  gbi_Registry *r = R(L, at);
+  lua_Integer k;
+  if (!r->framed) return;  /* store has made them already */
+  lua_getiuservalue(L, at, GBI_OBJECTS);
+  for (k = r->size + 1; k < i; k++)
+    if (!gbiR_released(L, at, k)) reserve(L, -1, k);
+  lua_pop(L, 1);
+}
+
 
 /* Makes the table on the top user value `which` of the registry.
 ** [-1, +0, -] */
@@ -344,7 +374,9 @@ void gbiR_reset (lua_State *L, int at) {
   }
   for (which = GBI_STASH2; which >= GBI_OBJECTS; which--)
     adopt(L, at, which);
+  clear(L, at, GBI_FRAMES);
   for (which = GBI_PLACES; which <= GBI_RUNNING; which++) {
+    if (which == GBI_FRAMES) continue;
     lua_pushnil(L);
     lua_setiuservalue(L, at, which);
   }
@@ -539,6 +571,7 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   if (finalizable(L, value)) guard(L, at);
   indexed = construct(L, created);
   if (recording) needplaces(L, at);
+  gbiR_switch(L, at);
   if (indexed) {
     lua_pushinteger(L, r->last + 1);
     lua_setupvalue(L, constructor, 2);
@@ -553,6 +586,7 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
     reserve(L, -1, r->last + 1);
     lua_pop(L, 1);
   }
+  skip(L, at, r->last + 1);
   lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
   lua_getiuservalue(L, at, GBI_OBJECTS);
   lua_pushvalue(L, constructor);
@@ -776,6 +810,7 @@ static void install (lua_State *L, int at, lua_Integer n, int room) {
 static void rebuild (lua_State *L, int at, int first, int list,
                      lua_Integer n) {
   int room = build(L, at, first, list, n);
+  gbiR_switch(L, at);
   install(L, at, n, room);
 }
 
@@ -850,6 +885,7 @@ static void storefrom (lua_State *L, int at, int first, int list,
   lua_Integer i;
   int next;
   guardvalues(L, at, first, list, n);
+  gbiR_switch(L, at);
   if (gbiR_inplace(r, n)) {
     int side = lua_gettop(L) + 1;
     next = stashroom(L, at, stash);
@@ -862,6 +898,7 @@ static void storefrom (lua_State *L, int at, int first, int list,
   }
   else {
     int room = build(L, at, first, list, n);
+    gbiR_switch(L, at);
     next = stashroom(L, at, stash);
     install(L, at, n, room);
   }
@@ -890,11 +927,13 @@ void gbiR_storelist (lua_State *L, int at, int list, lua_Integer n,
 const char *gbiR_set (lua_State *L, int at, lua_Integer i, int value) {
   gbi_Registry *r = R(L, at);
   if (finalizable(L, value)) guard(L, at);
+  gbiR_switch(L, at);
   if (i < 1 || i > gbiR_top(L, at) + 1) return "index out of range";
   if (gbiR_released(L, at, i)) return "index was released";
   lua_getiuservalue(L, at, GBI_UPDATES);
   reserve(L, -1, i);
   lua_pop(L, 1);
+  skip(L, at, i);
   put(L, at, i, value);
   keep(L, at, GBI_UPDATES, i, value);
   if (i > r->size) r->size = i;
@@ -930,6 +969,7 @@ void gbiR_snapshot (lua_State *L, int at) {
   int copy = lua_gettop(L) + 2;
   size = (lua_Integer *)lua_newuserdatauv(L, sizeof(lua_Integer), 2);
   lua_newtable(L);
+  gbiR_switch(L, at);
   *size = r->size;
   lua_getiuservalue(L, at, GBI_OBJECTS);
   lua_pushnil(L);
@@ -1036,11 +1076,13 @@ lua_Integer gbiR_sweep (lua_State *L, int at) {
   if (R(L, at)->closed) return 0;  /* nobody died, the state goes */
   n = collect(L, at, NULL, 0);
   indices = (lua_Integer *)lua_newuserdatauv(L, (n + 1) * sizeof(*indices), 0);
+  gbiR_switch(L, at);
   n = n == 0 ? 0 : collect(L, at, indices, n);
   qsort(indices, n, sizeof(*indices), byindex);
   for (k = 0; k < n; k++) {
     lua_Integer i = indices[k];
     int handle;
+    gbiR_switch(L, at);
     if (!sweepable(L, at, i, &handle)) continue;  /* a callback was there */
     lua_getiuservalue(L, at, GBI_CALLBACKS);
     lua_rawgeti(L, -1, i);
@@ -1089,16 +1131,19 @@ int gbiR_on_collect (lua_State *L, int at, lua_Integer i, int callback) {
 /* Gives the object at `value` a number of its own. [-0, +0, m] */
 lua_Integer gbiR_number (lua_State *L, int at, int value) {
   gbi_Registry *r = R(L, at);
+  int top = lua_gettop(L);
   if (finalizable(L, value)) guard(L, at);
   if (lua_getiuservalue(L, at, GBI_NUMBERED) != LUA_TTABLE) {
-    lua_pop(L, 1);
     newweak(L, 0);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, at, GBI_NUMBERED);
+    if (lua_getiuservalue(L, at, GBI_NUMBERED) != LUA_TTABLE) {
+      lua_pop(L, 1);  /* nor has a finalizer made one just now */
+      lua_pushvalue(L, -1);
+      lua_setiuservalue(L, at, GBI_NUMBERED);
+    }
   }
   lua_pushvalue(L, value);
   lua_rawseti(L, -2, GBI_NUMBER0 + r->numbers + 1);
-  lua_pop(L, 1);
+  lua_settop(L, top);
   r->numbers++;
   checkclosed(L, at);
   return GBI_NUMBER0 + r->numbers;
@@ -1154,6 +1199,7 @@ static void exchange (lua_State *L, int at, int frame) {
     r->running = f->thread;
   }
   else {
+    clear(L, at, GBI_NOBODY);  /* of what such a coroutine has stored */
     lua_getiuservalue(L, at, GBI_NOBODY);
     install(L, at, 0, 0);
     lua_pushnil(L);
@@ -1233,13 +1279,15 @@ void gbiR_enter (lua_State *L, int at, int list, lua_Integer n) {
   f->thread = NULL;
   luaL_setmetatable(L, FRAME);
   if (lua_getiuservalue(L, at, GBI_FRAMES) != LUA_TTABLE) {
-    lua_pop(L, 1);
     lua_newtable(L);
     luaL_setmetatable(L, FRAMES);
     newweak(L, 0);
-    lua_setiuservalue(L, at, GBI_NOBODY);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, at, GBI_FRAMES);
+    if (lua_getiuservalue(L, at, GBI_FRAMES) != LUA_TTABLE) {
+      lua_pop(L, 1);  /* nor has a finalizer made them just now */
+      lua_setiuservalue(L, at, GBI_NOBODY);
+      lua_pushvalue(L, -1);
+      lua_setiuservalue(L, at, GBI_FRAMES);
+    }
   }
   f->room = build(L, at, 0, list, n);
   lua_setiuservalue(L, frame, F_SIDE);

@@ -46,6 +46,13 @@ typedef struct Run {
   unsigned finalized;
   int stopped;        /* is the collector? */
   struct Sweep *sweep;
+  int main, thread;   /* nodes of coroutines: the main one, the step's */
+  lua_State *co;      /* the step's */
+  size_t thread_size;
+  void *spare;        /* memory of a coroutine, to be used again */
+  int recycle;
+  int nframes;
+  int keep;           /* values that the step leaves on its stack, or takes */
   long fail;          /* the how many-th allocation fails; 0: none */
   int failed;
   lua_Integer numbers[NUMBERS * REGISTRIES];
@@ -56,7 +63,7 @@ typedef struct Run {
 /* A sweep under way: what it has found, and how far it has come. */
 typedef struct Sweep {
   struct Sweep *outer;
-  int reg, n, next, released, sure;
+  int reg, n, next, released, sure, thread;
   short found[INDICES];
 } Sweep;
 
@@ -67,10 +74,10 @@ typedef struct Step {
 
 static unsigned long programs, operations;
 static int tracing;
-static const char varskey = 0, functionskey = 0, capikey = 0;
+static const char varskey = 0, functionskey = 0, capikey = 0, threadskey = 0;
 
 static void steps (Run *r, int n);
-static void compare (Run *r, lua_State *L);
+static void compare (Run *r);
 
 
 /* {==================================================================
@@ -182,6 +189,7 @@ static int finalize (lua_State *L) {
   if (!r->m.closing && r->m.held[id] && !node->pending)
     differ(r, "object %d is finalized and held", id);
   node->pending = 0;
+  node->gone = (char)r->m.closing;
   if (node->revives && !r->m.closing) {
     model_back(&r->m, id);
     lua_pushvalue(L, 1);
@@ -195,6 +203,7 @@ static int finalize (lua_State *L) {
 /* The sweep has come to index `i`: what lies before it is done. */
 static void swept_to (Run *r, Sweep *s, int i) {
   Registry *reg = model_registry(&r->m, s->reg);
+  model_switch(reg, s->thread);
   while (s->next < s->n && s->found[s->next] < i) {
     int k = s->found[s->next++];
     if (!model_sweepable(reg, k)) continue;
@@ -219,6 +228,7 @@ static int function (lua_State *L) {
   trace("  callback %d of %d\n", id, (int)i);
   if (i < 1 || i > INDICES || reg->constructors[i].callback != id)
     differ(r, "callback %d is called for %d", id, (int)i);
+  model_switch(reg, s->thread);
   if (s->sure) swept_to(r, s, (int)i);
   if (!model_sweepable(reg, (int)i)) {
     model_mark(&r->m);
@@ -228,7 +238,7 @@ static int function (lua_State *L) {
   }
   s->released += model_sweep(reg, (int)i);
   if (s->next < s->n && s->found[s->next] == i) s->next++;
-  if (!s->sure) compare(r, r->L);
+  if (!s->sure) compare(r);
   id = pin(r, id);  /* the stack holds it */
   act(r, r->m.pins[id]);
   r->m.npins = id;
@@ -333,12 +343,11 @@ static int operand (Run *r, lua_State *L) {
 }
 
 
-/* Does a step run in this coroutine? */
+/* How many steps run in this coroutine? */
 static int isbusy (const Run *r, int node) {
-  int i;
-  for (i = 0; i < r->m.npins; i++)
-    if (r->m.pins[i] == node) return 1;
-  return 0;
+  int i, n = 0;
+  for (i = 0; i < r->m.npins; i++) n += (r->m.pins[i] == node);
+  return n;
 }
 
 
@@ -371,7 +380,11 @@ static void refer (Run *r, lua_State *L, int node, int to) {
 static void *allocate (void *ud, void *block, size_t osize, size_t nsize) {
   Run *r = (Run *)ud;
   if (nsize == 0) {
-    free(block);
+    if (block != NULL && osize == r->thread_size && r->recycle) {
+      free(r->spare);
+      r->spare = block;
+    }
+    else free(block);
     return NULL;
   }
   if (r->fail > 0 && (block == NULL || nsize > osize)) {
@@ -381,24 +394,59 @@ static void *allocate (void *ud, void *block, size_t osize, size_t nsize) {
       return NULL;
     }
   }
+  if (block == NULL && osize == LUA_TTHREAD && r->recycle) {
+    r->thread_size = nsize;
+    if (r->spare != NULL) {  /* a coroutine where a dead one was */
+      block = r->spare;
+      r->spare = NULL;
+      return block;
+    }
+  }
   return realloc(block, nsize);
 }
 
 
+#define MODEL(r, reg) model_registry(&(r)->m, (r)->m.vars[reg])
+
 typedef struct Call {
   int first;  /* stack index of the function */
+  Registry *model;
   unsigned epoch;  /* at its end: how much ran in between */
   int ok;
   int memory;  /* did it fail for want of memory? */
 } Call;
 
 
+/* Learns which coroutines the collector took. */
+static void see_threads (Run *r, lua_State *L) {
+  int i, k;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &threadskey);
+  for (k = 0; k < r->m.nregistries; k++) {
+    Registry *reg = &r->m.registries[k];
+    for (i = 1; i <= reg->nframes; i++) {
+      if (lua_rawgeti(L, -1, reg->frames[i].thread) == LUA_TNIL)
+        model_forget_run(reg, reg->frames[i].thread);
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+
+/* The step's coroutine is to work on a registry. */
+static void enter_model (Run *r, lua_State *L, Registry *reg) {
+  see_threads(r, L);
+  model_switch(reg, r->thread);
+}
+
+
 /* Begins a call: pushes the function of a face, and the registry. `module` is
 ** its name as a module function, or NULL. */
 static Call begin (Run *r, lua_State *L, int face, int reg, const char *name,
                    const char *module) {
-  Call call = {0, 0, 0, 0};
+  Call call = {0};
   luaL_checkstack(L, 200, NULL);
+  call.model = MODEL(r, reg);
   call.epoch = r->epoch;
   call.first = lua_gettop(L) + 1;
   push_var(L, reg);
@@ -426,10 +474,13 @@ static Call begin (Run *r, lua_State *L, int face, int reg, const char *name,
 /* Makes the call; its results or its error stay on the stack from first on. */
 static void finish (Run *r, lua_State *L, Call *call, long fail) {
   int status;
+  enter_model(r, L, call->model);
   r->failed = 0;
   r->fail = fail;
   status = lua_pcall(L, lua_gettop(L) - call->first, LUA_MULTRET, 0);
   r->fail = 0;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  enter_model(r, L, call->model);
   if (r->failed) r->m.loose++;  /* an emergency: until the next collection */
   call->ok = (status == LUA_OK);
   call->memory = (status == LUA_ERRMEM);
@@ -498,11 +549,14 @@ static void compare_index (Run *r, lua_State *L, int at, int side,
 }
 
 
-/* Compares a registry, in variable `v`, with its model. */
-static void compare_registry (Run *r, lua_State *L, int v) {
+/* Compares a registry, in variable `v`, with its model, as a coroutine sees
+** it. */
+static void compare_registry (Run *r, lua_State *L, int thread, int v) {
   Registry *reg = model_registry(&r->m, r->m.vars[v]);
   lua_Integer i, live, dead;
   int at, side, model_live, model_dead;
+  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
+  model_switch(reg, thread);
   push_var(L, v);
   at = lua_gettop(L);
   r->gbi->push_side(L, at);
@@ -534,7 +588,7 @@ static void compare_numbers (Run *r, lua_State *L, int v) {
     int maybe = !r->m.held[slot->node] && r->m.loose;
     if (got == LIVE) {
       if (slot->node == 0) differ(r, "a number is live again");
-      if (r->m.closing && node->finalized && !slot->late)
+      if (r->m.closing && node->gone && !slot->late)
         differ(r, "a number finds a finalized object");
       compare_object(r, L, slot->node, number);
     }
@@ -552,16 +606,19 @@ static void compare_numbers (Run *r, lua_State *L, int v) {
 
 
 /* Compares all registries of the program. */
-static void compare (Run *r, lua_State *L) {
+static void compare (Run *r) {
   int v, k;
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lua_State *L = r->L;
+  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
+  see_threads(r, L);
   model_mark(&r->m);
   for (v = REGS; v < VARS; v++) {
     if (r->m.nodes[r->m.vars[v]].kind != REGISTRY) continue;
     for (k = REGS; r->m.vars[k] != r->m.vars[v]; k++);
     if (k < v) continue;  /* seen already */
-    compare_registry(r, L, v);
+    compare_registry(r, L, r->main, v);
     compare_numbers(r, L, v);
+    if (r->thread != r->main) compare_registry(r, r->co, r->thread, v);
   }
 }
 
@@ -571,9 +628,6 @@ static void compare (Run *r, lua_State *L) {
 /* {==================================================================
 ** Steps
 ** =================================================================== */
-
-#define MODEL(r, reg) model_registry(&(r)->m, (r)->m.vars[reg])
-
 
 /* The how many-th allocation of the call to come fails, if the byte says so.
 ** Not where it could be one for the call of a finalizer, which Lua would leave
@@ -808,7 +862,8 @@ static void do_get (Run *r, lua_State *L, int reg, int face) {
   int b = byte(r), typed = b & 16, found = b & 32, expected, node = 0;
   Call call;
   if (i >> 32 == 1) return;  /* it could be a run's number */
-  compare(r, L);
+  compare(r);
+  enter_model(r, L, model);
   expected = model_expect(&r->m, model, i);
   if (expected != UNREGISTERED) node = model->side.slots[i].node;
   if (found) {
@@ -892,8 +947,10 @@ static void do_sweep (Run *r, lua_State *L, int reg, int face) {
   Sweep s = {0};
   Call call = begin(r, L, face & 3, reg, "sweep", NULL);
   int i;
-  compare(r, L);
+  compare(r);
+  enter_model(r, L, model);
   s.outer = r->sweep;
+  s.thread = r->thread;
   s.reg = r->m.vars[reg];
   s.sure = (r->m.loose == 0 && !r->m.closing);
   for (i = 1; i <= model->last; i++)
@@ -901,7 +958,7 @@ static void do_sweep (Run *r, lua_State *L, int reg, int face) {
   r->sweep = &s;
   finish(r, L, &call, 0);
   trace("  %d found\n", s.n);
-  if (!s.sure) compare(r, L);
+  if (!s.sure) compare(r);
   else if (call.ok) {
     swept_to(r, &s, INDICES + 1);
     if (lua_tointeger(L, -1) != s.released)
@@ -920,7 +977,8 @@ static void do_snapshot (Run *r, lua_State *L, int reg, int face) {
   call = begin(r, L, face & 3, reg, "snapshot", NULL);
   finish(r, L, &call, fail);
   if (!done(r, &call, 1)) return;
-  compare(r, L);
+  compare(r);
+  enter_model(r, L, model);
   id = model_node(&r->m, SNAPSHOT);
   if (id == 0) return;
   r->m.nodes[id].address = lua_topointer(L, -1);
@@ -1011,7 +1069,7 @@ static void push_core (lua_State *L, const char *name) {
 static void do_number (Run *r, lua_State *L, int reg, int face) {
   Registry *model = MODEL(r, reg);
   long fail = read_fail(r, face);
-  Call call = {0, 0, 0, 0};
+  Call call = {0};
   int node;
   if (model->nnumbers >= NUMBERS - 1) return;
   push_core(L, "number");
@@ -1020,6 +1078,7 @@ static void do_number (Run *r, lua_State *L, int reg, int face) {
   node = operand(r, L);
   lua_pushinteger(L, 1);
   call.epoch = r->epoch;
+  call.model = model;
   finish(r, L, &call, fail);
   trace("  object %d\n", node);
   if (done(r, &call, node != 0)) {
@@ -1050,6 +1109,73 @@ static void do_unnumber (Run *r, lua_State *L, int reg, int face) {
 }
 
 
+/* A coroutine begins a run: its frame stays on its stack. */
+static void do_enter (Run *r, lua_State *L, int reg, int face) {
+  Registry *model = MODEL(r, reg);
+  long fail = read_fail(r, face);
+  short nodes[INDICES];
+  int i, n = read_n(r, model), first = lua_gettop(L) + 1;
+  Call call = {0};
+  if (r->thread == r->main || model->nframes >= FRAMES - 2
+      || isbusy(r, r->thread) > 1) return;
+  push_core(L, "enter");
+  call.first = lua_gettop(L);
+  call.model = model;
+  call.epoch = r->epoch;
+  push_var(L, reg);
+  lua_newtable(L);
+  for (i = 0; i < n; i++) {
+    nodes[i] = (short)operand(r, L);
+    if (nodes[i] == 0) {
+      lua_pop(L, 1);
+      lua_pushboolean(L, 0);
+    }
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_pushinteger(L, n);
+  finish(r, L, &call, fail);
+  if (!done(r, &call, r->m.vars[reg] != r->m.vars[REGS])) return;
+  i = model_enter(&r->m, model, r->thread, nodes, n);
+  trace("  frame %d of %d in %d, %d objects\n", i, model->node, r->thread, n);
+  model->frames[i].serial = ++r->nframes;
+  lua_replace(L, first);
+  r->keep = 1;
+  lua_rawgetp(r->L, LUA_REGISTRYINDEX, &threadskey);
+  lua_pushthread(L);
+  if (L != r->L) lua_xmove(L, r->L, 1);
+  lua_rawseti(r->L, -2, r->thread);
+  lua_pop(r->L, 1);
+}
+
+
+/* The coroutine's last run ends. */
+static void do_leave (Run *r, lua_State *L, int reg, int face) {
+  Registry *model = NULL;
+  int i, k, frame = 0;
+  (void)reg, (void)face;
+  if (isbusy(r, r->thread) > 1) return;
+  for (k = 0; k < r->m.nregistries; k++) {
+    Registry *each = &r->m.registries[k];
+    for (i = 1; i <= each->nframes; i++) {
+      const Frame *f = &each->frames[i];
+      if (f->thread == r->thread && !f->ended
+          && (frame == 0 || f->serial > model->frames[frame].serial)) {
+        model = each;
+        frame = i;
+      }
+    }
+  }
+  if (frame == 0) return;
+  see_threads(r, L);
+  trace("  frame %d of %d\n", frame, model->node);
+  model_leave(model, frame);
+  luaL_getmetafield(L, -1, "__close");
+  lua_pushvalue(L, -2);
+  lua_call(L, 1, 0);
+  r->keep = -1;
+}
+
+
 /* Compares what entries() or constructors() say. */
 static void do_iterate (Run *r, lua_State *L, int reg, int face) {
   static const char *const kinds[] = {"stored", "user", "graph_created"};
@@ -1057,7 +1183,8 @@ static void do_iterate (Run *r, lua_State *L, int reg, int face) {
   int last = 0, entries = face & 1, n = 0, expected = 0;
   int iterator = lua_gettop(L) + 1;
   lua_gc(L, LUA_GCSTOP);
-  compare(r, L);
+  compare(r);
+  enter_model(r, L, model);
   push_var(L, reg);
   lua_getfield(L, -1, entries ? "entries" : "constructors");
   lua_insert(L, -2);
@@ -1144,6 +1271,9 @@ static const Step table[] = {
   {"new registry", do_registry},
   {"number", do_number},
   {"unnumber", do_unnumber},
+  {"enter", do_enter},
+  {"enter", do_enter},
+  {"leave", do_leave},
   {"iterate", do_iterate},
   {"drop", do_drop},
   {"close", do_close}
@@ -1164,17 +1294,19 @@ static void step_one (Run *r, const Step *step) {
   if (where != 0 && r->m.nodes[r->m.vars[where - 1]].kind == THREAD) {
     push_var(L, where - 1);
     pin(r, r->m.vars[where - 1]);
-    L = lua_tothread(L, -1);
-    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    r->thread = r->m.vars[where - 1];
+    r->co = L = lua_tothread(L, -1);
+    luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
   }
   trace("%d %s, registry %d%s\n", r->steps, r->op, r->m.vars[reg],
         L == r->L ? "" : ", in a coroutine");
   if (r->m.closing) face &= ~4;
+  r->keep = 0;
   top = lua_gettop(L);
   step->run(r, L, reg, face & 7);
-  lua_settop(L, top);
+  lua_settop(L, top + r->keep);
   r->op = step->name;
-  compare(r, r->L);
+  compare(r);
   lua_settop(r->L, base);
   lua_pushnil(r->L);
   pop_var(r, r->L, reg, 0);
@@ -1185,6 +1317,8 @@ static void step_one (Run *r, const Step *step) {
 static void steps (Run *r, int n) {
   long fail = r->fail;
   int failed = r->failed, pins = r->m.npins;
+  int thread = r->thread, keep = r->keep;
+  lua_State *co = r->co;
   const char *op = r->op;
   if (r->depth >= MAX_DEPTH) return;
   r->fail = 0;
@@ -1194,10 +1328,15 @@ static void steps (Run *r, int n) {
     r->steps++;
     operations++;
     r->op = step->name;
+    r->thread = r->main;
+    r->co = r->L;
     step_one(r, step);
     r->m.npins = pins;
   }
   r->depth--;
+  r->thread = thread;
+  r->co = co;
+  r->keep = keep;
   r->op = op;
   r->fail = fail;
   r->failed = failed;
@@ -1230,6 +1369,16 @@ static int run (lua_State *L) {
     pop_var(r, L, v, id);
   }
   lua_settop(L, 0);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &threadskey);
+  r->main = r->thread = model_node(&r->m, THREAD);
+  r->m.nodes[r->main].address = L;
+  r->co = L;
+  pin(r, r->main);
   steps(r, MAX_STEPS);
   r->steps = 0;
   r->op = "close";
@@ -1267,7 +1416,9 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   if (r->L == NULL) abort();
   RUN(r->L) = r;
   lua_setwarnf(r->L, warn, NULL);
-  mode = byte(r) % 4;
+  mode = byte(r);
+  r->recycle = (mode & 4) != 0;
+  mode %= 4;
   r->stopped = (mode < 2);
   if (r->stopped) lua_gc(r->L, LUA_GCSTOP);
   else {
@@ -1284,6 +1435,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
     if (r->m.nodes[i].finalizer && r->m.nodes[i].finalized != 1)
       differ(r, "object %d was not finalized", i);
   programs++;
+  free(r->spare);
   free(r);
   return 0;
 }

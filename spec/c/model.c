@@ -69,6 +69,15 @@ static void mark (Model *m, int node) {
       for (i = 1; i <= s->side.size; i++)
         if (!s->side.slots[i].dead) PUSH(s->side.slots[i].node);
     }
+    else if (each->kind == THREAD) {  /* its frames hold their registries */
+      int k;
+      for (k = 0; k < m->nregistries; k++)
+        for (i = 1; i <= m->registries[k].nframes; i++) {
+          const Frame *f = &m->registries[k].frames[i];
+          if (!f->ended && &m->nodes[f->thread] == each)
+            PUSH(m->registries[k].node);
+        }
+    }
   }
 #undef PUSH
 }
@@ -126,7 +135,7 @@ int model_expect (const Model *m, const Registry *r, long long i) {
   if (slot->node == 0) return UNREGISTERED;
   if (slot->dead) return DEAD;
   if (m->closing && node->finalizer)
-    return node->finalized && !slot->late ? DEAD : LIVE | DEAD;
+    return node->gone && !slot->late ? DEAD : LIVE | DEAD;
   if (slot->doubt || (r->back && node->finalizer)
       || (m->loose && !m->held[slot->node]))
     return LIVE | DEAD;
@@ -199,6 +208,7 @@ void model_stash (Registry *r, int node) {
 
 
 int model_release (Registry *r, long long i) {
+  int k;
   static const Constructor none = {NEVER, 0, 0};
   static const Slot empty = {0, 0, 0, 0};
   if (i < 1 || i > INDICES
@@ -208,6 +218,7 @@ int model_release (Registry *r, long long i) {
   if (r->last < i) r->last = (int)i;
   r->constructors[i] = none;
   r->side.slots[i] = empty;
+  for (k = 1; k <= r->nframes; k++) r->frames[k].side.slots[i] = empty;
   r->examples[i] = r->updates[i] = 0;
   return 1;
 }
@@ -266,6 +277,8 @@ void model_reset (Registry *r) {
   memset(r, 0, sizeof(*r));
   r->node = old.node;
   r->back = old.back;
+  memcpy(r->frames, old.frames, sizeof(r->frames));
+  r->nframes = old.nframes;
   memcpy(r->numbers, old.numbers, sizeof(r->numbers));
   r->nnumbers = old.nnumbers;
 }
@@ -281,8 +294,109 @@ int model_number (Model *m, Registry *r, int node) {
 
 
 /* {==================================================================
+** Frames
+** =================================================================== */
+
+static void put_in_place (Registry *r, int place) {
+  if (place == r->place && place != NOBODY) return;
+  if (r->place > 0) r->frames[r->place].side = r->side;
+  if (place > 0) r->side = r->frames[place].side;
+  else memset(&r->side, 0, sizeof(r->side));
+  r->place = place;
+}
+
+
+/* The position of a coroutine among the runs, or -1. */
+static int run_of (const Registry *r, int thread) {
+  int i;
+  for (i = r->nruns - 1; i >= 0 && r->runs[i].thread != thread; i--);
+  return i;
+}
+
+
+/* Puts the side table in place that a coroutine is to see: its own run's, or
+** that of the only run, or nobody's. */
+void model_switch (Registry *r, int thread) {
+  int i = run_of(r, thread);
+  if (!r->framed) return;
+  if (i >= 0) put_in_place(r, r->runs[i].frame);
+  else if (r->nruns == 1) put_in_place(r, r->runs[0].frame);
+  else if (r->nruns > 1) put_in_place(r, NOBODY);
+}
+
+
+/* The number of the new frame. */
+int model_enter (Model *m, Registry *r, int thread, const short *nodes,
+                 int n) {
+  int i, k = run_of(r, thread);
+  Frame *f = &r->frames[++r->nframes];
+  memset(f, 0, sizeof(*f));
+  f->thread = (short)thread;
+  f->side.size = n;
+  for (i = 1; i <= n; i++)
+    if (!r->released[i] && nodes[i - 1] != 0)
+      f->side.slots[i] = slot_of(m, nodes[i - 1]);
+  if (k >= 0) f->outer = r->runs[k].frame;
+  else {
+    k = r->nruns++;
+    r->runs[k].thread = (short)thread;
+  }
+  r->runs[k].frame = (short)r->nframes;
+  r->framed = 1;
+  put_in_place(r, r->nframes);
+  return r->nframes;
+}
+
+
+/* The coroutine's run is gone. */
+void model_forget_run (Registry *r, int thread) {
+  int k = run_of(r, thread);
+  if (k >= 0) r->runs[k] = r->runs[--r->nruns];
+}
+
+
+void model_leave (Registry *r, int frame) {
+  Frame *f = &r->frames[frame];
+  int k = run_of(r, f->thread), outer = f->outer;
+  f->ended = 1;
+  if (k >= 0 && r->runs[k].frame == frame) {
+    if (outer != 0) r->runs[k].frame = (short)outer;
+    else model_forget_run(r, f->thread);
+  }
+  if (r->place == frame) {
+    if (outer != 0) put_in_place(r, outer);
+    else r->place = 0;  /* it stays */
+  }
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
 ** The collector
 ** =================================================================== */
+
+/* What nobody holds is gone from a side table. */
+static void collect_side (const Model *m, const Registry *r, Side *side) {
+  int i;
+  for (i = 1; i <= side->size; i++) {
+    Slot *slot = &side->slots[i];
+    if (slot->node == 0) continue;
+    if (!m->held[slot->node]) slot->dead = 1;
+    else if (r->back && m->nodes[slot->node].finalizer) slot->doubt = 1;
+  }
+}
+
+
+/* What a finalizer brings back may be live or dead in a side table. */
+static void doubt_side (const Model *m, const char *before, Side *side) {
+  int i;
+  for (i = 1; i <= side->size; i++) {
+    int in = side->slots[i].node;
+    if (in != 0 && m->held[in] && !before[in]) side->slots[i].doubt = 1;
+  }
+}
+
 
 /* A full collection is over, and no finalizer of the program ran in it: what
 ** nobody holds is gone. Returns what cannot be, or NULL. */
@@ -291,11 +405,11 @@ const char *model_collected (Model *m) {
   model_mark(m);
   for (k = 0; k < m->nregistries; k++) {
     Registry *r = &m->registries[k];
-    for (i = 1; i <= r->side.size; i++) {
-      Slot *slot = &r->side.slots[i];
-      if (slot->node == 0) continue;
-      if (!m->held[slot->node]) slot->dead = 1;
-      else if (r->back && m->nodes[slot->node].finalizer) slot->doubt = 1;
+    collect_side(m, r, &r->side);
+    for (i = 1; i <= r->nframes; i++) {
+      collect_side(m, r, &r->frames[i].side);
+      if (!m->held[r->frames[i].thread])
+        model_forget_run(r, r->frames[i].thread);
     }
     for (i = 0; i < r->nnumbers; i++)
       if (!m->held[r->numbers[i].node]) r->numbers[i].node = 0;
@@ -326,10 +440,9 @@ void model_back (Model *m, int node) {
   }
   for (k = 0; k < m->nregistries; k++) {
     Registry *r = &m->registries[k];
-    for (i = 1; i <= r->side.size; i++) {
-      int in = r->side.slots[i].node;
-      if (in != 0 && m->held[in] && !before[in]) r->side.slots[i].doubt = 1;
-    }
+    doubt_side(m, before, &r->side);
+    for (i = 1; i <= r->nframes; i++)
+      doubt_side(m, before, &r->frames[i].side);
     for (i = 0; i < r->nnumbers; i++) {
       int in = r->numbers[i].node;
       if (in != 0 && m->held[in] && !before[in]) r->numbers[i].doubt = 1;

@@ -20,6 +20,7 @@ enum {
   SNAPSHOTS = 24,
   NUMBERS = 40,
   STASHES = 64,
+  FRAMES = 12,      /* of a registry */
   PINS = 200
 };
 
@@ -51,10 +52,27 @@ typedef struct Constructor {
   short callback;  /* what on_collect was given */
 } Constructor;
 
+/* A run of a compiled function, in a coroutine. */
+typedef struct Frame {
+  short thread;
+  short outer;     /* number of the frame around it, 0 if none */
+  char ended;
+  int serial;      /* of all frames */
+  Side side;       /* while it is not in place */
+} Frame;
+
+enum { NOBODY = -1 };
+
 typedef struct Registry {
   short node;
   int last;        /* highest index given out or released */
-  Side side;
+  Side side;       /* the one in place */
+  int place;       /* whose it is: a frame's, 0 for no frame's, NOBODY's */
+  Frame frames[FRAMES + 1];
+  int nframes;
+  struct { short thread, frame; } runs[FRAMES];  /* a coroutine's innermost */
+  int nruns;
+  char framed;     /* was there a frame since the last reset? */
   Constructor constructors[INDICES + 1];
   char released[INDICES + 1];
   short examples[INDICES + 1], updates[INDICES + 1];
@@ -75,6 +93,7 @@ typedef struct Node {
   short ref;        /* what it refers to */
   char finalizer;   /* has it one? */
   char finalized;   /* how often was it called? */
+  char gone;        /* was that when the state closed? */
   char pending;     /* is it to be called though another brought it back? */
   char steps;       /* of the program that it runs when it is called */
   char fails;       /* does it raise an error then? */
@@ -121,6 +140,11 @@ void model_take (Snapshot *s, const Registry *r);
 void model_restore (Model *m, Registry *r, const Snapshot *s);
 void model_reset (Registry *r);
 int model_number (Model *m, Registry *r, int node);
+
+void model_switch (Registry *r, int thread);
+int model_enter (Model *m, Registry *r, int thread, const short *nodes, int n);
+void model_leave (Registry *r, int frame);
+void model_forget_run (Registry *r, int thread);
 
 const char *model_collected (Model *m);
 void model_back (Model *m, int node);
