@@ -44,6 +44,9 @@ static const char statekey = 0, ownkey = 0;
 
 #define R(L, at) ((gbi_Registry *)lua_touserdata(L, at))
 
+/* The user values of a frame. */
+enum { F_REGISTRY = 1, F_SIDE, F_OUTER, F_NVALUES = F_OUTER };
+
 static int frame_close (lua_State *L);
 
 
@@ -599,6 +602,29 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
 }
 
 
+/* Takes `i` out of the side tables of all runs. [-0, +0, -] */
+static void forgetruns (lua_State *L, int at, lua_Integer i) {
+  int top = lua_gettop(L);
+  if (!R(L, at)->framed) return;
+  lua_getiuservalue(L, at, GBI_FRAMES);
+  lua_pushnil(L);
+  while (lua_next(L, top + 1)) {
+    while (lua_isuserdata(L, -1)) {  /* a frame, and those around it */
+      if (lua_getiuservalue(L, -1, F_SIDE) == LUA_TTABLE
+          && lua_rawgeti(L, -1, i) != LUA_TNIL) {
+        lua_pushnil(L);
+        lua_rawseti(L, top + 4, i);
+      }
+      lua_settop(L, top + 3);
+      lua_getiuservalue(L, -1, F_OUTER);
+      lua_replace(L, top + 3);
+    }
+    lua_settop(L, top + 2);
+  }
+  lua_settop(L, top);
+}
+
+
 /* Forgets `i`, for good: no later call gives it out or stores under it until
 ** `reset`. Returns 0 when there was nothing to forget. [-0, +0, m] */
 int gbiR_release (lua_State *L, int at, lua_Integer i) {
@@ -618,6 +644,7 @@ int gbiR_release (lua_State *L, int at, lua_Integer i) {
   }
   forget(L, at, GBI_CONSTRUCTORS, i);
   forget(L, at, GBI_OBJECTS, i);
+  forgetruns(L, at, i);
   forget(L, at, GBI_EXAMPLES, i);
   forget(L, at, GBI_UPDATES, i);
   forget(L, at, GBI_CALLBACKS, i);
@@ -1174,9 +1201,6 @@ typedef struct Frame {
   lua_Integer size, room;
   lua_State *thread;  /* NULL once it has ended */
 } Frame;
-
-enum { F_REGISTRY = 1, F_SIDE, F_OUTER, F_NVALUES = F_OUTER };
-
 
 /* Saves the side table in place in its frame, if it has one, and puts that
 ** of the frame at `frame` there; 0 is nobody's. [-0, +0, -] */

@@ -1,6 +1,8 @@
 -- What fuzz_load_graph.c does with each of its inputs: reads it as a graph, and
 -- what can be read is written, read and written again. Files are strings here.
 
+-- luacheck: ignore 122 (it puts itself in the place of `io` and `os`)
+
 local files, opened = {}, {} -- path -> text
 local reading = false
 

@@ -4,6 +4,40 @@
 local core = require "gbi.core"
 local gbi = require "gbi"
 
+-- Calls `call`, and `f` in a finalizer, in the middle of it: at its `n`-th
+-- allocation that may start the collector, which then does a whole cycle.
+local function interrupt(n, f, call)
+  local box = {} -- luacheck: ignore 241
+  local function arm(k)
+    box[1] = setmetatable({}, { __gc = function()
+      if k == 1 then return f() end
+      arm(k - 1)
+      box[1] = nil
+    end })
+  end
+  arm(n)
+  local mode = collectgarbage("incremental", 0, 400, 30)
+  local pause = collectgarbage("setpause", 0)
+  collectgarbage("restart")
+  collectgarbage()
+  box[1] = nil
+  call()
+  collectgarbage("setpause", pause)
+  collectgarbage("incremental", 0, 100, 13)
+  if mode == "generational" then collectgarbage("generational") end
+end
+
+-- A coroutine in a run of its own with `object` at index 1; resumed with a
+-- function, it returns what this returns.
+local function runner(registry, object)
+  return coroutine.wrap(function()
+    local frame = core.enter(registry, { object }, object and 1 or 0)
+    local f = coroutine.yield()
+    while f do f = coroutine.yield(f()) end
+    getmetatable(frame).__close(frame)
+  end)
+end
+
 describe("regression:", function()
   it("a userdata that comes first is stored again as itself", function()
     -- storeplain left the metatable of argument 1, which it had compared with
@@ -55,6 +89,138 @@ describe("regression:", function()
     p:close()
     os.remove(script)
     assert.equal("unregistered\n", out)
+  end)
+
+  it("a finalizer's number is not lost", function()
+    -- The table of numbers was made by an allocation that may run a finalizer,
+    -- and put in place of the one that had been made for this meanwhile.
+    for n = 1, 4 do
+      local registry, object, other = gbi.new(), {}, {}
+      local mine, theirs
+      interrupt(n, function() theirs = core.number(registry, other, 1) end,
+        function() mine = core.number(registry, object, 1) end)
+      theirs = theirs or core.number(registry, other, 1)
+      assert.equal(object, registry:find(mine))
+      assert.equal(other, registry:find(theirs))
+    end
+  end)
+
+  it("a run that a finalizer begins is not lost", function()
+    -- The table of frames was made by an allocation that may run a finalizer,
+    -- and put in place of the one that had been made for this meanwhile.
+    for n = 1, 6 do
+      local registry, object, other = gbi.new(), {}, {}
+      local theirs, mine = runner(registry, other), runner(registry, object)
+      local begun = false
+      interrupt(n, function()
+        begun = true
+        theirs()
+      end, mine)
+      if not begun then theirs() end
+      local function first() return registry:find(1) end
+      assert.equal(object, mine(first))
+      assert.equal(other, theirs(first))
+    end
+  end)
+
+  it("a reset in a finalizer does not take away a run that begins", function()
+    -- The frame was put into a table of frames that a reset had replaced in
+    -- the meantime; the next look-up found nil where a table had to be.
+    for n = 1, 6 do
+      local registry, object = gbi.new(), {}
+      runner(registry, {})()
+      interrupt(n, function() registry:reset() end, function()
+        local mine = runner(registry, object)
+        mine()
+        local found = mine(function() return registry:find(1) end)
+        assert.is_true(found == object or found == nil)
+      end)
+      assert.is_nil(registry:find(2))
+      local mine = runner(registry, object)
+      mine()
+      assert.equal(object, mine(function() return registry:find(1) end))
+    end
+  end)
+
+  it("a finalizer in another run does not divert a call", function()
+    -- A call put its coroutine's side table in place first and then allocated,
+    -- which may run finalizers that have another one put there.
+    for n = 1, 6 do
+      for _, call in ipairs {
+        function(registry, object)
+          assert.equal(1, registry:register(object))
+        end,
+        function(registry, object) registry:set(1, object) end,
+        function(registry, object) registry:store(object) end,
+        function(registry, object) registry:store(object, object) end,
+        function(registry, object)
+          registry:set(1, object)
+          local snapshot = registry:snapshot()
+          registry:store()
+          registry:restore(snapshot)
+        end,
+      } do
+        local registry, object, other = gbi.new(), setmetatable({}, {
+          __gc = function() end }), {}
+        local mine, theirs = runner(registry, {}), runner(registry, other)
+        local function first() return registry:find(1) end
+        mine()
+        theirs()
+        interrupt(n, function() theirs(first) end, function()
+          mine(function() call(registry, object) end)
+        end)
+        assert.equal(object, mine(first))
+        assert.equal(other, theirs(first))
+      end
+    end
+  end)
+
+  it("what a coroutine of no run writes is nobody's", function()
+    -- The side table of those who belong to none of several runs was taken for
+    -- empty, but kept what they had written into it.
+    local registry, object = gbi.new(), {}
+    local one, two = runner(registry, {}), runner(registry, {})
+    one()
+    two()
+    registry:set(1, object)
+    local found, why = registry:find(1)
+    assert.is_nil(found)
+    assert.equal("unregistered", why)
+    local live, dead = registry:count()
+    assert.equal(0, live)
+    assert.equal(0, dead)
+  end)
+
+  it("what one run releases no other one finds", function()
+    -- A release forgot the index in the side table in place alone.
+    local registry, object = gbi.new(), {}
+    local one, two = runner(registry, object), runner(registry, object)
+    assert.equal(1, registry:register(object))
+    one()
+    two()
+    assert.is_true(one(function() return registry:release(1) end))
+    local found, why
+    two(function() found, why = registry:find(1) end)
+    assert.is_nil(found)
+    assert.equal("unregistered", why)
+  end)
+
+  it("what was registered in another run is not dead in this one", function()
+    -- A registration past the end of a run's side table left empty slots
+    -- behind it, which say that there was an object.
+    local registry, object, other = gbi.new(), {}, {}
+    local one, two = runner(registry), runner(registry)
+    one()
+    two()
+    one(function() return registry:register(other) end)
+    local index, found, why
+    two(function()
+      index = registry:register(object)
+      found, why = registry:find(1)
+    end)
+    assert.equal(2, index)
+    assert.is_nil(found)
+    assert.equal("unregistered", why)
   end)
 end)
 
