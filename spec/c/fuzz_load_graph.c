@@ -285,6 +285,22 @@ static void append_mutated (Text *t, const Part *part) {
 }
 
 
+/* Appends a node, parts from to to, under another name. */
+static void append_renamed (Text *t, Random *random, const Part *parts,
+                            size_t from, size_t to) {
+  char name[30];
+  int size = snprintf(name, sizeof(name), "n%u", pick(random, 10000));
+  append_parts(t, parts, from, from + 1);
+  if (to - from > 1) {
+    char head[20];
+    snprintf(head, sizeof(head), "s%d:", size);
+    append(t, head, strlen(head));
+    append(t, name, (size_t)size);
+    append_parts(t, parts, from + 2, to);
+  }
+}
+
+
 /* Copies nodes to another place, or leaves them out, and corrects their
 ** count, the first part. */
 static void append_nodes (Text *t, Random *random, const Part *parts,
@@ -306,6 +322,7 @@ static void append_nodes (Text *t, Random *random, const Part *parts,
   to = from + 1 + pick(random, 3);
   if (to > count) to = count;
   where = pick(random, (unsigned)count);
+  if (where & 1) where = count - 1;  /* the output: no node moves */
   if (pick(random, 3) == 0) {  /* leave out */
     snprintf(head, sizeof(head), "i%ld;", number - (long)(to - from));
     append(t, head, strlen(head));
@@ -316,10 +333,197 @@ static void append_nodes (Text *t, Random *random, const Part *parts,
     snprintf(head, sizeof(head), "i%ld;", number + (long)(to - from));
     append(t, head, strlen(head));
     append_parts(t, parts, 1, at[where]);
-    append_parts(t, parts, at[from], at[to]);
+    for (; from < to; from++)
+      append_renamed(t, random, parts, at[from], at[from + 1]);
     append_parts(t, parts, at[where], n);
   }
 }
+
+
+/* {==================================================================
+** Making: a new graph, which mostly is in order
+** =================================================================== */
+
+#define MAX_NODES 24
+
+typedef struct Graph {
+  Text *t;
+  Random *random;
+  int n, inputs, indices;
+  char kinds[MAX_NODES + 1];  /* 'v' value, 'c' call, 'x' external, '-' none */
+} Graph;
+
+
+static void put (Graph *g, const char *text) {
+  append(g->t, text, strlen(text));
+}
+
+
+static void put_number (Graph *g, char letter, int i) {
+  char text[30];
+  snprintf(text, sizeof(text), "%c%d;", letter, i);
+  put(g, text);
+}
+
+
+/* A node before this one, of a kind or with any value; 0 if there is none. */
+static int node_before (Graph *g, char kind) {
+  int i, first = (int)pick(g->random, (unsigned)g->n);
+  for (i = 0; i < g->n; i++) {
+    int k = (first + i) % g->n + 1;
+    if (kind ? g->kinds[k] == kind : g->kinds[k] != '-') return k;
+  }
+  return 0;
+}
+
+
+static void put_constant (Graph *g) {
+  static const char *const some[] = {
+    "n", "t", "f", "i0;", "i7;", "i-9223372036854775808;", "d0.5;", "dnan;",
+    "d-inf;", "d-0;", "d1e300;", "s0:", "s1:x", "s3:end", "s4:a\n\"]", "s1:\\"
+  };
+  put(g, some[pick(g->random, sizeof(some) / sizeof(*some))]);
+}
+
+
+static void put_argument (Graph *g) {
+  int k = node_before(g, 0);
+  if (k > 0 && pick(g->random, 4) > 0) put_number(g, 'r', k);
+  else put_constant(g);
+}
+
+
+static void put_source (Graph *g, int depth) {
+  switch (pick(g->random, depth > 0 ? 9 : 4)) {
+    case 0: case 1: put(g, "Gs1:G"); break;
+    case 2: put(g, "Ms4:math"); put(g, pick(g->random, 2) ? "n" : "s2:pi");
+      break;
+    case 3:
+      if (g->inputs == 0) put(g, "Cs1:c");
+      else {
+        put(g, "Ls1:");
+        append(g->t, &"abc"[pick(g->random, (unsigned)g->inputs)], 1);
+      }
+      break;
+    case 4: case 5: put(g, "A"); put_source(g, depth - 1); put(g, "s3:end");
+      break;
+    case 6: put(g, "I"); put_source(g, depth - 1); put(g, "s1:k"); break;
+    case 7: put(g, "I"); put_source(g, depth - 1); put_source(g, depth - 1);
+      break;
+    default: put(g, "F"); put_source(g, depth - 1);
+  }
+}
+
+
+static void begin_node (Graph *g, const char *op) {
+  char name[30];
+  int size = snprintf(name, sizeof(name), "v%d", g->n + 1);
+  put(g, op);
+  put(g, size == 2 ? "s2:" : "s3:");
+  put(g, name);
+}
+
+
+static void put_arguments (Graph *g, int n) {
+  put_number(g, 'i', n);
+  while (n-- > 0) put_argument(g);
+}
+
+
+/* Appends a node that is neither input nor output. Returns its kind. */
+static char put_node (Graph *g) {
+  static const char *const operators[] = {
+    "s3:add", "s3:sub", "s3:mod", "s3:pow", "s4:idiv", "s6:concat", "s3:shl",
+    "s2:eq", "s2:lt", "s7:getitem"
+  };
+  int k;
+  switch (pick(g->random, 10)) {
+    case 0: case 1:
+      begin_node(g, "s13:call_function");
+      put(g, operators[pick(g->random, 10)]);
+      put_arguments(g, 2);
+      return 'v';
+    case 2:
+      begin_node(g, "s13:call_function");
+      put(g, pick(g->random, 2) ? "s4:lnot" : "s3:unm");
+      put_arguments(g, 1);
+      return 'v';
+    case 3:
+      begin_node(g, "s8:get_attr");
+      put(g, "s4:name");
+      put_arguments(g, 1);
+      return 'v';
+    case 4:
+      begin_node(g, "s8:get_attr");
+      put_source(g, 2);
+      put(g, "i0;");
+      return 'v';
+    case 5:
+      begin_node(g, "s11:call_method");
+      put(g, pick(g->random, 3) ? "s5:write" : "s3:a b");
+      put_arguments(g, 1 + (int)pick(g->random, 4));
+      return 'c';
+    case 6:
+      begin_node(g, "s13:call_function");
+      k = node_before(g, 0);
+      if (k > 0 && pick(g->random, 2)) put_number(g, 'r', k);
+      else put_source(g, 2);
+      put_arguments(g, (int)pick(g->random, 4));
+      return 'c';
+    case 7:
+      begin_node(g, "s13:call_function");
+      put(g, "s28:get_external_object_by_indexi1;");
+      g->indices += 1 + (pick(g->random, 5) == 0);
+      put_number(g, 'i', g->indices);
+      put_source(g, 2);
+      return 'x';
+    case 8:
+      k = node_before(g, 'x');
+      if (k == 0) break;
+      begin_node(g, "s13:call_function");
+      put(g, "s21:external_object_indexi1;");
+      put_number(g, 'r', k);
+      return 'v';
+    default:
+      k = node_before(g, 'c');
+      if (k == 0) break;
+      begin_node(g, "s13:call_function");
+      put(g, "s11:call_resulti2;");
+      put_number(g, 'r', k);
+      put_number(g, 'i', 1 + (int)pick(g->random, 24));
+      return 'v';
+  }
+  begin_node(g, "s13:call_function");
+  put(g, "s7:setitem");
+  put_arguments(g, 3);
+  return '-';
+}
+
+
+static void make (Text *t, Random *random) {
+  static const char *const inputs[] = {"s1:a", "s1:b", "s1:c"};
+  Graph g = {0};
+  int i, n = (int)pick(random, MAX_NODES - 5);
+  g.t = t;
+  g.random = random;
+  g.inputs = (int)pick(random, 4);
+  put_number(&g, 'i', g.inputs + n + 1);
+  for (i = 0; i < g.inputs; i++) {
+    begin_node(&g, "s11:placeholder");
+    put(&g, inputs[i]);
+    put(&g, "i0;");
+    g.kinds[++g.n] = 'v';
+  }
+  for (i = 0; i < n; i++) {
+    char kind = put_node(&g);
+    g.kinds[++g.n] = kind;
+  }
+  begin_node(&g, "s6:output");
+  put(&g, "s6:output");
+  put_arguments(&g, (int)pick(random, 5));
+}
+
+/* }================================================================== */
 
 
 size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t room,
@@ -336,7 +540,8 @@ size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t room,
   t.room = room;
   t.bytes = (uint8_t *)malloc(room);
   if (t.bytes == NULL) abort();
-  if (pick(&random, 10) == 0) {
+  if (pick(&random, 10) == 0) make(&t, &random);
+  else if (pick(&random, 10) == 0) {
     append(&t, text, kept);
     t.size = LLVMFuzzerMutate(t.bytes, t.size, room);
   }
