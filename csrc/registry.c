@@ -378,11 +378,10 @@ void gbiR_reset (lua_State *L, int at) {
   for (which = GBI_STASH2; which >= GBI_OBJECTS; which--)
     adopt(L, at, which);
   clear(L, at, GBI_FRAMES);
-  for (which = GBI_PLACES; which <= GBI_RUNNING; which++) {
-    if (which == GBI_FRAMES) continue;
-    lua_pushnil(L);
-    lua_setiuservalue(L, at, which);
-  }
+  lua_pushnil(L);
+  lua_setiuservalue(L, at, GBI_PLACES);
+  lua_pushnil(L);
+  lua_setiuservalue(L, at, GBI_RUNNING);
   r->running = NULL;
   r->framed = 0;
   r->last = r->count = r->size = r->room = 0;
