@@ -1239,10 +1239,12 @@ static void exchange (lua_State *L, int at, int frame) {
 void gbiR_switch (lua_State *L, int at) {
   gbi_Registry *r = R(L, at);
   int top = lua_gettop(L);
-  if (!r->framed || r->running == L) return;
+  if (!r->framed) return;
   lua_getiuservalue(L, at, GBI_FRAMES);
   lua_pushthread(L);
-  if (lua_rawget(L, -2) == LUA_TUSERDATA) exchange(L, at, -1);
+  if (lua_rawget(L, -2) == LUA_TUSERDATA) {
+    if (r->running != L) exchange(L, at, -1);
+  }
   else {  /* which run could it belong to? */
     int runs = 0;
     while (runs < 2 && lua_next(L, top + 1)) {

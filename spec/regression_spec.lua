@@ -205,6 +205,35 @@ describe("regression:", function()
     assert.equal("unregistered", why)
   end)
 
+  it("a new coroutine is not taken for a dead one", function()
+    -- The coroutine of the side table in place was known by its address alone,
+    -- where the next coroutine is made once that one has been collected.
+    local registry, object, other = gbi.new(), {}, {}
+    local running = runner(registry, other)
+    running()
+    local function run()
+      core.enter(registry, { object }, 1)
+      coroutine.yield()
+    end
+    local dead = coroutine.create(run)
+    local name = tostring(dead)
+    coroutine.resume(dead)
+    dead = nil -- luacheck: ignore 311
+    collectgarbage()
+    collectgarbage()
+    local same = {}
+    for i = 1, 100 do
+      same[i] = coroutine.create(function() return registry:find(1) end)
+    end
+    for i = 1, 100 do
+      if tostring(same[i]) == name then
+        local _, found = coroutine.resume(same[i])
+        assert.equal(other, found)
+      end
+    end
+    running()
+  end)
+
   it("what was registered in another run is not dead in this one", function()
     -- A registration past the end of a run's side table left empty slots
     -- behind it, which say that there was an object.
