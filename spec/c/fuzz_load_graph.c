@@ -210,7 +210,8 @@ static Part invent (Random *random, char *buffer, size_t room) {
   static const char *const some[] = {
     "n", "t", "f", "i0;", "i1;", "i2;", "i3;", "i-1;", "i200;", "i201;",
     "i9223372036854775807;", "i-9223372036854775808;",
-    "i9223372036854775808;", "d0.5;", "dnan;", "dinf;", "d-inf;", "d-0;",
+    "i9223372036854775808;", "d0.5;", "d1234567.8901234567;", "dnan;", "dinf;",
+    "d-inf;", "d-0;",
     "d1e300;", "d0x1p4;", "r1;", "r2;", "r3;", "r4;", "r0;", "s0:", "s3:...",
     "s1:x", "s3:end", "L", "G", "A", "I", "C", "F", "M", "s3:add", "s3:unm",
     "s7:setitem", "s7:getitem", "s3:len", "s4:lnot", "s11:placeholder",
@@ -387,7 +388,8 @@ static int node_before (Graph *g, char kind) {
 
 static void put_constant (Graph *g) {
   static const char *const some[] = {
-    "n", "t", "f", "i0;", "i7;", "i-9223372036854775808;", "d0.5;", "dnan;",
+    "n", "t", "f", "i0;", "i7;", "i-9223372036854775808;", "dnan;",
+    "d0.10000000000000001;", "d-2.2250738585072014e-308;",
     "d-inf;", "d-0;", "d1e300;", "s0:", "s1:x", "s3:end", "s4:a\n\"]", "s1:\\"
   };
   put(g, some[pick(g->random, sizeof(some) / sizeof(*some))]);
