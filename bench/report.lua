@@ -16,18 +16,21 @@ end
 --- Prints a row.
 -- @tparam string name
 -- @tparam {[string]=number} values by column
--- @tparam ?number must the ratio to the floor that must be reached
+-- @tparam ?number must the ratio to the floor that must be reached; nil where
+-- the row is there only to compare
+-- @tparam ?number most what gbi must not exceed, in place of a ratio
 -- @treturn boolean was it?
-function report.row(out, name, values, must)
+function report.row(out, name, values, must, most)
   local function ratio(column)
     return number(values[column] and values.gbi / values[column], "%.2f")
   end
-  local reached = not must or values.gbi <= values.floor * must * 1.0001
+  local limit = most or must and values.floor * must * 1.0001
+  local reached = not limit or values.gbi <= limit
   out:write(("%-60s %9s %9s %6s %6s %9s %6s %9s %6s%s\n"):format(name,
     number(values.gbi, "%.1f"), number(values.floor, "%.1f"), ratio("floor"),
-    number(must, "%.2f"), number(values.peer, "%.1f"), ratio("peer"),
+    number(most or must, "%.2f"), number(values.peer, "%.1f"), ratio("peer"),
     number(values.ref, "%.1f"), ratio("ref"),
-    must and (reached and "  ok" or "  MISSED") or ""))
+    limit and (reached and "  ok" or "  MISSED") or ""))
   out:flush()
   return reached
 end

@@ -2,12 +2,11 @@
 ** core.c - module gbi.core: the registry for Lua
 **
 ** A module function is the same C function as the method beside it: both are
-** closures that differ in upvalue 3 only, the registry to work on (gbi.default)
-** or nil when it comes as first argument. Upvalues 1 and 2 are the side table
-** and the constructors of that registry, for the functions where every
-** nanosecond counts; an empty table in all others. Upvalue 4 is the registry's
-** metatable, to be compared raw; nil in module functions, whose first argument
-** is never the registry to work on.
+** closures that differ in upvalue 2 only, the registry to work on (gbi.default)
+** or nil when it comes as first argument. Upvalue 1 is the side table of that
+** registry, for the functions where every nanosecond counts; an empty table in
+** methods. Upvalue 3 is the registry's metatable, to be compared raw; nil in
+** module functions, whose first argument is never the registry to work on.
 */
 #include "api.h"
 #include "registry.h"
@@ -29,10 +28,9 @@ The functions of the module @{gbi} that are named here do the same on
 @classmod gbi.registry
 */
 
-#define SIDE lua_upvalueindex(GBI_OBJECTS)
-#define CONSTRUCTORS lua_upvalueindex(GBI_CONSTRUCTORS)
-#define DEFAULT lua_upvalueindex(3)
-#define METATABLE lua_upvalueindex(4)
+#define SIDE lua_upvalueindex(1)
+#define DEFAULT lua_upvalueindex(2)
+#define METATABLE lua_upvalueindex(3)
 
 
 /* {==================================================================
@@ -147,30 +145,24 @@ string or a light userdata. As a string it is laid out as PyTorch's.
 ** Pushes the index; returns 0 where there is more to it, and then has changed
 ** nothing but the stack. [-n, +m, m] */
 static int registerplain (lua_State *L, int top) {
-  int constructors = CONSTRUCTORS, side = SIDE, value = top - 1;
+  int constructors, at = top == 3 ? 1 : DEFAULT, value = top - 1;
   gbi_Registry *r;
-  if (top == 3) {
-    r = (gbi_Registry *)lua_touserdata(L, 1);
-    if (r == NULL || !ismethod(L) || r->framed) return 0;
-  }
-  else {
-    r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
-    if (r == NULL || top != 2) return 0;
-  }
-  if (r->state->recording || lua_type(L, value) < GBI_HELD
+  lua_Integer changes;
+  if (top != 2 && top != 3) return 0;
+  r = (gbi_Registry *)lua_touserdata(L, at);
+  if (r == NULL || (top == 3 && !ismethod(L)) || r->framed
+      || r->state->recording || lua_type(L, value) < GBI_HELD
       || lua_getmetatable(L, value) || !isown(L, r, top))
     return 0;
-  lua_settop(L, top);
-  gbiR_sourced(L);
-  if (r->framed) return 0;  /* a finalizer has run a graph */
-  if (top == 3) {
-    lua_getiuservalue(L, 1, GBI_CONSTRUCTORS);
-    lua_getiuservalue(L, 1, GBI_OBJECTS);
-    lua_pushvalue(L, top);
-    constructors = top + 1;
-    side = top + 2;
-  }
-  lua_pushinteger(L, gbiR_add(L, r, constructors, side, value));
+  changes = r->changes;
+  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
+  constructors = lua_gettop(L);
+  if (top == 3) lua_getiuservalue(L, 1, GBI_OBJECTS);
+  lua_pushvalue(L, top);
+  lua_pushcclosure(L, gbiR_userconstructor, 1);
+  if (r->changes != changes) return 0;  /* a finalizer has run */
+  lua_pushinteger(L, gbiR_add(L, r, constructors,
+                              top == 3 ? constructors + 1 : SIDE, value));
   return 1;
 }
 
@@ -663,10 +655,9 @@ static int iterate (lua_State *L, lua_CFunction step) {
   int arg;
   self(L, &arg);
   lua_pushvalue(L, SIDE);
-  lua_pushvalue(L, CONSTRUCTORS);
   lua_pushvalue(L, DEFAULT);
   lua_pushvalue(L, METATABLE);
-  lua_pushcclosure(L, step, 4);
+  lua_pushcclosure(L, step, 3);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   return 3;
@@ -855,20 +846,20 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
                       int mt) {
   lua_pushvalue(L, t);
   lua_newtable(L);
-  lua_pushvalue(L, -1);
   if (def != 0) lua_pushvalue(L, def);
   else lua_pushnil(L);
   if (mt != 0) lua_pushvalue(L, mt);
   else lua_pushnil(L);
-  luaL_setfuncs(L, l, 4);
+  luaL_setfuncs(L, l, 3);
   lua_pop(L, 1);
 }
 
 
-/* Gives the side table and the constructors of the default registry at `def`
-** to the function `name` at `t`, now and after every reset. [-0, +0, m] */
+/* Gives the side table of the default registry at `def` to the function
+** `name` at `t`, now and after every reset. Not the constructors: setting an
+** upvalue marks, and what is reset in a collection would live to the next.
+** [-0, +0, m] */
 static void makehot (lua_State *L, int t, const char *name, int def) {
-  int which;
   if (lua_getiuservalue(L, def, GBI_HOT) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
@@ -878,10 +869,8 @@ static void makehot (lua_State *L, int t, const char *name, int def) {
   lua_getfield(L, t, name);
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
-  for (which = GBI_OBJECTS; which <= GBI_CONSTRUCTORS; which++) {
-    lua_getiuservalue(L, def, which);
-    lua_setupvalue(L, -2, which);
-  }
+  lua_getiuservalue(L, def, GBI_OBJECTS);
+  lua_setupvalue(L, -2, 1);
   lua_pop(L, 2);
 }
 

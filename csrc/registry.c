@@ -155,19 +155,22 @@ static void skip (lua_State *L, int at, lua_Integer i) {
 /* Makes the table on the top user value `which` of the registry.
 ** [-1, +0, -] */
 static void adopt (lua_State *L, int at, int which) {
-  if (R(L, at)->is_default && which <= GBI_EXAMPLES) {
-    int i, table = lua_gettop(L);
-    lua_pushvalue(L, table);
+  gbi_Registry *r = R(L, at);
+  r->changes++;
+  if (r->is_default && which <= GBI_EXAMPLES) {
+    lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors[which]);
-    if (which <= GBI_CONSTRUCTORS
+    if (which == GBI_OBJECTS
         && lua_getiuservalue(L, at, GBI_HOT) == LUA_TTABLE) {
-      for (i = 1; lua_rawgeti(L, table + 1, i) == LUA_TFUNCTION; i++) {
-        lua_pushvalue(L, table);
-        lua_setupvalue(L, -2, which);
+      int i;
+      for (i = 1; lua_rawgeti(L, -1, i) == LUA_TFUNCTION; i++) {
+        lua_pushvalue(L, -3);
+        lua_setupvalue(L, -2, 1);
         lua_pop(L, 1);
       }
+      lua_pop(L, 1);
     }
-    lua_settop(L, table);
+    if (which == GBI_OBJECTS) lua_pop(L, 1);
   }
   lua_setiuservalue(L, at, which);
 }
@@ -397,7 +400,7 @@ void gbiR_reset (lua_State *L, int at) {
 
 /* Constructor of a user object: cg(source). Upvalues: the source, or nil and
 ** the index of an object that was registered without one. [cg] -> [] */
-static int user_constructor (lua_State *L) {
+int gbiR_userconstructor (lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -423,24 +426,17 @@ static int created_constructor (lua_State *L) {
 }
 
 
-/* Makes the constructor of a user object out of its source on the top.
-** [-1, +1, m] */
-void gbiR_sourced (lua_State *L) {
-  lua_pushcclosure(L, user_constructor, 1);
-}
-
-
 /* Makes the constructor of an object out of its origin on the top: the
 ** function that constructs a `created` one, the source of any other, nil if it
 ** has none. Returns whether its second upvalue is to be the index.
 ** [-1, +1, m] */
 static int construct (lua_State *L, int created) {
   if (!created && !lua_isnil(L, -1)) {
-    gbiR_sourced(L);
+    lua_pushcclosure(L, gbiR_userconstructor, 1);
     return 0;
   }
   lua_pushinteger(L, 0);
-  lua_pushcclosure(L, created ? created_constructor : user_constructor, 2);
+  lua_pushcclosure(L, created ? created_constructor : gbiR_userconstructor, 2);
   return 1;
 }
 
@@ -455,7 +451,7 @@ int gbiR_source (lua_State *L, int at, lua_Integer i) {
     lua_rawgeti(L, -1, i);
     lua_remove(L, -2);
     f = lua_tocfunction(L, -1);
-    if (f == user_constructor) {
+    if (f == gbiR_userconstructor) {
       lua_getupvalue(L, -1, 1);
       lua_remove(L, -2);
       return GBI_USER;
@@ -537,25 +533,6 @@ void gbiR_place (lua_State *L, int at, lua_Integer i) {
     lua_pop(L, 1 + known);
     lua_pushnil(L);
   }
-}
-
-
-/* Gives the value at `value`, its constructor on the top, the next index in
-** the constructors and the side table at these indices. Returns the index.
-** [-1, +0, m] */
-lua_Integer gbiR_add (lua_State *L, gbi_Registry *r, int constructors,
-                      int side, int value) {
-  lua_Integer i = r->last + 1;
-  lua_pushboolean(L, 0);  /* reserves the slot */
-  lua_rawseti(L, constructors, i);
-  if (i > r->room) r->room = 0;  /* a rehash may take empty slots away */
-  lua_pushvalue(L, value);
-  lua_rawseti(L, side, i);  /* the last step that may fail */
-  gbiR_seti(L, constructors, i);
-  r->last = i;
-  r->count++;
-  if (i > r->size) r->size = i;
-  return i;
 }
 
 

@@ -35,7 +35,7 @@ enum {
   GBI_STASH,         /* two lists: stashed for the present run ... */
   GBI_STASH2,        /* ... and for the one before it, in turn */
   GBI_GUARD,         /* empties the side table when the state closes */
-  GBI_HOT,           /* default registry: closures that hold the first two */
+  GBI_HOT,           /* default registry: closures that hold its side table */
   GBI_PLACES,        /* index -> where it was registered; nil, or a table */
   GBI_FRAMES,        /* coroutine -> its innermost frame, weak keys */
   GBI_RUNNING,       /* the frame whose side table is in place, or nil */
@@ -63,6 +63,7 @@ typedef struct gbi_Registry {
   unsigned char is_default;
   unsigned char framed;    /* was there ever a frame? */
   lua_State *running;      /* coroutine of the frame in place, or NULL */
+  lua_Integer changes;     /* tables that were put in place, ever */
   lua_Integer numbers;     /* numbers given out to runs, ever */
 } gbi_Registry;
 
@@ -90,9 +91,7 @@ GBI_INTERN void gbiR_new (lua_State *L, int is_default);
 GBI_INTERN void gbiR_metatable (lua_State *L, const char *name,
                                 const char *event);
 GBI_INTERN void gbiR_openlib (lua_State *L);
-GBI_INTERN void gbiR_sourced (lua_State *L);
-GBI_INTERN lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
-                                 int constructors, int side, int value);
+GBI_INTERN int gbiR_userconstructor (lua_State *L);
 GBI_INTERN lua_Integer gbiR_register (lua_State *L, int at, int value,
                                       int created);
 GBI_INTERN int gbiR_find (lua_State *L, int at, lua_Integer i);
@@ -126,6 +125,24 @@ GBI_INTERN void gbiR_unnumber (lua_State *L, int at, lua_Integer i);
 GBI_INTERN void gbiR_switch (lua_State *L, int at);
 GBI_INTERN void gbiR_count (lua_State *L, int at, lua_Integer *live,
                             lua_Integer *dead);
+
+/* Gives the value at `value`, its constructor on the top, the next index in
+** the constructors and the side table at these indices. Returns the index.
+** [-1, +0, m] */
+static inline lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
+                                    int constructors, int side, int value) {
+  lua_Integer i = r->last + 1;
+  lua_pushboolean(L, 0);  /* reserves the slot */
+  lua_rawseti(L, constructors, i);
+  if (i > r->room) r->room = 0;  /* a rehash may take empty slots away */
+  lua_pushvalue(L, value);
+  lua_rawseti(L, side, i);  /* the last step that may fail */
+  gbiR_seti(L, constructors, i);
+  r->last = i;
+  r->count++;
+  if (i > r->size) r->size = i;
+  return i;
+}
 
 /* kinds of entries, as gbiR_source tells them apart */
 enum { GBI_STORED, GBI_USER, GBI_CREATED };

@@ -437,6 +437,50 @@ describe("the seed's functions", function()
     gbi.default:reset()
   end)
 
+  -- A register makes a closure, so it can start a collection, and that call
+  -- finalizers that put other tables in place than it has looked at.
+  it("register in the tables that a finalizer leaves", function()
+    local from, kept, ran = gbi.source.LocalSource "x", { {}, {} }, 0
+    local function garbage(f)
+      setmetatable({}, { __gc = function()
+        ran = ran + 1
+        f()
+      end })
+    end
+    local pause = collectgarbage("setpause", 0)
+    local speed = collectgarbage("setstepmul", 1000)
+    finally(function()
+      collectgarbage("setpause", pause)
+      collectgarbage("setstepmul", speed)
+      gbi.default:reset()
+    end)
+    for _, r in ipairs { gbi.default, gbi.new() } do
+      local register = r == gbi.default and gbi.register_user_object
+        or function(...) return r:register(...) end
+      local step = r:constructors()
+      for _, f in ipairs {
+        function() r:reset() end,
+        function() r:store(table.unpack(kept)) end,
+        function() r:register(kept[1]) end,
+      } do
+        r:reset()
+        ran = 0
+        local object = {}
+        for _ = 1, 3000 do
+          garbage(f)
+          local index = register(object, from)
+          local found = r:get(index) -- before another collection
+          local i, construct = step(r, index - 1)
+          assert.equal(object, found)
+          assert.equal(index, i)
+          assert.equal("function", type(construct))
+          if index > 50 then r:reset() end
+        end
+        assert(ran > 1000, ran)
+      end
+    end
+  end)
+
   it("register after a reset in new tables, by every way", function()
     for _, r in ipairs { gbi.default, gbi.new() } do
       local register = r == gbi.default and gbi.register_user_object
