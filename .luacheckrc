@@ -1,4 +1,4 @@
-std = "lua54"
+std = "max"
 max_line_length = 80
 include_files = { "lua/**/*.lua", "spec/**/*.lua", "examples/**/*.lua",
                   "bench/**/*.lua", "rockspec/*", "docs/*.lua" }

@@ -1,14 +1,18 @@
 # gbi. `make help` lists the targets.
 
+# Which Lua: lua5.1, lua5.2, lua5.3, lua5.4 or luajit; each builds in a folder of
+# its own.
 LUA    ?= lua5.4
+LUAS   ?= lua5.4 lua5.3 lua5.2 lua5.1 luajit
 CC     ?= cc
-BUILD  ?= build
+BUILD  ?= $(if $(filter lua5.4,$(LUA)),build,build-$(LUA))
 CFLAGS ?= -O2
 PREFIX ?= /usr/local
 VERSION := $(shell sed -n 's/^.define GBI_VERSION "\(.*\)"/\1/p' csrc/gbi.h)
 
-LUA_LIBS   ?= $(shell pkg-config --libs $(LUA) 2>/dev/null || echo -l$(LUA) -lm -ldl)
-LUA_CFLAGS ?= $(shell pkg-config --cflags $(LUA) 2>/dev/null || echo -I/usr/include/$(LUA))
+LUA_LIBS   ?= $(shell pkg-config --libs $(LUA) 2>/dev/null || echo -l$(LUA:luajit=luajit-5.1) -lm -ldl)
+LUA_CFLAGS ?= $(call cflags,$(LUA))
+cflags = $(shell pkg-config --cflags $(1) 2>/dev/null || echo -I/usr/include/$(1:luajit=luajit-2.1))
 # calls into Lua go straight through the table of its addresses
 FAST = $(if $(filter Linux,$(shell uname -s)),-fno-plt)
 WARN = -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes \
@@ -25,17 +29,26 @@ CORE = $(BUILD)/gbi/core.so
 USERS = $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so $(BUILD)/faults
 # what gbi is measured against
 BENCH = $(BUILD)/floor.so $(BUILD)/find.so $(BUILD)/steady.so
-C     = $(SRC) $(wildcard examples/c/*.c spec/c/*.c bench/*.c)
+# C for all Luas, and for 5.4 alone
+C54   = $(wildcard bench/*.c spec/c/fuzz*.c) \
+        $(addprefix spec/c/,lines.c model.c replay.c threads.c)
+C     = $(SRC) $(filter-out $(C54),$(wildcard examples/c/*.c spec/c/*.c))
 
 HERE := $(CURDIR)
 # before what the caller has there already, a LuaRocks tree perhaps
 export LUA_PATH  := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;$(or $(LUA_PATH),;)
-export LUA_CFLAGS LUA_LIBS
 export LUA_CPATH := $(HERE)/$(BUILD)/?.so;$(or $(LUA_CPATH),;)
+# the specs start this Lua and these programs, and compile with these flags
+export LUA BUILD LUA_CFLAGS LUA_LIBS
 
-.PHONY: all help demo test users bench bench-instructions lint docs meta env \
-        install dist clean need-build need-test need-lint need-dot need-bench \
-        need-docs
+# fuzzing is 5.4's
+BUSTED = busted --lua=$(LUA) --cpath="$(BUILD)/?.so" \
+         $(if $(IS54),,--exclude-pattern=fuzz)
+IS54   = $(filter lua5.4,$(LUA))
+
+.PHONY: all help demo test test-all users bench bench-instructions lint docs \
+        meta env install dist clean need-build need-test need-lint need-dot \
+        need-bench need-docs
 
 all: $(CORE) ## build the C module under build/
 
@@ -54,8 +67,14 @@ demo: need-build ## install what is missing, build, run the demo
 
 test: need-test ## install what is missing, build, run the specs; ARGS=FILE for one
 	@$(MAKE) -s all users
-	busted $(ARGS)
-	@[ -n "$(ARGS)" ] || $(MAKE) -s stress SHORT=1
+	$(BUSTED) $(ARGS)
+	@[ -n "$(ARGS)$(filter-out lua5.4,$(LUA))" ] || $(MAKE) -s stress SHORT=1
+
+test-all: ## test every Lua that is installed or can be
+	@for lua in $(LUAS); do \
+	  command -v $$lua || command -v apt-get || continue; \
+	  $(MAKE) --no-print-directory test LUA=$$lua || exit 1; \
+	done
 
 include spec/stress.mk
 
@@ -68,43 +87,17 @@ bench-instructions: need-bench ## the same rows, counted by callgrind
 	@$(MAKE) -s all $(BENCH)
 	@$(MEASURE) bench/instructions.lua $(or $(CSV),bench/instructions.csv)
 
-# Fuzzing: bytes are a program that works on registries, or a file of a graph.
-# `make fuzz SECONDS=600` runs each target with clang for so long; what it finds
-# goes to build-fuzz/, beside a corpus that grows there. The specs replay the
-# corpus in spec/corpus with programs of any compiler.
-SECONDS  ?= 60
-FUZZERS   = fuzz_registry fuzz_load_graph
-FUZZ_C    = spec/c/model.c spec/c/capi.c $(SRC)
-FUZZ_DEPS = $(FUZZ_C) $(wildcard spec/c/*.h csrc/*.h) Makefile
-FUZZ_CC   = clang -O1 -g -fno-omit-frame-pointer \
-            -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-USERS    += $(FUZZERS:%=$(BUILD)/%)
-
-fuzz: need-fuzz ## fuzz the registry and the files of graphs; SECONDS=60 each
-	@$(MAKE) -s $(FUZZERS:%=build-fuzz/%)
-	@for f in $(FUZZERS); do \
-	  mkdir -p build-fuzz/corpus/$$f; \
-	  build-fuzz/$$f -max_total_time=$(SECONDS) -max_len=1000 -timeout=20 \
-	    -rss_limit_mb=2000 -verbosity=0 -print_final_stats=1 \
-	    -artifact_prefix=build-fuzz/$$f- build-fuzz/corpus/$$f \
-	    spec/corpus/$$f || exit 1; \
-	done
-
-$(FUZZERS:%=build-fuzz/%): build-fuzz/%: spec/c/%.c $(FUZZ_DEPS)
-	@mkdir -p $(@D)
-	$(FUZZ_CC) $(WARN) -Icsrc $(LUA_CFLAGS) -o $@ $< $(FUZZ_C) $(LUA_LIBS)
-
-$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
-	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< spec/c/replay.c \
-	  $(FUZZ_C) $(LUA_LIBS)
-
 lint: need-lint ## luacheck, and the C code with every warning an error
 	luacheck .
-	@for f in $(C); do \
-	  echo "$(CC) -Werror $$f"; \
-	  $(CC) $(WARN) -Werror -O2 -Icsrc $(LUA_CFLAGS) -c $$f -o /dev/null || exit 1; \
-	done
+	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)),$(call compile,$(lua),$(C)))
+	@$(call compile,lua5.4,$(C54))
+
+# $(call compile,LUA,FILES): where the headers of this Lua are installed
+compile = if [ -f $(patsubst -I%,%,$(firstword $(call cflags,$(1))))/lua.h ]; then \
+	  for f in $(2); do \
+	    echo "$(CC) -Werror $$f ($(1))"; \
+	    $(CC) $(WARN) -Werror -O2 -Icsrc $(call cflags,$(1)) -c $$f -o /dev/null || exit 1; \
+	  done; fi;
 
 users: $(USERS)
 
@@ -125,11 +118,13 @@ env: ## print the export lines that make this checkout loadable
 	@echo 'export LUA_PATH="$(LUA_PATH)"'
 	@echo 'export LUA_CPATH="$(LUA_CPATH)"'
 
+LUA_VERSION = $(shell $(LUA) -e 'print(_VERSION:match "[%d.]+")')
+
 install: all ## install under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/gbi/
+	install -d $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/gbi $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/gbi $(DESTDIR)$(PREFIX)/include
+	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/gbi/
 	install -m 644 csrc/gbi.h $(DESTDIR)$(PREFIX)/include/
-	install -m 644 lua/gbi/*.lua $(DESTDIR)$(PREFIX)/share/lua/5.4/gbi/
+	install -m 644 lua/gbi/*.lua $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/gbi/
 	install -d $(DESTDIR)$(PREFIX)/share/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' gbi.pc.in \
 	  > $(DESTDIR)$(PREFIX)/share/pkgconfig/gbi.pc
@@ -144,7 +139,7 @@ dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.1.0
 	git archive --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar.gz $(or $(REV),HEAD)
 
 clean: ## remove what was built
-	rm -rf $(BUILD) build-fuzz $(BUILD)-asan $(BUILD)-tsan $(BUILD)-cov
+	rm -rf build build-*
 
 $(CORE): $(OBJ)
 	@mkdir -p $(@D)
@@ -154,16 +149,16 @@ $(BUILD)/%.o: csrc/%.c $(wildcard csrc/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(FAST) $(CFLAGS) $(LUA_CFLAGS) -fPIC -c $< -o $@
 
-$(BUILD)/wheel.so: examples/c/wheel.c csrc/gbi.h
+$(BUILD)/wheel.so: examples/c/wheel.c $(wildcard csrc/*.h)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
-$(BUILD)/capi.so: spec/c/capi.c csrc/gbi.h
+$(BUILD)/capi.so: spec/c/capi.c $(wildcard csrc/*.h)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
 # a Lua whose allocations can be made to fail, and that modules are loaded into
-$(BUILD)/faults: spec/c/faults.c
+$(BUILD)/faults: spec/c/faults.c csrc/compat.h
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) $(EXPORT) -o $@ $< $(LUA_LIBS) -ldl
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) $(EXPORT) -o $@ $< $(LUA_LIBS) -ldl
 
 $(BENCH): $(BUILD)/%.so: bench/%.c csrc/gbi.h
 	@mkdir -p $(@D)
@@ -205,7 +200,9 @@ need = @missing=; \
   echo "$$sudo apt-get update && $$run"; \
   $$sudo apt-get update && DEBIAN_FRONTEND=noninteractive $$run
 
-BUILD_NEEDS = cc:gcc cc:libc6-dev lua:lua5.4 headers:liblua5.4-dev
+HEADERS_luajit = libluajit-5.1-dev
+HEADERS_lua5.1 = liblua5.1-0-dev
+BUILD_NEEDS = cc:gcc cc:libc6-dev lua:$(LUA) headers:$(or $(HEADERS_$(LUA)),lib$(LUA)-dev)
 
 need-build:
 	$(call need,$(BUILD_NEEDS))
@@ -216,9 +213,6 @@ need-test:
 
 need-lint:
 	$(call need,$(BUILD_NEEDS) luacheck:lua-check)
-
-need-fuzz:
-	$(call need,$(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev)
 
 need-dot:
 	$(call need,$(BUILD_NEEDS) dot:graphviz)

@@ -10,7 +10,7 @@ local rows = require "rows"
 local report = require "report"
 local callgrind = require "callgrind"
 
-local ROUNDS, SLOW_ROUNDS, CURVE_ROUNDS = 21, 5, 5
+local ROUNDS, SLOW_ROUNDS, CURVE_ROUNDS = 51, 5, 5
 local largest = math.tointeger(tonumber(arg[2] or 10000000))
 
 local function median(list)

@@ -22,7 +22,8 @@ end
 -- @treturn boolean was it?
 function report.row(out, name, values, must, most)
   local function ratio(column)
-    return number(values[column] and values.gbi / values[column], "%.2f")
+    return number(not most and values[column] and values.gbi / values[column],
+      "%.2f")
   end
   local limit = most or must and values.floor * must * 1.0001
   local reached = not limit or values.gbi <= limit

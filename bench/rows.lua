@@ -293,6 +293,29 @@ row {
   end,
 }
 
+-- The same, with what Lua has for code that must hear of an error that goes
+-- through it, and does nothing about it.
+local nothing = setmetatable({}, { __close = function() end })
+
+local function ten_closing(env, x, y)
+  local _ <close> = nothing
+  local a, b, c = env.a, env.b, env.c
+  local sum = x * y + x - y
+  local doubled = c:push(a:scale(sum) + b.bias) * 2
+  return doubled, doubled < x, env
+end
+
+row {
+  name = "  the same, floor closes a variable", n = 50000,
+  make = function()
+    local env = environment()
+    return {
+      gbi = calling(graph_of_ten(env), env),
+      floor = calling(ten_closing, env),
+    }
+  end,
+}
+
 -- A closure, as every source has a constructor of its own, and two inserts.
 -- Returns the function that makes them, and the list of closures.
 local function inserter()

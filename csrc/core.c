@@ -224,7 +224,9 @@ static int registry_register_created (lua_State *L) {
 ** metatable? [-0, +0, m] */
 static int hastype (lua_State *L, int value, const char *tname) {
   int same;
-  if (strcmp(luaL_typename(L, value), tname) == 0) return 1;
+  if (strcmp(luaL_typename(L, value), tname) == 0
+      || luaL_testudata(L, value, tname) != NULL)
+    return 1;
   if (luaL_getmetafield(L, value, "__name") == LUA_TNIL) return 0;
   same = (lua_type(L, -1) == LUA_TSTRING
           && strcmp(lua_tostring(L, -1), tname) == 0);
@@ -299,7 +301,7 @@ static int isknown (lua_State *L, gbi_Registry *r, int arg, int side,
 ** [-n, +m, -] */
 static int storeplain (lua_State *L, int top) {
   gbi_Registry *r;
-  int i, first = 1, side = SIDE, meta = lua_getmetatable(L, 1);
+  int i, n, first = 1, side = SIDE, meta = lua_getmetatable(L, 1);
   if (meta && ismine(L)) {
     r = (gbi_Registry *)lua_touserdata(L, 1);
     if (r == NULL) return 0;  /* another value with this metatable */
@@ -308,8 +310,8 @@ static int storeplain (lua_State *L, int top) {
     first = 2;
   }
   else r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
-  if (r == NULL || r->framed || !gbiR_inplace(r, top - first + 1)
-      || !gbiR_unstashed(r))
+  n = top - first + 1;
+  if (r == NULL || r->framed || !gbiR_inplace(r, n) || !gbiR_unstashed(r))
     return 0;
   for (i = first; i <= top; i++) {
     if (lua_type(L, i) < GBI_HELD) return 0;
@@ -322,7 +324,7 @@ static int storeplain (lua_State *L, int top) {
     lua_settop(L, top);
     side = 1;
   }
-  for (i = top - first + 1; i >= 1; i--) gbiR_seti(L, side, i);
+  for (i = n; i > 0; i--) gbiR_seti(L, side, i);
   return 1;
 }
 
@@ -773,6 +775,16 @@ static int core_record (lua_State *L) {
 }
 
 
+/* typename(object) -> what `get` calls it: the name in its metatable, or its
+** type */
+static int core_typename (lua_State *L) {
+  luaL_checkany(L, 1);
+  if (luaL_getmetafield(L, 1, "__name") != LUA_TSTRING)
+    lua_pushstring(L, luaL_typename(L, 1));
+  return 1;
+}
+
+
 /* #registry */
 static int registry_len (lua_State *L) {
   int at, arg;
@@ -910,6 +922,8 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "unnumber");
   lua_pushcfunction(L, core_record);
   lua_setfield(L, CORE, "record");
+  lua_pushcfunction(L, core_typename);
+  lua_setfield(L, CORE, "typename");
   luaL_newmetatable(L, GBI_SOURCE);
   lua_setfield(L, CORE, "source_metatable");
   lua_settop(L, CORE);

@@ -13,7 +13,8 @@
 **
 **     luaL_requiref(L, "gbi.core", luaopen_gbi_core, 0);
 **
-** and then gbi_open, as modules do.
+** and then gbi_open, as modules do. In Lua 5.1, which does not have that, it
+** makes luaopen_gbi_core the field "gbi.core" of `package.preload`.
 **
 ** In the comments, [-o, +p, x] tells how many values a function pops and
 ** pushes, and whether it may raise an error: '-' never, 'm' only for want of
@@ -166,8 +167,11 @@ static inline const gbi_API *gbi_open (lua_State *L) {
 ** of what gbi->push_side pushed. Costs what a lua_rawgeti costs. */
 static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
                                int side, lua_Integer i) {
-  if (lua_rawgeti(L, side, i) >= LUA_TTABLE) return GBI_LIVE;
-  lua_pop(L, 1);
+  if (i == (int)i) {  /* before Lua 5.3, lua_rawgeti takes an int */
+    lua_rawgeti(L, side, (int)i);
+    if (lua_type(L, -1) >= LUA_TTABLE) return GBI_LIVE;
+    lua_pop(L, 1);
+  }
   return gbi->find(L, reg, i);
 }
 

@@ -30,14 +30,16 @@
 #define GUARD "gbi.guard"
 #define FRAME "gbi.frame"
 #define FRAMES "gbi.frames"
+#define LIBRARY "gbi.library"
 
 /* Keys in the Lua registry under which the default registry's three tables
 ** are anchored, and number 0 itself; only their addresses count. */
 static const char anchors[GBI_EXAMPLES + 1] = {0};
 #define DEFAULTKEY (&anchors[0])
 
-/* The guards of the state, in a weak table; and whether it closes. */
-static const char watchkey = 0, closingkey = 0;
+/* The guards of the state, in a weak table; whether it closes; and what is
+** older than all of them. */
+static const char watchkey = 0, closingkey = 0, librarykey = 0;
 
 /* The gbi_State of the state; and what gbi's own chunks are called. */
 static const char statekey = 0, ownkey = 0;
@@ -257,6 +259,17 @@ static int guard_gc (lua_State *L) {
 }
 
 
+/* The library goes after this: no guard has a finalizer any more. LuaJIT also
+** finalizes what was made while the state closed, when the library is gone.
+** [older than all guards] -> [] */
+static int library_gc (lua_State *L) {
+  luaL_getmetatable(L, GUARD);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "__gc");
+  return 0;
+}
+
+
 /* Gives the side table a new guard, or learns that the state closes. May run
 ** finalizers. [-0, +0, m]
 **
@@ -350,6 +363,14 @@ void gbiR_openlib (lua_State *L) {
     lua_rawsetp(L, LUA_REGISTRYINDEX, &statekey);
   }
   lua_pop(L, 1);
+  lua_pushcfunction(L, library_gc);
+  gbiR_metatable(L, LIBRARY, "__gc");
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &librarykey) == LUA_TNIL) {
+    lua_newuserdatauv(L, 1, 0);
+    luaL_setmetatable(L, LIBRARY);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &librarykey);
+  }
+  lua_pop(L, 2);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &watchkey) == LUA_TNIL) {
     lua_pushboolean(L, 0);  /* so that a finalizer can set it for sure */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &closingkey);
@@ -365,7 +386,7 @@ void gbiR_openlib (lua_State *L) {
 void gbiR_reset (lua_State *L, int at) {
   gbi_Registry *r = R(L, at);
   int which;
-  luaL_checkstack(L, GBI_STASH2 + LUA_MINSTACK, NULL);
+  luaL_checkstack(L, GBI_STACK, NULL);
   newweak(L, 0);
   for (which = GBI_CONSTRUCTORS; which <= GBI_STASH2; which++)
     lua_newtable(L);
@@ -1176,6 +1197,7 @@ void gbiR_unnumber (lua_State *L, int at, lua_Integer i) {
 typedef struct Frame {
   lua_Integer size, room;
   lua_State *thread;  /* NULL once it has ended */
+  int activation;     /* whose it is, see compat.h */
 } Frame;
 
 /* Saves the side table in place in its frame, if it has one, and puts that
@@ -1211,12 +1233,62 @@ static void exchange (lua_State *L, int at, int frame) {
 }
 
 
+/* Ends the frame at `frame`: a later look-up of its coroutine finds the one
+** around it. [-0, +0, -] */
+static void endframe (lua_State *L, int frame) {
+  Frame *f = (Frame *)lua_touserdata(L, frame);
+  int reg = lua_gettop(L) + 1, outer = reg + 1, frames = reg + 2;
+  if (f->thread == NULL) return;
+  f->thread = NULL;
+  lua_getiuservalue(L, frame, F_REGISTRY);
+  lua_getiuservalue(L, frame, F_OUTER);
+  if (lua_getiuservalue(L, reg, GBI_FRAMES) == LUA_TTABLE) {
+    lua_pushthread(L);
+    lua_rawget(L, frames);
+    if (lua_rawequal(L, -1, frame)) {  /* else a reset forgot it */
+      lua_pushthread(L);
+      lua_pushvalue(L, outer);
+      lua_rawset(L, frames);
+    }
+  }
+  lua_getiuservalue(L, reg, GBI_RUNNING);
+  if (lua_rawequal(L, -1, frame)) {
+    if (lua_isuserdata(L, outer)) exchange(L, reg, outer);
+    else {
+      lua_pushnil(L);
+      lua_setiuservalue(L, reg, GBI_RUNNING);
+      R(L, reg)->running = NULL;
+    }
+  }
+  lua_settop(L, reg - 1);
+}
+
+
+/* Ends the frames of this coroutine whose functions an error has left without
+** anybody noticing. [-0, +0, -] */
+static void endleft (lua_State *L, int at) {
+  int frame = lua_gettop(L) + 2;
+  lua_getiuservalue(L, at, GBI_FRAMES);
+  for (;;) {
+    Frame *f;
+    lua_pushthread(L);
+    if (lua_rawget(L, frame - 1) != LUA_TUSERDATA) break;
+    f = (Frame *)lua_touserdata(L, frame);
+    if (!compat_left(L, f->activation, f)) break;
+    endframe(L, frame);
+    lua_settop(L, frame - 1);
+  }
+  lua_settop(L, frame - 2);
+}
+
+
 /* Puts the side table in place that the running coroutine is to see. The
 ** first thing to do with a registry. [-0, +0, -] */
 void gbiR_switch (lua_State *L, int at) {
   gbi_Registry *r = R(L, at);
   int top = lua_gettop(L);
   if (!r->framed) return;
+  if (COMPAT_UNNOTICED) endleft(L, at);
   lua_getiuservalue(L, at, GBI_FRAMES);
   lua_pushthread(L);
   if (lua_rawget(L, -2) == LUA_TUSERDATA) {
@@ -1225,8 +1297,12 @@ void gbiR_switch (lua_State *L, int at) {
   else {  /* which run could it belong to? */
     int runs = 0;
     while (runs < 2 && lua_next(L, top + 1)) {
-      runs++;
-      lua_insert(L, top + 2);  /* the frame; its coroutine stays on the top */
+      Frame *f = (Frame *)lua_touserdata(L, -1);
+      if (compat_left(f->thread, f->activation, f)) lua_pop(L, 1);
+      else {
+        runs++;
+        lua_insert(L, top + 2);  /* the frame; its coroutine stays on the top */
+      }
     }
     if (runs > 1) exchange(L, at, 0);
     else if (runs == 1) {
@@ -1238,33 +1314,11 @@ void gbiR_switch (lua_State *L, int at) {
 }
 
 
-/* Ends a frame: a later look-up of its coroutine finds the one around it.
-** Once, whoever calls it and however often. [frame] -> [] */
+/* Ends a frame, once, whoever calls it and however often. [frame] -> [] */
 static int frame_close (lua_State *L) {
-  Frame *f = (Frame *)luaL_checkudata(L, 1, FRAME);
+  luaL_checkudata(L, 1, FRAME);
   lua_settop(L, 1);
-  if (f->thread == NULL) return 0;
-  f->thread = NULL;
-  lua_getiuservalue(L, 1, F_REGISTRY);
-  lua_getiuservalue(L, 1, F_OUTER);
-  if (lua_getiuservalue(L, 2, GBI_FRAMES) == LUA_TTABLE) {
-    lua_pushthread(L);
-    lua_rawget(L, 4);
-    if (lua_rawequal(L, -1, 1)) {  /* else a reset forgot it */
-      lua_pushthread(L);
-      lua_pushvalue(L, 3);
-      lua_rawset(L, 4);
-    }
-  }
-  lua_getiuservalue(L, 2, GBI_RUNNING);
-  if (lua_rawequal(L, -1, 1)) {
-    if (lua_isuserdata(L, 3)) exchange(L, 2, 3);
-    else {
-      lua_pushnil(L);
-      lua_setiuservalue(L, 2, GBI_RUNNING);
-      R(L, 2)->running = NULL;
-    }
-  }
+  endframe(L, 1);
   return 0;
 }
 
@@ -1304,6 +1358,7 @@ void gbiR_enter (lua_State *L, int at, int list, lua_Integer n) {
   lua_settop(L, frame);
   f->size = n;
   f->thread = L;
+  f->activation = compat_activation(L);
   r->framed = 1;
   exchange(L, at, frame);
 }

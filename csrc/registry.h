@@ -12,6 +12,7 @@
 
 #include <lua.h>
 
+#include "compat.h"
 #include "gbi.h"
 
 #if defined(__GNUC__)

@@ -265,11 +265,9 @@ local function luals_operators(out, module)
   elseif module == "gbi.node" then
     local node = require "gbi.node"
     local list = {}
-    for name, operator in pairs(node.operators) do
-      if operator.metamethod then
-        list[#list + 1] = ("---@operator %s%s: gbi.node"):format(name,
-          operator.operands == 2 and "(gbi.node|gbi.constant)" or "")
-      end
+    for name, operands in pairs(node.overloads) do
+      list[#list + 1] = ("---@operator %s%s: gbi.node"):format(name,
+        operands == 2 and "(gbi.node|gbi.constant)" or "")
     end
     table.sort(list)
     for _, line in ipairs(list) do out(line) end

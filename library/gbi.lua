@@ -644,8 +644,8 @@ function gbi.load_graph(path) end
 ---
 ---A node stands for a value of the run. Lua's operators make nodes of nodes and
 ---constants: `a + b`, `-a`, `a .. b`, `#a`; those that Lua makes booleans of
----are methods. All raise an argument error, at their caller's line, for what a
----graph cannot record.
+---are methods, and so is `len`, for Lua 5.1. All raise an argument error, at
+---their caller's line, for what a graph cannot record.
 ---@class gbi.node
 ---@operator add(gbi.node|gbi.constant): gbi.node
 ---@operator band(gbi.node|gbi.constant): gbi.node
@@ -719,5 +719,9 @@ function node:getitem(b) end
 ---The node of `not a`.
 ---@return gbi.node
 function node:lnot() end
+
+---The node of `#a`, which is none in Lua 5.1.
+---@return gbi.node
+function node:len() end
 
 return gbi

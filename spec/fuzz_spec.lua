@@ -1,9 +1,11 @@
 -- The corpora of the two fuzz targets, replayed without a fuzzer. `make fuzz`
 -- looks for more.
 
+local portable = require "spec.portable"
+
 local function replay(target)
-  local p = io.popen(("LUA_PATH='%s' build/%s spec/corpus/%s/* 2>&1"):format(
-    package.path, target, target))
+  local p = io.popen(("LUA_PATH='%s' %s/%s spec/corpus/%s/* 2>&1"):format(
+    package.path, portable.build, target, target))
   local out = p:read("*a")
   p:close()
   io.write(out:match("[^\r\n]*\n?$"))

@@ -1,4 +1,6 @@
 -- Graphs: what is recorded, how it prints, what lint finds, what misuse gets.
+local compat = require "gbi.compat"
+local portable = require "spec.portable"
 local gbi = require "gbi"
 local source = gbi.source
 
@@ -26,7 +28,7 @@ end
 local function is(node, op, target, ...)
   assert.equal(op, node.op)
   assert.equal(target, node.target)
-  local args = table.pack(...)
+  local args = compat.pack(...)
   assert.equal(args.n, node.args.n)
   for i = 1, args.n do assert.equal(args[i], node.args[i]) end
 end
@@ -110,22 +112,16 @@ describe("a graph records", function()
   end)
 
   local BINARY = {
-    add = function(a, b) return a + b end,
-    sub = function(a, b) return a - b end,
-    mul = function(a, b) return a * b end,
-    div = function(a, b) return a / b end,
-    mod = function(a, b) return a % b end,
-    pow = function(a, b) return a ^ b end,
-    idiv = function(a, b) return a // b end,
-    band = function(a, b) return a & b end,
-    bor = function(a, b) return a | b end,
-    bxor = function(a, b) return a ~ b end,
-    shl = function(a, b) return a << b end,
-    shr = function(a, b) return a >> b end,
-    concat = function(a, b) return a .. b end,
+    add = "+", sub = "-", mul = "*", div = "/", mod = "%", pow = "^",
+    idiv = "//", band = "&", bor = "|", bxor = "~", shl = "<<", shr = ">>",
+    concat = "..",
   }
-  for name, operator in pairs(BINARY) do
+  for name, symbol in pairs(BINARY) do
+    local operator = portable.expression(("a %s b"):format(symbol))
     it(name .. " as an operator, constants on both sides", function()
+      if not operator then
+        return assert.has_error(function() g:call_function(name, x, y) end)
+      end
       is(operator(x, y), "call_function", name, x, y)
       is(operator(x, x), "call_function", name, x, x)
       is(operator(x, 2), "call_function", name, x, 2)
@@ -145,8 +141,10 @@ describe("a graph records", function()
 
   it("the unary operators", function()
     is(-x, "call_function", "unm", x)
-    is(#x, "call_function", "len", x)
-    is(~x, "call_function", "bnot", x)
+    is(portable.len(x), "call_function", "len", x)
+    is(x:len(), "call_function", "len", x)
+    local bnot = portable.expression "~a"
+    if bnot then is(bnot(x), "call_function", "bnot", x) end
     is(x:lnot(), "call_function", "lnot", x)
     is(g:call_function("unm", 1), "call_function", "unm", 1)
   end)
@@ -189,7 +187,7 @@ describe("a node's name", function()
       local node = g:placeholder(name)
       assert.equal(name, node.target)
       assert.truthy(node.name:find("^[%a_][%w_]*$"))
-      assert.truthy(load(("local %s = 1"):format(node.name)), node.name)
+      assert.truthy(compat.load(("local %s = 1"):format(node.name)), node.name)
       assert.is_nil(seen[node.name])
       seen[node.name] = true
     end
@@ -197,7 +195,7 @@ describe("a node's name", function()
     for _ = 1, 3 do
       for _, name in ipairs { "x", "end", "a b", "1", "" } do
         local made = g:get_attr(x, name).name
-        assert.truthy(load(("local %s = 1"):format(made)), made)
+        assert.truthy(compat.load(("local %s = 1"):format(made)), made)
         assert.is_nil(seen[made])
         seen[made] = true
       end
@@ -263,7 +261,7 @@ describe("a graph shows itself", function()
         .. '(args = (%stdout, %find_1, "\\n"))',
       call("stdout_index", 1, "external_object_index", "(%stdout,)"),
       call("setitem", 0, "setitem", '(%created, "a\\nb", %stdout_index)'),
-      call("y_1", 0, "%y", "(nil, true, -0.0)"),
+      call("y_1", 0, "%y", ("(nil, true, %s)"):format(compat.minus_zero)),
       "    %field : [num_users=1] = get_attr[target=field](args = (%created,))",
       '    %pi : [num_users=1] = get_attr[target=G["math"].pi]',
       "    return (%find_2, %field, %pi)",
@@ -279,7 +277,7 @@ describe("a graph shows itself", function()
     g:output()
     local _, lines = tostring(g):gsub("\n", "")
     assert.equal(5, lines)
-    assert.is_nil(tostring(g):find("[\r\0]"))
+    assert.is_nil(tostring(g):find "[\r%z]")
   end)
 
   it("as a table", function()
@@ -292,7 +290,7 @@ describe("a graph shows itself", function()
     g:print_tabular(file)
     file:close()
     file = assert(io.open(name))
-    local text = file:read("a")
+    local text = file:read("*a")
     file:close()
     assert.equal([[
 opcode       name    target  args
@@ -304,12 +302,10 @@ output       output  output  (%write,)
   end)
 
   it("as a table on standard output", function()
-    local setup = ("package.path=%q package.cpath=%q"):format(package.path,
-      package.cpath)
-    local p = io.popen(("lua5.4 -e '%s local g = require(\"gbi\").graph.new() "
-      .. "g:output() g:print_tabular()'"):format(setup))
-    local text = p:read("a")
-    assert.is_true(p:close())
+    local text, ok = portable.run(portable.start()
+      .. " -e 'local g = require(\"gbi\").graph.new() "
+      .. "g:output() g:print_tabular()'")
+    assert.is_true(ok, text)
     assert.truthy(text:find("\noutput  output  output  ()\n", 1, true))
   end)
 end)
@@ -321,7 +317,7 @@ local function dot(text)
   p:write(text)
   local ok = p:close()
   local file = assert(io.open(name))
-  local said = file:read("a")
+  local said = file:read("*a")
   file:close()
   os.remove(name)
   return ok and not said:find("Error", 1, true)
@@ -330,7 +326,7 @@ end
 
 describe("to_dot", function()
   local p = io.popen("dot -V 2>&1")
-  local has_dot = p:read("a"):find("version", 1, true)
+  local has_dot = p:read("*a"):find("version", 1, true)
   p:close()
 
   -- Asserts that `g` is one dot graph with its nodes and `edges` edges.
@@ -375,7 +371,7 @@ describe("to_dot", function()
         "strict", "Node", "EDGE" } do
       words[i] = g:placeholder(word)
     end
-    g:output(table.unpack(words))
+    g:output(compat.unpack(words))
     draws(g, 8)
   end)
 end)
@@ -775,7 +771,8 @@ describe("misuse raises at the caller's line:", function()
     local call, sum = x(), x + 1
     raises("x is not a call, it has one value", function() x:results(2) end)
     raises("add is not a call, it has one value", function() sum:results(1) end)
-    for _, n in ipairs { 0, -1, 201, 1.5, 2.0, "2", math.maxinteger } do
+    for _, n in ipairs { 0, -1, 201, 1.5, compat.integers and 2.0, "2",
+                         portable.max } do
       raises("bad argument #1 to 'results' (number from 1 to 200 expected)",
         function() call:results(n) end)
     end

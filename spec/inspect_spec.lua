@@ -78,11 +78,8 @@ describe("gbi.inspect", function()
       return { index = index, kind = kind, status = status, type = type,
                source = source, place = "" }
     end
-    -- a metatable names files as `get` does, where this Lua gives it a name
-    local file = select(2, pcall(r.get, r, 1, "no such type"))
-      :match("got (.-)%)")
     local expected = {
-      row("1", "user", "live", file, 'G["io"].stdout'),
+      row("1", "user", "live", "FILE*", 'G["io"].stdout'),
       row("2", "user", "dead", "", 'L["gone"]'),
       row("3", "graph_created", "live", "my.stream", ""),
       row("4", "user", "live", "function", ""),
@@ -214,9 +211,11 @@ describe("gbi.debug", function()
     coroutine.wrap(function()
       r:register(object) place = here()
     end)()
-    coroutine.wrap(r.register)(r, object)
     assert.equal(place, r:place(1))
-    assert.equal("?", r:place(2))
+    -- 5.1's coroutines begin in a Lua function
+    local ok, register = pcall(coroutine.wrap, r.register)
+    if ok then register(r, object) end
+    assert.equal(ok and "?" or nil, r:place(2))
   end)
 
   it("forgets a place with its index", function()
@@ -295,7 +294,7 @@ describe("gbi.debug", function()
         register()
         for i in r:constructors() do assert(r:place(i), i) end
       until runs > 3000
-      finalize = print
+      finalize = function() end
       print "done"
     ]])
     assert.equal("done\n", out)

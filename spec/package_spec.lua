@@ -15,7 +15,8 @@ end
 -- environment. Returns what it printed, and whether it succeeded.
 local function sh(command, ...)
   local path = os.tmpname()
-  local ok = os.execute(("(unset LUA_PATH LUA_CPATH MAKEFLAGS MAKELEVEL; %s) "
+  local ok = os.execute(("(unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS "
+    .. "LUA_LIBS BUILD MAKEFLAGS MAKELEVEL; %s) "
     .. ">%s 2>&1"):format(command:format(...), path))
   local out = read(path)
   os.remove(path)

@@ -1,6 +1,8 @@
 -- The prologue: it obtains every external object of a registry, in index
 -- order, and stores them all.
+local compat = require "gbi.compat"
 local gbi = require "gbi"
+local portable = require "spec.portable"
 local source = gbi.source
 
 local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
@@ -43,8 +45,8 @@ end
 
 -- The function that a prologue's text makes with the documented bindings.
 local function reload(text, registry)
-  return assert(load(text, "=text", "t", {}))(_G, require, registry,
-    table.unpack, require "gbi.trace" {})
+  return assert(compat.load(text, "=text", {}))(_G, require, registry,
+    compat.unpack, require "gbi.trace" {})
 end
 
 -- What a prologue raises.
@@ -100,11 +102,11 @@ describe("a prologue", function()
         local registry, names, tables, objects = sized(n, nparams)
         local prologue, text = gbi.compile_prologue(registry, names)
         registry:store()
-        prologue(table.unpack(tables))
+        prologue(compat.unpack(tables))
         assert_stored(objects, registry)
         assert.equal(n, (registry:count()))
         registry:store()
-        reload(text, registry)(table.unpack(tables))
+        reload(text, registry)(compat.unpack(tables))
         assert_stored(objects, registry)
       end
     end)
@@ -116,7 +118,7 @@ describe("a prologue", function()
       finally(function() rawset(_G, "gbi_spec", nil) end)
       for i = 2, n, 3 do registry:release(i) end
       registry:release(n)
-      gbi.compile_prologue(registry, names)(table.unpack(tables))
+      gbi.compile_prologue(registry, names)(compat.unpack(tables))
       for i = 1, n do
         if i % 3 == 2 or i == n then
           assert.same({ nil, "unregistered" }, { registry:find(i) })
@@ -204,9 +206,9 @@ describe("a prologue", function()
 
   it("takes only a registry and distinct names", function()
     local function wrong(message, ...)
-      local arguments = table.pack(...)
+      local arguments = compat.pack(...)
       local err = failure(function()
-        gbi.compile_prologue(table.unpack(arguments, 1, arguments.n))
+        gbi.compile_prologue(compat.unpack(arguments, 1, arguments.n))
       end)
       local where, what = err:match "^(spec/prologue_spec%.lua:%d+: )(.*)"
       assert.is_string(where, err)
@@ -240,7 +242,7 @@ describe("a name", function()
                   "params", "objects", "_", "v1", "v2", "v60", "p1", "p2", "p3",
                   "p0", "self", "_ENV", "and", "end", "nil", "true", "goto",
                   "a b", 'a"b', "a\nb", "a\r\nb", "a\0b", "", "...", "1", "é",
-                  "\xff", "]]", "--", "print", "_G" }
+                  "\255", "]]", "--", "print", "_G" }
 
   -- Obtains every parameter, and an element of each in more steps than the
   -- generator has locals for.
@@ -265,7 +267,7 @@ describe("a name", function()
     local prologue, text = gbi.compile_prologue(registry, names)
     for _, f in ipairs { prologue, reload(text, registry) } do
       registry:store()
-      f(table.unpack(values))
+      f(compat.unpack(values))
       for i, value in ipairs(values) do
         assert.equal(value, registry:get(2 * i - 1), text)
         assert.equal(value, registry:get(2 * i), text)
@@ -279,7 +281,7 @@ describe("a name", function()
 
   it("of a parameter may be any string, among others", function()
     check(NAMES)
-    local more = table.move(NAMES, 1, #NAMES, 1, {})
+    local more = compat.move(NAMES, 1, #NAMES, 1, {})
     for i = 1, 150 do more[#more + 1] = "p" .. i + 3 end
     check(more)
   end)
@@ -297,7 +299,7 @@ describe("a string", function()
     "end " .. CODE, "end\nend\n" .. CODE .. "\ndo", "x) " .. CODE,
     "x; " .. CODE,
     "%s%d%q%%", "%1", "nil or " .. CODE, "a, b", "...", "and", "\\z\n" .. CODE,
-    "\\u{0a}" .. CODE, "\x1b" .. CODE, "\u{2028}" .. CODE, "\x85" .. CODE,
+    "\\u{0a}" .. CODE, "\27" .. CODE, "\226\128\168" .. CODE, "\133" .. CODE,
   }
 
   -- One registry in which every string that reaches the text is `s`.
@@ -308,7 +310,8 @@ describe("a string", function()
       return object
     end } }
     global(s, object)
-    module(s:match "^[^\0]*", x) -- require reads no further than a NUL
+    -- require reads no further than a NUL
+    module(s:sub(1, (s .. "\0"):find("\0", 1, true) - 1), x)
     local registry = registry_of { L(s), G(s), Attr(L "x", s), Item(L "x", s),
       Import(s), Import(s, s) }
     registry:register(object, setmetatable({
@@ -390,34 +393,24 @@ describe("the text", function()
 
   it("reads and writes no global variable", function()
     local nothing = setmetatable({}, { __index = error, __newindex = error })
-    check(assert(load(text, "=text", "t", nothing))(_G, require, registry,
-      table.unpack, require "gbi.trace" {}))
+    check(assert(compat.load(text, "=text", nothing))(_G, require, registry,
+      compat.unpack, require "gbi.trace" {}))
   end)
 
   it("makes a function that string.dump takes", function()
-    for _, strip in ipairs { false, true } do
-      local copy = assert(load(string.dump(prologue, strip), "=dump", "b"))
-      local i = 1
-      while debug.getupvalue(prologue, i) do
-        debug.upvaluejoin(copy, i, prologue, i)
-        i = i + 1
-      end
-      check(copy)
-    end
+    check(portable.copy(prologue, false))
+    check(portable.copy(prologue, true))
   end)
 
   it("makes a function that luac lists", function()
-    if not os.execute "command -v luac5.4 >/dev/null 2>&1" then return end
     local path = os.tmpname()
     finally(function() os.remove(path) end)
     local f = assert(io.open(path, "wb"))
     f:write(string.dump(prologue))
     f:close()
-    local list = assert(io.popen("luac5.4 -l -p " .. path))
-    local listing = list:read "a"
-    assert.is_true(list:close())
-    assert.matches("1 param", listing)
-    assert.matches("GETFIELD", listing)
+    local listing, ok = portable.run(portable.luac .. " " .. path)
+    assert.is_true(ok, listing)
+    assert.matches("CALL", listing)
   end)
 end)
 
@@ -478,9 +471,10 @@ describe("when an object cannot be obtained", function()
   end
 
   it("because nil is indexed", function()
-    check('external object 2 (G["gbi_spec"].x): ', "attempt to index a nil",
+    check('external object 2 (G["gbi_spec"].x): ',
+      "attempt to index .*nil value",
       Attr(G "gbi_spec", "x"))
-    check('external object 2 (L["x"][1]): ', "attempt to index a nil",
+    check('external object 2 (L["x"][1]): ', "attempt to index .*nil value",
       Item(L "x", 1))
   end)
 
@@ -496,7 +490,7 @@ describe("when an object cannot be obtained", function()
       function() error "closed" end)
     check('external object 2 (L["x"]()): ', "^closed$", Call(L "x"),
       function() error("closed", 0) end)
-    check('external object 2 (L["x"]()): ', "attempt to call a nil",
+    check('external object 2 (L["x"]()): ', "attempt to call .*nil value",
       Call(L "x"))
   end)
 
@@ -506,18 +500,26 @@ describe("when an object cannot be obtained", function()
     local name = 'external object 1 (L["x"]()): closed'
     assert.equal(name, failure(coroutine.wrap(prologue), closed))
     assert.same({ true, false, name },
-      { coroutine.resume(coroutine.create(pcall), prologue, closed) })
-    -- Lua does not unwind a coroutine that an error ends before it is closed
+      { coroutine.resume(coroutine.create(function(...)
+        return pcall(...)
+      end), prologue, closed) })
     local co = coroutine.create(prologue)
+    if not compat.close then
+      assert.same({ false, name }, { coroutine.resume(co, closed) })
+      return
+    end
+    -- Lua does not unwind a coroutine that an error ends before it is closed
     assert.same({ false, "closed" }, { coroutine.resume(co, closed) })
     assert.same({ false, name }, { coroutine.close(co) })
   end)
 
   it("under a message handler", function()
     local prologue = gbi.compile_prologue(registry_of { Call(L "x") }, { "x" })
-    local _, err = xpcall(prologue, debug.traceback, function()
-      error("closed", 0)
-    end)
+    local function closed() error("closed", 0) end
+    local _, err = xpcall(function()
+      prologue(closed)
+      return true
+    end, debug.traceback)
     assert.matches('external object 1 (L["x"]()): closed\n', err, 1, true)
   end)
 
@@ -534,7 +536,7 @@ describe("when an object cannot be obtained", function()
   end)
 
   it("because a user's source fails", function()
-    check("external object 2 (mine\n!): ", "attempt to call a nil",
+    check("external object 2 (mine\n!): ", "attempt to call .*nil value",
       setmetatable({
         reconstruct = function(_, cg)
           cg:load_local "x"
@@ -547,7 +549,7 @@ describe("when an object cannot be obtained", function()
     local prologue = gbi.compile_prologue(registry_of { Call(L "x") }, { "x" })
     for _, object in ipairs { {}, setmetatable({}, { __tostring = error }),
                               1, true, print } do
-      assert.equal(object, failure(prologue, function() error(object) end))
+      assert.equal(object, failure(prologue, function() error(object, 0) end))
     end
     assert.is_nil(failure(prologue, function() error() end))
   end)
@@ -640,6 +642,18 @@ describe("a prologue that yields", function()
     return { x, i }
   end
 
+  if not compat.yields then
+    it("fails, where Lua cannot yield in pcall", function()
+      local registry, prologue = yielding(3)
+      local old = {}
+      registry:store(old)
+      assert.matches("^external object 2: attempt to yield across",
+        failure(coroutine.wrap(prologue), {}, f))
+      assert.equal(old, registry:get(1))
+    end)
+    return
+  end
+
   for _, n in ipairs { 2, 40, 60, 100 } do
     it(("completes, %d objects"):format(n), function()
       local registry, prologue = yielding(n)
@@ -679,7 +693,9 @@ describe("a prologue that yields", function()
     local old, co = {}, coroutine.create(prologue)
     registry:store(old)
     coroutine.resume(co, {}, f)
-    assert.is_true(coroutine.close(co))
+    if compat.close then assert.is_true(coroutine.close(co)) end
+    co = nil -- luacheck: ignore 311
+    collect()
     assert.equal(old, registry:get(1))
   end)
 
@@ -693,7 +709,7 @@ describe("a prologue that yields", function()
     local run = coroutine.wrap(prologue)
     run({}, fail)
     assert.equal("external object 2: too late", failure(run))
-    run = coroutine.wrap(pcall)
+    run = coroutine.wrap(function(...) return pcall(...) end)
     run(prologue, {}, fail)
     assert.same({ false, "external object 2: too late" }, { run() })
   end)
@@ -702,6 +718,11 @@ describe("a prologue that yields", function()
     local _, prologue = yielding(3)
     local co = coroutine.create(prologue)
     coroutine.resume(co, {}, fail)
+    if not compat.close then
+      assert.same({ false, "external object 2: too late" },
+        { coroutine.resume(co) })
+      return
+    end
     assert.same({ false, "too late" }, { coroutine.resume(co) })
     assert.same({ false, "external object 2: too late" },
       { coroutine.close(co) })

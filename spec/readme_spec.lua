@@ -1,15 +1,17 @@
 -- What the README prints runs as printed.
 
+local portable = require "spec.portable"
+
 local function readme()
   local f = assert(io.open("README.md"))
-  local text = f:read("a")
+  local text = f:read("*a")
   f:close()
   return text
 end
 
 local function read(path)
   local f = assert(io.open(path))
-  local text = f:read("a")
+  local text = f:read("*a")
   f:close()
   os.remove(path)
   return text
@@ -23,7 +25,8 @@ local function run(script)
   f:write(("package.path, package.cpath = %q, %q\n"):format(package.path,
     package.cpath), script)
   f:close()
-  local ok = os.execute(("lua5.4 %s >%s 2>%s"):format(path, out, err))
+  local ok = portable.execute(("%s %s >%s 2>%s"):format(portable.lua, path,
+    out, err))
   os.remove(path)
   return read(out), read(err), ok
 end

@@ -1,8 +1,12 @@
 -- The rockspec installs every file there is.
 
+local compat = require "gbi.compat"
+
 local function rockspec()
   local spec = {}
-  assert(loadfile("rockspec/gbi-scm-1.rockspec", "t", spec))()
+  local f = assert(io.open("rockspec/gbi-scm-1.rockspec"))
+  assert(compat.load(f:read("*a"), "@rockspec", spec))()
+  f:close()
   return spec
 end
 
@@ -20,7 +24,7 @@ describe("the rockspec", function()
       local spec = rockspec()
       assert.equal("3.0", spec.rockspec_format)
       assert.equal("builtin", spec.build.type)
-      assert.same({ "lua >= 5.4" }, spec.dependencies)
+      assert.same({ "lua >= 5.1" }, spec.dependencies)
       assert.same({ type = "command", script = "rockspec/test.lua" },
         spec.test)
     end)

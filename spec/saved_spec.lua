@@ -1,5 +1,7 @@
 -- Graphs in files: what is saved comes back, here and in another process; any
 -- other file gives nil and a reason.
+local compat = require "gbi.compat"
+local portable = require "spec.portable"
 local gbi = require "gbi"
 local source = gbi.source
 
@@ -12,7 +14,7 @@ local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
 io.write("saved_spec: GBI_SEED=", SEED, "\n")
 
 local CONSTANTS = { true, false, 0, 1, -1, 0.0, -0.0, 0.1 + 0.2, 1e300, 5e-324,
-  2.0 ^ 53, 1 / 0, -1 / 0, 0 / 0, math.maxinteger, math.mininteger, "", "nil",
+  2.0 ^ 53, 1 / 0, -1 / 0, 0 / 0, portable.max, portable.min, "", "nil",
   "a\nb\r\0\200\255", "s5:hello", "]]", ("x"):rep(10000) }
 
 -- Runs f, a function of one line, which must raise exactly `message` there.
@@ -45,7 +47,7 @@ end
 local function read(name)
   local file = io.open(name or path, "rb")
   if not file then return nil end
-  local text = file:read("a")
+  local text = file:read("*a")
   file:close()
   return text
 end
@@ -83,12 +85,17 @@ local function everything()
     g:set_item(t, 1, a)
     g:set_item(t, a, nil)
     local sum = a + b * 2 - -c
-    for _, name in ipairs { "div", "mod", "pow", "idiv", "band", "bor", "bxor",
-        "shl", "shr", "concat", "eq", "ne", "lt", "le", "gt", "ge",
-        "getitem" } do
+    for _, name in ipairs { "div", "mod", "pow", "concat", "eq", "ne", "lt",
+        "le", "gt", "ge", "getitem" } do
       sum = g:call_function(name, sum, y)
     end
-    return #sum, ~sum, sum:lnot(), g:get_attr(x, "field"),
+    if portable.expression "a // b" then
+      for _, name in ipairs { "idiv", "band", "bor", "bxor", "shl", "shr" } do
+        sum = g:call_function(name, sum, y)
+      end
+      sum = g:call_function("bnot", sum)
+    end
+    return sum:len(), sum:lnot(), g:get_attr(x, "field"),
       g:get_attr(Import "m"), g:get_attr(Const(1)), nil, f(rest), rest
   end)
 end
@@ -122,8 +129,8 @@ describe("what is saved is loaded:", function()
       end)):compile()
       local out, given, equal = f(function(...) return ... end)
       if type(c) == "number" then
-        assert.equal(("%q"):format(c), ("%q"):format(out))
-        assert.equal(("%q"):format(c), ("%q"):format(given))
+        assert.equal(portable.digits(c), portable.digits(out))
+        assert.equal(portable.digits(c), portable.digits(given))
       else
         assert.equal(c, out)
         assert.equal(c, given)
@@ -254,9 +261,7 @@ describe("another process", function()
       print(g:compile()("you"))
     ]]):format(package.path, package.cpath, path))
     file:close()
-    local p = assert(io.popen("lua5.4 " .. program))
-    local said = p:read("a")
-    assert.is_true(p:close())
+    local said = portable.run(portable.lua .. " " .. program)
     assert.equal("hello you\ntheirs\tyouyou\n", said)
   end)
 end)
@@ -376,12 +381,12 @@ describe("a path", function()
     assert.is_true(g:save(path))
     local before = read()
     local other = graph(function(h) return h:placeholder("x") end)
-    assert(os.execute(("mkdir %s.tmp"):format(path)))
+    assert(portable.execute(("mkdir %s.tmp"):format(path)))
     refused(other:save(path))
-    assert(os.execute(("rmdir %s.tmp"):format(path)))
+    assert(portable.execute(("rmdir %s.tmp"):format(path)))
     assert.equal(before, read())
     if io.open("/dev/full", "w") then
-      assert(os.execute(("ln -s /dev/full %s.tmp"):format(path)))
+      assert(portable.execute(("ln -s /dev/full %s.tmp"):format(path)))
       refused(other:save(path))
       assert.equal(before, read())
     end
@@ -390,6 +395,9 @@ describe("a path", function()
   end)
 end)
 
+
+-- A float that is no index and no count, also where 1.0 is an integer.
+local FLOAT = compat.integers and 1.0 or 1.5
 
 -- The format, written anew from its description.
 
@@ -400,7 +408,7 @@ local function checksum(text)
     a = (a + text:byte(i)) % 65521
     b = (b + a) % 65521
   end
-  return b << 16 | a
+  return b * 65536 + a
 end
 
 local function sealed(payload)
@@ -416,21 +424,21 @@ local function value(v)
   if type(v) == "table" then return v.raw
   elseif v == nil then return "n"
   elseif type(v) == "boolean" then return v and "t" or "f"
-  elseif math.type(v) == "integer" then return ("i%d;"):format(v)
+  elseif compat.is_integer(v) then return ("i%d;"):format(v)
   elseif type(v) == "number" then return ("d%.17g;"):format(v) end
   return ("s%d:%s"):format(#v, v)
 end
 
 -- A source: its letter and its parts.
 local function from(letter, ...)
-  local parts = table.pack(...)
+  local parts = compat.pack(...)
   for i = 1, parts.n do parts[i] = value(parts[i]) end
   return raw(letter .. table.concat(parts))
 end
 
 -- A node.
 local function node(op, name, target, ...)
-  local args = table.pack(...)
+  local args = compat.pack(...)
   local out = { value(op), value(name), value(target), value(args.n) }
   for i = 1, args.n do table.insert(out, value(args[i])) end
   return table.concat(out)
@@ -496,10 +504,15 @@ describe("a file that was damaged gives nil and a reason:", function()
     for n = 2, #text do refused(text:sub(n)) end
   end)
 
+  local function flip(byte, bit)
+    return byte % (2 * bit) < bit and byte + bit or byte - bit
+  end
+
   it("with any byte changed", function()
     for i = 1, #text do
       local byte = text:byte(i)
-      for _, other in ipairs { 0, 10, 48, 57, 110, byte ~ 1, byte ~ 128 } do
+      for _, other in ipairs { 0, 10, 48, 57, 110, flip(byte, 1),
+                               flip(byte, 128) } do
         if other ~= byte then
           refused(text:sub(1, i - 1) .. string.char(other) .. text:sub(i + 1))
         end
@@ -537,7 +550,7 @@ describe("a file that was damaged gives nil and a reason:", function()
       ("gbi graph 1\n%d %d\n%s"):format(#payload + 1, sum, payload),
       ("gbi graph 1\n%d %d\n%s"):format(#payload - 1, sum, payload),
       ("gbi graph 1\n%d %d\n%s"):format(#payload, sum + 1, payload),
-      ("gbi graph 1\n%d %d\n%s"):format(#payload, sum + (1 << 32), payload),
+      ("gbi graph 1\n%d %d\n%s"):format(#payload, sum + 2 ^ 32, payload),
       ("gbi graph 1\n%d 0x%x\n%s"):format(#payload, sum, payload),
       ("gbi graph 1\n%d.0 %d\n%s"):format(#payload, sum, payload),
       ("gbi graph 1\n%d %d%s"):format(#payload, sum, payload),
@@ -561,13 +574,14 @@ describe("a file with a right checksum is refused for", function()
   end)
 
   it("counts of arguments that are none", function()
-    for _, n in ipairs { -1, math.mininteger, math.maxinteger, 1 << 31, 1 << 53,
-        1000000, 2, 1.0, "1", false, raw "n", raw "dnan;", raw "dinf;",
+    for _, n in ipairs { -1, portable.min, portable.max, 2147483648,
+        9007199254740992,
+        1000000, 2, FLOAT, "1", false, raw "n", raw "dnan;", raw "dinf;",
         raw "i;", raw "i1" } do
       refused(sealed("i2;" .. X .. value "call_method" .. value "m" .. value "m"
         .. value(n) .. value(ref(1)) .. OUT))
     end
-    for _, n in ipairs { -1, math.mininteger } do
+    for _, n in ipairs { -1, portable.min } do
       for _, op in ipairs { "placeholder", "call_method", "get_attr" } do
         refused(sealed("i3;" .. X .. value(op) .. value "m" .. value "m"
           .. value(n) .. OUT))
@@ -685,9 +699,9 @@ describe("a file with a right checksum is refused for", function()
 
   it("indices that are none", function()
     local t = from("G", "t")
-    for _, index in ipairs { 0, -1, 1 << 53, (1 << 53) + 1, math.maxinteger,
-        math.mininteger, 1 << 31, 1 << 40, 1.0, 1.5, "1", false, raw "n",
-        raw "dinf;", raw "dnan;" } do
+    for _, index in ipairs { 0, -1, 9007199254740992, 9007199254740993,
+        portable.max, portable.min, 2147483648, 1099511627776, FLOAT, 1.5,
+        "1", false, raw "n", raw "dinf;", raw "dnan;" } do
       refuses(external("t", index, t), OUT)
     end
     refuses(external("t", 1, t), external("u", 1, t), OUT)
@@ -726,7 +740,8 @@ describe("a file with a right checksum is refused for", function()
     local op, target = "call_function", "call_result"
     local call = node("call_method", "m", "m", ref(1))
     refuses(X, node(op, "r", target, ref(1), 1), OUT)
-    for _, n in ipairs { 0, -1, 201, 1 << 53, math.maxinteger, 1.0, 1.5, "1",
+    for _, n in ipairs { 0, -1, 201, 9007199254740992, portable.max,
+        FLOAT, 1.5, "1",
         false, raw "n", ref(1) } do
       refuses(X, call, node(op, "r", target, ref(2), n), OUT)
     end
@@ -811,7 +826,7 @@ describe("an unusual file is accepted, and right:", function()
       last = last + 1
     end
     table.insert(nodes, node("output", "output", "output", ref(last)))
-    assert.equal(7, accepts(table.unpack(nodes)):compile()(1))
+    assert.equal(7, accepts(compat.unpack(nodes)):compile()(1))
   end)
 
   it("strings that look like code, which never runs", function()

@@ -1,7 +1,8 @@
 # Trying to break gbi. `make stress` takes about an hour; `make test` does a
 # little of each (SHORT=1).
 
-.PHONY: stress faults collectors threads asan memcheck coverage need-stress
+.PHONY: stress faults collectors threads asan memcheck coverage fuzz \
+        need-stress need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
 # the cases of spec/faults.lua with these words in their name.
@@ -12,7 +13,7 @@ CASES = $(if $(SHORT),: store)
 stress: need-stress ## try to break it, for an hour: all that follows
 	@$(if $(SHORT),,$(MAKE) -s faults)
 	@$(MAKE) -s collectors threads asan memcheck
-	@$(if $(SHORT),,$(MAKE) -s coverage)
+	@$(if $(SHORT),,$(MAKE) -s fuzz coverage)
 
 faults: ## each allocation of each function fails, and then all after it
 	@$(MAKE) -s all users
@@ -26,14 +27,14 @@ collectors: ## the collector at its worst
 	$(BUILD)/faults spec/faults.lua collect $(if $(CASES),"$(CASES)")
 	$(BUILD)/faults -e 1 spec/faults.lua collect $(if $(CASES),"$(CASES)")
 	for mode in generational incremental stop; do \
-	  GBI_COLLECTOR=$$mode busted --helper=spec/collector.lua $(SUITE) || exit 1; \
+	  GBI_COLLECTOR=$$mode $(BUSTED) --helper=spec/collector.lua $(SUITE) || exit 1; \
 	done
-	$(BUILD)/faults -e 997 $(BUSTED) $(or $(SUITE),$(foreach part, \
+	$(BUILD)/faults -e 997 $(SCRIPT) $(or $(SUITE),$(foreach part, \
 	  capi close codegen compile graph model prologue registry source, \
 	  spec/$(part)_spec.lua))
 
 # busted as a script, for another interpreter
-BUSTED = $$(command -v busted) --ignore-lua
+SCRIPT = $$(command -v busted) --ignore-lua
 
 TSAN = $(BUILD)-tsan
 
@@ -60,8 +61,8 @@ asan: ## the suite, or ARGS, under AddressSanitizer, LeakSanitizer, UBSan
 	  $$($(CC) -print-file-name=libubsan.so) \
 	  $$(command -v $(LUA)) > $(ASAN)/bin/$(LUA)
 	@chmod +x $(ASAN)/bin/$(LUA)
-	PATH="$(HERE)/$(ASAN)/bin:$$PATH" GBI_FAULTS=$(ASAN)/faults \
-	  ASAN_OPTIONS=quarantine_size_mb=1 $(ASAN)/faults $(BUSTED) \
+	PATH="$(HERE)/$(ASAN)/bin:$$PATH" BUILD=$(ASAN) \
+	  ASAN_OPTIONS=quarantine_size_mb=1 $(ASAN)/faults $(SCRIPT) \
 	  --cpath='$(ASAN)/?.so' $(SUITE)
 	$(ASAN)/host examples/c/jobs.lua > /dev/null
 
@@ -74,7 +75,7 @@ memcheck: ## the suite, and faults in some states, under valgrind
 	  "in two coroutines: C s" "registered: a prologue" "released: re"); do \
 	  $(MEMCHECK) $(BUILD)/faults spec/faults.lua short "$$cases" || exit 1; \
 	done
-	$(if $(SHORT),,$(MEMCHECK) $(LUA) $(BUSTED))
+	$(if $(SHORT),,$(MEMCHECK) $(LUA) $(SCRIPT))
 
 COV = $(BUILD)-cov
 
@@ -82,8 +83,8 @@ coverage: ## the lines of csrc and lua that no spec reaches
 	@$(MAKE) -s all users $(COV)/lines.so BUILD=$(COV) LDFLAGS=--coverage \
 	  CFLAGS="-O0 -g --coverage"
 	@rm -f $(COV)/*.gcda
-	GBI_FAULTS=$(COV)/faults busted --helper=spec/coverage.lua \
-	  --cpath='$(COV)/?.so'
+	BUILD=$(COV) busted --lua=$(LUA) --cpath='$(COV)/?.so' \
+	  --helper=spec/coverage.lua
 	@gcov -t -o $(COV) $(SRC) 2>/dev/null | awk -F: \
 	  '/:Source:/ {file = $$4} /^ *#####:/ {print "not covered: " file ":" $$0}'
 	@gcov -n -o $(COV) $(SRC) | sed -n "/^File 'csrc/{N;s/\n/ /;p}"
@@ -92,5 +93,39 @@ $(BUILD)/lines.so: spec/c/lines.c
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
+# Fuzzing: bytes are a program that works on registries, or a file of a graph.
+# `make fuzz SECONDS=600` runs each target with clang for so long; what it finds
+# goes to build-fuzz/, beside a corpus that grows there. The specs replay the
+# corpus in spec/corpus with programs of any compiler.
+SECONDS  ?= 60
+FUZZERS   = fuzz_registry fuzz_load_graph
+FUZZ_C    = spec/c/model.c spec/c/capi.c $(SRC)
+FUZZ_DEPS = $(FUZZ_C) $(wildcard spec/c/*.h csrc/*.h) Makefile
+FUZZ_CC   = clang -O1 -g -fno-omit-frame-pointer \
+            -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+USERS    += $(if $(IS54),$(FUZZERS:%=$(BUILD)/%))
+
+fuzz: need-fuzz ## fuzz the registry and the files of graphs; SECONDS=60 each
+	@$(MAKE) -s $(FUZZERS:%=build-fuzz/%)
+	@for f in $(FUZZERS); do \
+	  mkdir -p build-fuzz/corpus/$$f; \
+	  build-fuzz/$$f -max_total_time=$(SECONDS) -max_len=1000 -timeout=20 \
+	    -rss_limit_mb=2000 -verbosity=0 -print_final_stats=1 \
+	    -artifact_prefix=build-fuzz/$$f- build-fuzz/corpus/$$f \
+	    spec/corpus/$$f || exit 1; \
+	done
+
+$(FUZZERS:%=build-fuzz/%): build-fuzz/%: spec/c/%.c $(FUZZ_DEPS)
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(WARN) -Icsrc $(LUA_CFLAGS) -o $@ $< $(FUZZ_C) $(LUA_LIBS)
+
+$(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< spec/c/replay.c \
+	  $(FUZZ_C) $(LUA_LIBS)
+
 need-stress: need-test
 	$(call need,valgrind:valgrind)
+
+need-fuzz:
+	$(call need,$(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev)

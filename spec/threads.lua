@@ -11,7 +11,7 @@ local sum = 0
 local function see(n) sum = (sum * 31 + n) % 1000003 end
 
 local function construct(_, cg)
-  cg:load_import("table", "pack")
+  cg:load_import("gbi.compat", "pack")
   cg:call_function(0)
 end
 

@@ -11,6 +11,7 @@
 
 #include <lualib.h>
 
+#include "compat.h"
 #include "gbi.h"
 
 #define MAX_JOBS 1024

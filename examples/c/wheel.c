@@ -7,7 +7,7 @@
 **
 ** A timer does not keep its object alive: one that was collected meanwhile is
 ** skipped. The wheel is plain C data with no references to Lua objects but
-** the numbers that gbi gives out.
+** the numbers that gbi gives out. It compiles for every Lua with gbi.h alone.
 */
 #include "gbi.h"
 
@@ -31,10 +31,12 @@ typedef struct Wheel {
 } Wheel;
 
 
-/* The wheel at argument 1; pushes its registry and returns where it is. */
+/* The wheel at argument 1; pushes its registry and returns where it is.
+** Upvalue 1 of all functions: the registries, by their wheels. */
 static Wheel *checkwheel (lua_State *L, int *reg) {
   Wheel *w = (Wheel *)luaL_checkudata(L, 1, WHEEL);
-  lua_getiuservalue(L, 1, 1);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, lua_upvalueindex(1));
   *reg = lua_gettop(L);
   return w;
 }
@@ -46,8 +48,8 @@ static int wheel_new (lua_State *L) {
   const gbi_API *gbi = gbi_open(L);
   Wheel *w;
   luaL_argcheck(L, room >= 1 && room <= 1000000, 1, "out of range");
-  w = (Wheel *)lua_newuserdatauv(L, sizeof(Wheel)
-                                 + (size_t)room * sizeof(Timer), 1);
+  w = (Wheel *)lua_newuserdata(L, sizeof(Wheel)
+                               + (size_t)room * sizeof(Timer));
   w->gbi = gbi;
   w->now = 0;
   for (i = 0; i < SPOKES; i++) w->spokes[i] = NIL;
@@ -55,9 +57,11 @@ static int wheel_new (lua_State *L) {
   w->unused = 0;
   for (i = 0; i < room; i++) w->timers[i].next = (int)i + 1;
   w->timers[room - 1].next = NIL;
+  luaL_getmetatable(L, WHEEL);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
   gbi->new_registry(L);
-  lua_setiuservalue(L, -2, 1);
-  luaL_setmetatable(L, WHEEL);
+  lua_rawset(L, lua_upvalueindex(1));
   return 1;
 }
 
@@ -167,13 +171,26 @@ static const luaL_Reg methods[] = {
 int luaopen_wheel (lua_State *L);
 
 int luaopen_wheel (lua_State *L) {
-  luaL_checkversion(L);
+  enum {MODULE = 1, REGISTRIES, MT, INDEX};
+  const luaL_Reg *f;
+  lua_settop(L, 0);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_newtable(L);  /* weak keys: a registry goes with its wheel */
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, REGISTRIES);
   luaL_newmetatable(L, WHEEL);
   lua_newtable(L);
-  luaL_setfuncs(L, methods, 0);
-  lua_setfield(L, -2, "__index");
-  lua_newtable(L);
-  lua_pushcfunction(L, wheel_new);
-  lua_setfield(L, -2, "new");
+  for (f = methods; f->name != NULL; f++) {
+    lua_pushvalue(L, REGISTRIES);
+    lua_pushcclosure(L, f->func, 1);
+    lua_setfield(L, INDEX, f->name);
+  }
+  lua_setfield(L, MT, "__index");
+  lua_pushvalue(L, REGISTRIES);
+  lua_pushcclosure(L, wheel_new, 1);
+  lua_setfield(L, MODULE, "new");
+  lua_settop(L, MODULE);
   return 1;
 }

@@ -11,10 +11,13 @@
 -- on the stack. A codegen raises an argument error for what it cannot emit, and
 -- an error when the stack holds less than an operation takes.
 -- @classmod gbi.codegen
+local compat = require "gbi.compat"
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 local sources = require "gbi.source"
 local trace = require "gbi.trace"
+
+compat.interpret()
 
 local Codegen = {}
 Codegen.__index = Codegen
@@ -33,7 +36,7 @@ local MAX_SIZE = 50 -- operations in a part of an expression
 local BINDINGS = { "G", "require", "registry", "unpack", "runs", "select",
                    "number", "unnumber", "enter", "body" }
 local RESERVED = { run = true, frame = true, vars = true, params = true,
-                   objects = true }
+                   objects = true, part = not compat.close or nil }
 for _, name in ipairs(BINDINGS) do RESERVED[name] = true end
 
 -- Can a local of the generated function be called `name`?
@@ -48,7 +51,7 @@ local function bad(fname, arg, message, level)
 end
 
 local function check_count(n, fname, arg)
-  if math.type(n) ~= "integer" or n < 0 then
+  if not compat.is_integer(n) or n < 0 then
     bad(fname, arg, "count expected", 3)
   end
 end
@@ -116,6 +119,8 @@ function Codegen.new(params, traced)
     risky = false, -- can what was emitted since `at` fail?
     untraced = traced == false,
     traced = false, -- is there code that tells where it is?
+    framed = false, -- is there code that makes a frame?
+    may_yield = false, -- see trace.lua
     locals = {}, -- parameter -> its expression
     header = {},
     args = {}, -- the parameters as the function declares them
@@ -188,7 +193,7 @@ function Codegen:take(n, fname, level)
     error(("'%s' needs %d values on the codegen's stack, there are %d"):format(
       fname, n, #stack - self.floor), level or 3)
   end
-  local es = table.move(stack, base + 1, #stack, 1, {})
+  local es = compat.move(stack, base + 1, #stack, 1, {})
   for i = #stack, base + 1, -1 do stack[i] = nil end
   return es
 end
@@ -254,7 +259,7 @@ end
 
 -- Evaluates expressions that were just taken; returns them as variables.
 function Codegen:settled(es)
-  table.move(es, 1, #es, #self.stack + 1, self.stack)
+  compat.move(es, 1, #es, #self.stack + 1, self.stack)
   self:settle()
   return self:take(#es, "settled")
 end
@@ -290,7 +295,7 @@ local function operation(format, operands)
     if i == 1 and format:find("^%%s%[") then texts[i] = prefixed(e)
     elseif e.text:find("^-") then texts[i] = "(" .. e.text .. ")" end
   end
-  return format:format(table.unpack(texts))
+  return format:format(compat.unpack(texts))
 end
 
 -- Pushes an operator's value.
@@ -515,6 +520,23 @@ function Codegen:pop_top()
   else self:assign(self:new_var(), e.text) end
 end
 
+-- Emits the code that makes a frame of objects, which lasts as long as the
+-- call does: its last line is return_from.
+function Codegen:enter(objects, n)
+  self.framed = true
+  self:emit(("local frame%s = enter(registry, {%s}, %d)"):format(
+    compat.close and " <close>" or "", objects, n))
+  if not compat.close then self:emit("run.frame = frame") end
+end
+
+-- Emits the return of what a call returns.
+function Codegen:return_from(call)
+  if self.framed and not compat.close then
+    call = ("runs.leave(frame, %s)"):format(call)
+  end
+  self:emit("return " .. call)
+end
+
 -- The text of a chunk that returns the function. It is called with the
 -- bindings: the globals, `require`, the registry, `table.unpack`, the runs of
 -- trace.lua; and for a graph also `select`, the core's `number`, `unnumber` and
@@ -522,17 +544,28 @@ end
 -- @tparam string title a comment on its first line
 -- @treturn string
 function Codegen:text(title)
+  local args = table.concat(self.args, ", ")
   local out = { "-- " .. title,
-    ("local %s = ..."):format(table.concat(BINDINGS, ", ")),
-    ("return function(%s)"):format(table.concat(self.args, ", ")) }
+    ("local %s = ..."):format(table.concat(BINDINGS, ", ")) }
+  local called = not compat.close and (self.traced or self.framed)
   local function add(line) out[#out + 1] = "  " .. line end
+  if called then
+    out[3] = ("local function part(run%s)"):format(args == "" and ""
+      or ", " .. args)
+  else
+    out[3] = ("return function(%s)"):format(args)
+  end
   for _, line in ipairs(self.header) do add(line) end
   if self.nvars > 0 then add("local vars = {}") end
-  if self.traced then
+  if self.traced and not called then
     add("local run <close> = runs[1] or runs.new()")
     add("runs[1] = false")
   end
   for _, line in ipairs(self.lines) do add(line) end
+  if called then
+    out[#out + 1] = ("end\nreturn function(%s)"):format(args)
+    add(("return runs.call(part%s)"):format(args == "" and "" or ", " .. args))
+  end
   out[#out + 1] = "end\n"
   return table.concat(out, "\n")
 end
@@ -545,9 +578,9 @@ end
 -- @treturn function
 -- @treturn string its source
 function Codegen:finish(title, registry, names, body)
-  local text = self:text(title)
-  local chunk = assert(load(text, "=" .. title:match("^[^,]+"), "t", {}))
-  return chunk(_G, require, registry, table.unpack, trace(names), select,
+  local text, runs = self:text(title), trace(names, self.may_yield)
+  local chunk = assert(compat.load(text, "=" .. title:match("^[^,]+"), {}))
+  return chunk(_G, require, registry, compat.unpack, runs, select,
     core.number, core.unnumber, core.enter, body), text
 end
 

@@ -5,11 +5,15 @@
 -- is handed on by number gets a number of this call's own, until its end. For a
 -- backend, which looks objects up by their indices, they are stored in a frame
 -- of the registry, which belongs to this call alone.
+local compat = require "gbi.compat"
 local literal = require "gbi.literal"
 local Codegen = require "gbi.codegen"
 local node = require "gbi.node"
 
+compat.interpret()
+
 local MAX_RESULTS = 20 -- of one call; beyond, they are gathered in a table
+local MAX_NUMBERS = 5000 -- that one call takes back
 
 local Compiler = {}
 Compiler.__index = Compiler
@@ -164,8 +168,7 @@ function Compiler:prologue(graph, framed)
   end
   if last > 0 then
     if cg.traced then cg:trace(0) end
-    cg:emit(("local frame <close> = enter(registry, {%s}, %d)"):format(
-      table.concat(stored, ", "), last))
+    cg:enter(table.concat(stored, ", "), last)
   end
 end
 
@@ -215,7 +218,7 @@ local function compile(graph, live, options)
     end
   end
   local cg = Codegen.new(self.params, options.trace)
-  self.cg = cg
+  self.cg, cg.may_yield = cg, true
   self:prologue(graph, body ~= nil)
   local inputs = {}
   for _, each in ipairs(graph.nodes) do
@@ -226,15 +229,16 @@ local function compile(graph, live, options)
   end
   if body then
     if cg.traced then cg:trace(0) end
-    cg:emit(("return body(%s)"):format(Codegen.list(inputs)))
+    cg:return_from(("body(%s)"):format(Codegen.list(inputs)))
   else
     for i, each in ipairs(graph.nodes) do
       if each.op == "output" then
         local outputs = {}
         for k = 1, each.args.n do outputs[k] = self:operand(each.args[k]) end
-        if #self.numbers > 0 then
-          cg:emit(("unnumber(registry, %s)"):format(
-            Codegen.list(self.numbers)))
+        for first = 1, #self.numbers, MAX_NUMBERS do
+          cg:emit(("unnumber(registry, %s)"):format(Codegen.list(compat.move(
+            self.numbers, first, math.min(first + MAX_NUMBERS - 1,
+              #self.numbers), 1, {}))))
         end
         cg:emit("return " .. Codegen.list(outputs))
       elseif live[each] and each.op ~= "placeholder"

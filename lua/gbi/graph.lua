@@ -11,6 +11,7 @@
 -- numbers, strings and nil. All functions raise an argument error, at their
 -- caller's line, for what they cannot record.
 -- @classmod gbi.graph
+local compat = require "gbi.compat"
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 local source = require "gbi.source"
@@ -18,6 +19,8 @@ local compile = require "gbi.compile"
 local saved = require "gbi.saved"
 local node = require "gbi.node"
 local tabular = require "gbi.tabular"
+
+compat.interpret()
 
 local operators, is_node = node.operators, node.is
 local EXTERNAL = node.EXTERNAL
@@ -146,7 +149,7 @@ end
 -- Applies an operator to operands, which are the arguments of `fname` from
 -- number `first` on.
 function Graph:operate(level, name, fname, first, ...)
-  local args, operator = table.pack(...), operators[name]
+  local args, operator = compat.pack(...), operators[name]
   if args.n ~= operator.operands then
     error(("operator '%s' takes %d operands, got %d"):format(name,
       operator.operands, args.n), level)
@@ -160,7 +163,7 @@ end
 
 -- Calls a source's object or a node's value.
 function Graph:call(level, target, ...)
-  local args, hint = table.pack(...), "call"
+  local args, hint = compat.pack(...), "call"
   if is_node(target) then
     check_one(self, level + 1, target, "call_function", 1)
     hint = target.name
@@ -206,7 +209,7 @@ function Graph:call_method(name, object, ...)
     expected(3, "call_method", 1, "string", name)
   end
   check_one(self, 3, object, "call_method", 2)
-  local args = table.pack(object, ...)
+  local args = compat.pack(object, ...)
   check_args(self, 3, args, "call_method", 2)
   local new = self:append(3, "call_method", name, args, name)
   return new
@@ -246,7 +249,7 @@ end
 -- @treturn gbi.node without a value
 -- @seed torch.fx.Graph.output
 function Graph:output(...)
-  local args = table.pack(...)
+  local args = compat.pack(...)
   check_args(self, 3, args, "output", 1)
   local last = self:append(3, "output", "output", args, "output")
   self.finished = true

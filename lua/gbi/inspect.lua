@@ -9,16 +9,9 @@ local HEADER = { "index", "kind", "status", "type", "source", "place" }
 
 local inspect = {}
 
--- What an object is called by `get`: the name in its metatable, or its type.
-local function type_name(object)
-  local metatable = getmetatable(object)
-  local name = type(metatable) == "table" and rawget(metatable, "__name")
-  return type(name) == "string" and name or type(object)
-end
-
 local function row(registry, index, kind, status, object, from)
   return { tostring(index), kind, status,
-    object == nil and "" or literal.comment(type_name(object)),
+    object == nil and "" or literal.comment(core.typename(object)),
     from == nil and "" or literal.comment(source.name(from)),
     registry:place(index) or "" }
 end

@@ -1,10 +1,13 @@
 --- How constants and names are written in Lua source: so that none of them
 -- can become code, on one line, and every value reads back as it was.
+local compat = require "gbi.compat"
+
 local literal = {}
 
 local KEYWORDS = {}
-for word in ([[and break do else elseif end false for function goto if in
-    local nil not or repeat return then true until while]]):gmatch("%a+") do
+for word in ([[and break do else elseif end false for function global goto
+    if in local nil not or repeat return then true until
+    while]]):gmatch("%a+") do
   KEYWORDS[word] = true
 end
 
@@ -31,7 +34,11 @@ local function number(x)
   if x ~= x then return "(0/0)" end
   if x == math.huge then return "1e9999" end
   if x == -math.huge then return "-1e9999" end
-  if math.type(x) == "integer" then return ("%q"):format(x) end
+  if x == 0 and 1 / x < 0 then return compat.minus_zero end
+  if compat.is_integer(x) then
+    -- the digits of the least integer read back as a float
+    return x == math.mininteger and "0x8000000000000000" or ("%d"):format(x)
+  end
   for digits = 14, 17 do -- the shortest that reads back the same
     -- a locale may write its decimal point as a comma
     local text = ("%%.%dg"):format(digits):format(x):gsub(",", ".")

@@ -2,9 +2,10 @@
 --
 -- A node stands for a value of the run. Lua's operators make nodes of nodes and
 -- constants: `a + b`, `-a`, `a .. b`, `#a`; those that Lua makes booleans of
--- are methods. All raise an argument error, at their caller's line, for what a
--- graph cannot record.
+-- are methods, and so is `len`, for Lua 5.1. All raise an argument error, at
+-- their caller's line, for what a graph cannot record.
 -- @classmod gbi.node
+local compat = require "gbi.compat"
 local node = {}
 
 -- Lua's operators as targets of `call_function`, by the names of their
@@ -12,17 +13,24 @@ local node = {}
 --
 -- Each has its `operands`, a `format` of its Lua text, and the `metamethod`
 -- that makes a node of nodes; those without one are methods of a node, since
--- Lua turns what their metamethods return into a boolean.
+-- Lua turns what their metamethods return into a boolean. None that this Lua
+-- does not have.
 local operators = {}
 node.operators = operators
+
+-- How many operands the metamethods have, those of all Luas.
+node.overloads = {}
 
 for name, symbol in pairs {
   add = "+", sub = "-", mul = "*", div = "/", mod = "%%", pow = "^",
   idiv = "//", band = "&", bor = "|", bxor = "~", shl = "<<", shr = ">>",
   concat = "..",
 } do
-  operators[name] = { operands = 2, format = "%s " .. symbol .. " %s",
-                      metamethod = "__" .. name }
+  node.overloads[name] = 2
+  if compat.parses(("return 1 " .. symbol .. " 1"):format()) then
+    operators[name] = { operands = 2, format = "%s " .. symbol .. " %s",
+                        metamethod = "__" .. name }
+  end
 end
 
 for name, symbol in pairs {
@@ -32,8 +40,11 @@ for name, symbol in pairs {
 end
 
 for name, symbol in pairs { unm = "-", bnot = "~", len = "#" } do
-  operators[name] = { operands = 1, format = symbol .. "%s",
-                      metamethod = "__" .. name }
+  node.overloads[name] = 1
+  if compat.parses("return " .. symbol .. "1") then
+    operators[name] = { operands = 1, format = symbol .. "%s",
+                        metamethod = "__" .. name }
+  end
 end
 
 operators.lnot = { operands = 1, format = "not %s" }
@@ -118,7 +129,7 @@ end
 function Node:results(n)
   if not self:is_call() then
     error(("%s is not a call, it has one value"):format(self.name), 2)
-  elseif math.type(n) ~= "integer" or n < 1 or n > 200 then
+  elseif not compat.is_integer(n) or n < 1 or n > 200 then
     error("bad argument #1 to 'results' (number from 1 to 200 expected)", 2)
   end
   local nodes = {}
@@ -126,7 +137,7 @@ function Node:results(n)
     nodes[i] = self.graph:append(3, "call_function", node.RESULT,
       { n = 2, self, i }, self.name .. "_" .. i)
   end
-  return table.unpack(nodes)
+  return compat.unpack(nodes)
 end
 
 --- The node of `a == b`.
@@ -168,6 +179,10 @@ end
 -- @function Node:lnot
 -- @treturn gbi.node
 
+--- The node of `#a`, which is none in Lua 5.1.
+-- @function Node:len
+-- @treturn gbi.node
+
 for name, operator in pairs(operators) do
   local function method(a, b)
     local graph = (node.is(a) and a or b).graph
@@ -179,8 +194,10 @@ for name, operator in pairs(operators) do
     end
     return new
   end
-  if operator.metamethod then Node[operator.metamethod] = method
-  elseif operator.operands < 3 then Node[name] = method end
+  if operator.metamethod then Node[operator.metamethod] = method end
+  if (not operator.metamethod and operator.operands < 3) or name == "len" then
+    Node[name] = method -- `#` asks no table's metamethod before Lua 5.2
+  end
 end
 
 --- A node is called like the function it stands for: `f(a, b)`.

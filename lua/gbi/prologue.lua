@@ -1,9 +1,12 @@
 --- The prologue: the generated function that obtains every external object
 -- of a registry and stores it, before the graph runs.
 -- @module gbi
+local compat = require "gbi.compat"
 local core = require "gbi.core"
 local literal = require "gbi.literal"
 local Codegen = require "gbi.codegen"
+
+compat.interpret()
 
 local MAX_ARGS = 50 -- beyond, objects are gathered in a table
 

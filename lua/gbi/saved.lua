@@ -4,9 +4,12 @@
 -- what follows, and a list of nodes. A value is written as a letter and what
 -- it takes: n nil, t true, f false, i123; integer, d0.5; float, s5:hello
 -- string, r7; the 7th node, and for a source its kind's letters and its parts.
+local compat = require "gbi.compat"
 local literal = require "gbi.literal"
 local node = require "gbi.node"
 local source = require "gbi.source"
+
+compat.interpret()
 
 local saved = {}
 
@@ -59,10 +62,10 @@ local function put(out, value, numbers, who, depth)
   local content = source.content(value)
   if value == nil then out[#out + 1] = "n"
   elseif t == "boolean" then out[#out + 1] = value and "t" or "f"
-  elseif math.type(value) == "integer" then
+  elseif compat.is_integer(value) then
     out[#out + 1] = ("i%d;"):format(value)
   elseif t == "number" then out[#out + 1] = ("d%s;"):format(float(value))
-  elseif t == "string" then out[#out + 1] = ("s%d:%s"):format(#value, value)
+  elseif t == "string" then out[#out + 1] = "s" .. #value .. ":" .. value
   elseif node.is(value) then out[#out + 1] = ("r%d;"):format(numbers[value])
   elseif content then
     local shape = KINDS[content.kind]
@@ -149,7 +152,7 @@ function Reader:value(depth)
   elseif letter == "t" then return true
   elseif letter == "f" then return false
   elseif letter == "i" then
-    local i = math.tointeger(tonumber(self:match("(%-?%d+);")))
+    local i = compat.to_integer(self:match("(%-?%d+);"))
     return i or fail("an integer is out of range")
   elseif letter == "d" then
     local text = self:match("([-+.%w]+);")
@@ -191,7 +194,7 @@ end
 
 function Reader:count()
   local n = self:value()
-  if math.type(n) ~= "integer" or n < 0 or n > #self.text - self.at + 1 then
+  if not compat.is_integer(n) or n < 0 or n > #self.text - self.at + 1 then
     fail("a count is out of range")
   end
   return n
@@ -200,7 +203,7 @@ end
 -- Reads an external object: registers its source under its index.
 function Reader:external(args)
   local index, from = args[1], self:value()
-  if args.n ~= 1 or math.type(index) ~= "integer" or index < 1
+  if args.n ~= 1 or not compat.is_integer(index) or index < 1
      or index > 1000000 or not source.content(from) then
     fail("an external object is malformed")
   elseif self.sources[index] then
@@ -235,7 +238,7 @@ function Reader:node(graph)
   elseif op == "call_function" and target == node.RESULT then
     local call, i = args[1], args[2]
     if args.n == 2 and node.is(call) and call:is_call()
-       and math.type(i) == "integer" and i >= 1 and i <= 200 then
+       and compat.is_integer(i) and i >= 1 and i <= 200 then
       made = graph:append(2, op, target, args, name)
     end
   elseif op == "get_attr" then
@@ -247,9 +250,9 @@ function Reader:node(graph)
     local take = graph[op]
     if op == "output" then
       made = target == "output"
-        and take(graph, table.unpack(args, 1, args.n))
+        and take(graph, compat.unpack(args, 1, args.n))
     else
-      made = take(graph, target, table.unpack(args, 1, args.n))
+      made = take(graph, target, compat.unpack(args, 1, args.n))
     end
   end
   if not made then fail("a node is malformed") end
@@ -272,7 +275,7 @@ function saved.load(graph, path)
   local file, reason = io.open(path, "rb")
   if not file then return nil, reason end
   local text
-  text, reason = file:read("a")
+  text, reason = file:read("*a")
   file:close()
   if not text then return nil, reason end
   local length, sum, payload = text:match("^" .. HEADER .. "(%d+) (%d+)\n(.*)$")

@@ -2,6 +2,7 @@
 ** capi.c - module capi: gbi.h's functions for the specs, one Lua function
 ** each, with the registry as first argument
 */
+#include "compat.h"
 #include "gbi.h"
 
 #define API ((const gbi_API *)lua_touserdata(L, lua_upvalueindex(1)))
@@ -46,7 +47,7 @@ static int capi_register_created (lua_State *L) {
 static int construct (lua_State *L) {
   lua_getfield(L, 2, "load_import");
   lua_pushvalue(L, 2);
-  lua_pushliteral(L, "table");
+  lua_pushliteral(L, "gbi.compat");
   lua_pushliteral(L, "pack");
   lua_call(L, 3, 0);
   lua_getfield(L, 2, "call_function");
@@ -189,6 +190,13 @@ static int capi_pointer (lua_State *L) {
 }
 
 
+/* () -> light userdata */
+static int capi_light (lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)API);
+  return 1;
+}
+
+
 /* () -> version that gbi_open found in this state */
 static int capi_open (lua_State *L) {
   lua_pushinteger(L, gbi_open(L)->version);
@@ -218,6 +226,7 @@ static const luaL_Reg functions[] = {
   {"on_collect", capi_on_collect},
   {"sweep", capi_sweep},
   {"pointer", capi_pointer},
+  {"light", capi_light},
   {"open", capi_open},
   {NULL, NULL}
 };

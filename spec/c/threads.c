@@ -14,6 +14,7 @@
 
 #include <lualib.h>
 
+#include "compat.h"
 #include "gbi.h"
 
 #define MAX_THREADS 64

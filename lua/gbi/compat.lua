@@ -1,0 +1,97 @@
+--- Lua 5.4's functions on the Luas before it, and what the running one can.
+--
+-- Everything else is written for 5.4 in what all have in common; this is the
+-- one file that asks which Lua it is, by trying.
+local compat = {}
+
+--- `table.unpack`, `table.pack`, `table.move`.
+compat.unpack = table.unpack or unpack -- luacheck: ignore 113
+
+compat.pack = table.pack or function(...)
+  return { n = select("#", ...), ... }
+end
+
+compat.move = table.move or function(from, first, last, at, to)
+  to = to or from
+  for i = 0, last - first do to[at + i] = from[first + i] end
+  return to
+end
+
+--- Loads source text, never bytecode, with a table for its globals.
+-- @tparam string text
+-- @tparam string name of the chunk
+-- @tparam ?table env `_G` otherwise
+-- @treturn function; or nil and why not
+if setfenv then -- luacheck: ignore 113
+  function compat.load(text, name, env)
+    if text:find("^\27") then return nil, "bytecode" end
+    local chunk, err = loadstring(text, name) -- luacheck: ignore 113
+    if chunk and env then setfenv(chunk, env) end -- luacheck: ignore 113
+    return chunk, err
+  end
+else
+  function compat.load(text, name, env)
+    return load(text, name, "t", env or _G)
+  end
+end
+
+-- An answer to one of the questions below, not an error for want of memory.
+local function answer(ok, err)
+  if err == "not enough memory" then error(err, 0) end
+  return ok
+end
+
+--- Is there the syntax of this chunk?
+-- @tparam string text
+-- @treturn boolean
+function compat.parses(text)
+  return answer(compat.load(text, "=", {})) ~= nil
+end
+
+--- Are there integers beside floats? Are there to-be-closed variables? Has a
+-- table's `#` a metamethod? Can a coroutine yield in `pcall`?
+compat.integers = math.type ~= nil
+compat.close = compat.parses("local x <close> = nil")
+compat.len = #setmetatable({}, { __len = function() return 1 end }) == 1
+compat.yields = coroutine.wrap(function()
+  return answer(pcall(coroutine.yield, true))
+end)()
+
+--- Is `x` an integer? Where there are none: a whole number that is exact.
+-- @param x any value
+-- @treturn boolean
+if compat.integers then
+  function compat.is_integer(x)
+    return math.type(x) == "integer"
+  end
+else
+  function compat.is_integer(x)
+    return type(x) == "number" and x % 1 == 0 and x > -2 ^ 53 and x < 2 ^ 53
+      and (x ~= 0 or 1 / x > 0)
+  end
+end
+
+--- The integer that decimal digits stand for, nil if there is none.
+-- @tparam string digits
+function compat.to_integer(digits)
+  local x = tonumber(digits)
+  if x == 0 then x = 0 end -- "-0" is no integer where there are only floats
+  return compat.is_integer(x) and x or nil
+end
+
+--- How -0.0 is written. Lua 5.1 takes it for 0 among a function's constants.
+compat.minus_zero = "-0.0"
+if 1 / select(2, assert(compat.load("return 0, -0.0", "=", {}))()) > 0 then
+  compat.minus_zero = '(-#"")'
+end
+
+--- Keeps the calling chunk from LuaJIT's compiler, which until May 2022 may
+-- take the length of a table for what it was before something was appended by
+-- another of its names (LuaJIT issue 843). For what appends to lists.
+function compat.interpret()
+  if jit then -- luacheck: ignore 113
+    jit.off(debug.getinfo(2, "f").func, true) -- luacheck: ignore 113
+  end
+end
+
+return compat

@@ -1,0 +1,172 @@
+-- What the specs need and not every Lua has, or has the same.
+
+local compat = require "gbi.compat"
+local literal = require "gbi.literal"
+
+local portable = {}
+
+-- The interpreter under test and the folder of what was built for it.
+portable.lua = os.getenv "LUA"
+if not portable.lua then
+  local i = 0
+  while arg and arg[i - 1] do i = i - 1 end
+  portable.lua = arg and arg[i] or "lua5.4"
+end
+portable.build = os.getenv "BUILD" or "build"
+
+-- A copy of a function, made of its bytecode, with the same upvalues.
+function portable.copy(f, strip)
+  local load = loadstring or load -- luacheck: ignore 113
+  local copy, i = assert(load(string.dump(f, strip))), 1
+  while debug.getupvalue(f, i) do
+    debug.setupvalue(copy, i, select(2, debug.getupvalue(f, i)))
+    i = i + 1
+  end
+  return copy
+end
+
+-- The command that lists the bytecode in a file.
+portable.luac = portable.lua:find "luajit" and portable.lua .. " -bl"
+  or portable.lua:gsub("lua([%d.]*)$", "luac%1 -l -p")
+
+-- Runs a command; returns what it wrote to its two streams, whether it
+-- succeeded, and its exit code.
+function portable.run(command)
+  local p = io.popen(("(%s\n) 2>&1; printf '\\n%%d' $?"):format(command))
+  local out, code = p:read("*a"):match "^(.*)\n(%d+)$"
+  p:close()
+  return out, code == "0", tonumber(code)
+end
+
+-- Does a command succeed?
+function portable.execute(command)
+  local status = os.execute(command)
+  return status == true or status == 0
+end
+
+-- The start of a command that runs Lua, which finds modules as they are here.
+function portable.start()
+  return ("LUA_PATH='%s' LUA_CPATH='%s' %s"):format(package.path,
+    package.cpath, portable.lua)
+end
+
+-- The least and the greatest integer.
+portable.min = math.mininteger or -2 ^ 53
+portable.max = math.maxinteger or 2 ^ 53
+
+-- An object without a finalizer, and giving it one.
+function portable.bare(t)
+  return portable.table_gc and t
+    or portable.setmetatable(t, { __gc = false })
+end
+
+function portable.arm(object, finalizer)
+  local metatable = getmetatable(object)
+  if metatable then metatable.__gc = finalizer
+  else setmetatable(object, { __gc = finalizer }) end
+end
+
+-- How deep calls in pcall may be nested here, if not deeper; a compiled
+-- function makes one where there are no variables that are closed.
+local function nested(n)
+  return n == 0 or select(2, pcall(nested, n - 1)) == true
+end
+portable.depth = compat.close and 60000 or nested(1000) and 1000 or 150
+
+-- Does the collector tell which mode it was in?
+portable.modes = type(select(2, pcall(collectgarbage, "incremental")))
+  == "string" and coroutine.close ~= nil
+
+-- Closes a coroutine, or abandons it where there is no closing.
+portable.close = coroutine.close or function() return true end
+
+-- Is the running coroutine none that can yield?
+function portable.is_main()
+  local co, main = coroutine.running()
+  return co == nil or main == true
+end
+
+-- Collects all, whatever finalizers raise: it is raised here before 5.4.
+function portable.collect_all()
+  while not pcall(collectgarbage) do end
+  while not pcall(collectgarbage) do end
+end
+
+-- Makes the collector take a step every few bytes. Returns what ends that.
+function portable.collect_often()
+  local ok, mode = pcall(collectgarbage, "incremental", 50, 400, 4)
+  if ok and type(mode) == "string" then
+    return function()
+      collectgarbage("incremental", 200, 100, 13)
+      collectgarbage(mode)
+    end
+  end
+  local pause, step = collectgarbage("setpause", 50),
+    collectgarbage("setstepmul", 400)
+  return function()
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", step)
+  end
+end
+
+-- What makes Lua tell of errors in finalizers.
+portable.warn = coroutine.close and "-W" or ""
+
+-- How many arguments a call may have here, if not more.
+portable.arguments = pcall(compat.unpack, {}, 1, 10000) and 10000 or 7000
+
+-- A number's text, different for different numbers.
+function portable.digits(x)
+  if x ~= x then return "NaN" end
+  local integer = compat.integers and math.type(x) == "integer"
+  return (integer and "%d" or "float %.17g"):format(x)
+end
+
+-- The text that a constant is written with in Lua source: by string.format
+-- where that can.
+function portable.quote(x)
+  if compat.integers and (type(x) ~= "number" or x - x == 0) then
+    return ("%q"):format(x)
+  end
+  return literal.of(x)
+end
+
+-- What `#x` is, where it is.
+function portable.len(x)
+  if compat.len then return #x end
+  return x:len()
+end
+
+-- The function of a and b that an expression is, nil where it is none.
+function portable.expression(text)
+  return (compat.load(("local a, b = ... return %s"):format(text)))
+end
+
+local function collect()
+  collectgarbage()
+  collectgarbage()
+end
+
+-- Has a table a finalizer?
+portable.table_gc = false
+setmetatable({}, { __gc = function() portable.table_gc = true end })
+collect()
+
+-- Like setmetatable. Where a table has no finalizer or length of its own, and
+-- the metatable has, it returns a userdata in the table's place.
+function portable.setmetatable(t, metatable)
+  if (portable.table_gc or metatable.__gc == nil)
+     and (compat.len or metatable.__len == nil) then
+    return setmetatable(t, metatable)
+  end
+  local proxy = newproxy(true) -- luacheck: ignore 113
+  local mt = getmetatable(proxy)
+  for event, f in pairs(metatable) do mt[event] = f end
+  if mt.__index == nil then mt.__index = t end
+  if mt.__newindex == nil then mt.__newindex = t end
+  return proxy
+end
+
+portable.finalizable = portable.table_gc and "table" or "userdata"
+
+return portable
