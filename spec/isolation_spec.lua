@@ -794,7 +794,7 @@ describe("finalizers are code too:", function()
     again()
     local pause, step = collectgarbage("setpause", 0),
       collectgarbage("setstepmul", 1000)
-    for i = 1, 2000 do
+    for i = 1, 300 do -- a collection at every allocation
       local o = object(i)
       if i % 100 == 0 then collectgarbage("step", 1000) end
       f(o, function(handle)
