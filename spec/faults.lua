@@ -203,7 +203,9 @@ function World:drop(name)
 end
 
 function World:show(value)
-  return type(value) == "string" and value:gsub("0x%x+", "0x")
+  -- a place is a line of this file; which, depends on who makes the call
+  return type(value) == "string" and value:gsub("0x%x+", "0x"):gsub(
+      "(faults%.lua):%d+", "%1")
     or self.names[value] or type(value)
 end
 
