@@ -61,6 +61,18 @@ describe("regression:", function()
     second:close()
   end)
 
+  it("a zero is not the -0.0 of another operator", function()
+    -- Lua 5.1 has one constant for both in a function; its parser made -0.0 of
+    -- an operator on constants, and so of every 0 after it.
+    local g = gbi.graph.new()
+    g:output(g:call_function("unm", 0.0), 0.0, g:call_function("mul", 0.0, -1),
+      g:call_function("add", 0.0, 0.0), g:call_function("div", 0.0, -2))
+    local signs = {}
+    for i, x in ipairs { g:compile()() } do signs[i] = 1 / x end
+    local most = math.huge
+    assert.same({ -most, most, -most, most, -most }, signs)
+  end)
+
   it("a run's number is no index to release", function()
     -- release took a live number for an index that had been stored, and made
     -- room for the four thousand million indices before it.

@@ -295,6 +295,7 @@ local function operation(format, operands)
     if i == 1 and format:find("^%%s%[") then texts[i] = prefixed(e)
     elseif e.text:find("^-") then texts[i] = "(" .. e.text .. ")" end
   end
+  compat.compute(texts)
   return format:format(compat.unpack(texts))
 end
 

@@ -81,8 +81,20 @@ end
 
 --- How -0.0 is written. Lua 5.1 takes it for 0 among a function's constants.
 compat.minus_zero = "-0.0"
+
+--- Has the run compute an operator on numbers, where the parser's result may be
+-- a -0.0 among the constants.
+-- @tparam table texts of the operands
+function compat.compute() end
+
 if 1 / select(2, assert(compat.load("return 0, -0.0", "=", {}))()) > 0 then
   compat.minus_zero = '(-#"")'
+  function compat.compute(texts)
+    for _, text in ipairs(texts) do
+      if not text:find "^%(?%-?%d" then return end
+    end
+    texts[1] = ('(%s + #"")'):format(texts[1])
+  end
 end
 
 --- Keeps the calling chunk from LuaJIT's compiler, which until May 2022 may
