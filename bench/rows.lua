@@ -270,27 +270,26 @@ local function calling(f, env)
   end
 end
 
+-- The graph, compiled with these options, and what it is measured against.
+local function graph_and(floor, options)
+  return function()
+    local env = environment()
+    return {
+      gbi = calling(graph_of_ten(env, options), env),
+      floor = calling(floor, env),
+    }
+  end
+end
+
 row {
   name = "compiled graph of 10 operations and 3 objects, trace = false",
   must = 1.05, n = 50000,
-  make = function()
-    local env = environment()
-    return {
-      gbi = calling(graph_of_ten(env, { trace = false }), env),
-      floor = calling(ten_by_hand, env),
-    }
-  end,
+  make = graph_and(ten_by_hand, { trace = false }),
 }
 
 row {
   name = "  the same, errors name the node (trace)", must = 1.05, n = 50000,
-  make = function()
-    local env = environment()
-    return {
-      gbi = calling(graph_of_ten(env), env),
-      floor = calling(ten_by_hand, env),
-    }
-  end,
+  make = graph_and(ten_by_hand),
 }
 
 -- The same, with what Lua has for code that must hear of an error that goes
@@ -307,13 +306,7 @@ end
 
 row {
   name = "  the same, floor closes a variable", n = 50000,
-  make = function()
-    local env = environment()
-    return {
-      gbi = calling(graph_of_ten(env), env),
-      floor = calling(ten_closing, env),
-    }
-  end,
+  make = graph_and(ten_closing),
 }
 
 -- A closure, as every source has a constructor of its own, and two inserts.

@@ -234,17 +234,21 @@ static inline int compat_rawgetp (lua_State *L, int t, const void *key) {
 }
 #define lua_rawgetp compat_rawgetp
 
-static inline int compat_geti (lua_State *L, int t, lua_Integer i) {
+/* Pushes the key `i`; returns where the table at `t` still is. [-0, +1, -] */
+static inline int compat_key (lua_State *L, int t, lua_Integer i) {
   t = lua_absindex(L, t);
   lua_pushinteger(L, i);
-  lua_gettable(L, t);
+  return t;
+}
+
+static inline int compat_geti (lua_State *L, int t, lua_Integer i) {
+  lua_gettable(L, compat_key(L, t, i));
   return lua_type(L, -1);
 }
 #define lua_geti compat_geti
 
 static inline void compat_seti (lua_State *L, int t, lua_Integer i) {
-  t = lua_absindex(L, t);
-  lua_pushinteger(L, i);
+  t = compat_key(L, t, i);
   lua_insert(L, -2);
   lua_settable(L, t);
 }
@@ -253,11 +257,7 @@ static inline void compat_seti (lua_State *L, int t, lua_Integer i) {
 /* The old ones take an int. */
 static inline int compat_rawgeti (lua_State *L, int t, lua_Integer i) {
   if (i == (int)i) (lua_rawgeti)(L, t, (int)i);
-  else {
-    t = lua_absindex(L, t);
-    lua_pushinteger(L, i);
-    lua_rawget(L, t);
-  }
+  else lua_rawget(L, compat_key(L, t, i));
   return lua_type(L, -1);
 }
 #define lua_rawgeti compat_rawgeti
@@ -265,8 +265,7 @@ static inline int compat_rawgeti (lua_State *L, int t, lua_Integer i) {
 static inline void compat_rawseti (lua_State *L, int t, lua_Integer i) {
   if (i == (int)i) (lua_rawseti)(L, t, (int)i);
   else {
-    t = lua_absindex(L, t);
-    lua_pushinteger(L, i);
+    t = compat_key(L, t, i);
     lua_insert(L, -2);
     lua_rawset(L, t);
   }

@@ -850,6 +850,17 @@ static const luaL_Reg functions[] = {
   {NULL, NULL}
 };
 
+/* what gbi.core has beside these, for its Lua files */
+static const luaL_Reg module[] = {
+  {"new", core_new},
+  {"enter", core_enter},
+  {"number", core_number},
+  {"unnumber", core_unnumber},
+  {"record", core_record},
+  {"typename", core_typename},
+  {NULL, NULL}
+};
+
 
 /* Sets the functions of `l` in the table at `t` as closures over an empty
 ** table, the registry at `def` and the metatable at `mt` (0: none).
@@ -912,20 +923,9 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   lua_setfield(L, CORE, "functions");
   lua_pushliteral(L, "gbi " GBI_VERSION);
   lua_setfield(L, CORE, "_VERSION");
-  lua_pushcfunction(L, core_new);
-  lua_setfield(L, CORE, "new");
-  lua_pushcfunction(L, core_enter);
-  lua_setfield(L, CORE, "enter");
-  lua_pushcfunction(L, core_number);
-  lua_setfield(L, CORE, "number");
-  lua_pushcfunction(L, core_unnumber);
-  lua_setfield(L, CORE, "unnumber");
-  lua_pushcfunction(L, core_record);
-  lua_setfield(L, CORE, "record");
-  lua_pushcfunction(L, core_typename);
-  lua_setfield(L, CORE, "typename");
   luaL_newmetatable(L, GBI_SOURCE);
   lua_setfield(L, CORE, "source_metatable");
   lua_settop(L, CORE);
+  luaL_setfuncs(L, module, 0);
   return 1;
 }

@@ -8,19 +8,7 @@ local new_source = gbi.source.GlobalSource
 
 local function noop() end
 
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
-
-local run = portable.run
-
-local function read(path)
-  local f = assert(io.open(path))
-  local text = f:read("*a")
-  f:close()
-  return text
-end
+local collect, read, run = portable.collect, portable.read, portable.run
 
 local CFLAGS = "-pedantic -Wall -Wextra -Werror -Icsrc "
   .. (os.getenv("LUA_CFLAGS") or "-I/usr/include/lua5.4")
@@ -345,9 +333,7 @@ describe("gbi.h", function()
   it("has an example in the README that compiles and runs", function()
     local example = read("README.md"):match("```c\n(.-)```")
     local path = os.tmpname()
-    local f = assert(io.open(path .. ".c", "w"))
-    f:write(example)
-    f:close()
+    portable.write(path .. ".c", example)
     local out, ok = run(("gcc -std=c99 %s -fPIC -shared %s.c -o %s.so"):format(
       CFLAGS, path, path))
     assert.equal("", out)

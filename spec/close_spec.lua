@@ -44,13 +44,7 @@ local PRELUDE = [[
 -- Runs a script to the end of its state, with warnings on; returns what it
 -- printed.
 local function run(script)
-  local path = os.tmpname()
-  local f = assert(io.open(path, "w"))
-  f:write(PRELUDE, script)
-  f:close()
-  local out, ok = portable.run(("%s %s %s"):format(portable.start(),
-    portable.warn, path))
-  os.remove(path)
+  local out, ok = portable.script(PRELUDE .. script, portable.warn)
   assert.is_true(ok, out)
   return out
 end

@@ -3,16 +3,10 @@
 
 local gbi = require "gbi"
 local core = require "gbi.core"
+local portable = require "spec.portable"
 local annotate = dofile("docs/annotate.lua")
 
-local model = annotate.read()
-
-local function read(path)
-  local f = assert(io.open(path))
-  local text = f:read("*a")
-  f:close()
-  return text
-end
+local model, read = annotate.read(), portable.read
 
 -- Asserts that `name` has a comment, an internal one only where it may.
 local function documented(name, may_be_internal)

@@ -7,7 +7,7 @@ local compat = require "gbi.compat"
 local portable = require "spec.portable"
 
 local Source = gbi.source.GlobalSource
-local unpack = compat.unpack
+local collect, unpack = portable.collect, compat.unpack
 local SMALLEST, GREATEST = portable.min, portable.max
 
 -- No registry of three knows these.
@@ -42,11 +42,6 @@ local function state(r)
   for i, e in r:entries() do see(i, e.kind, e.status, e.object) end
   for i, f, kind in r:constructors() do see(i, f, kind) end
   return out
-end
-
-local function collect()
-  collectgarbage()
-  collectgarbage()
 end
 
 local function kilobytes()

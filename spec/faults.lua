@@ -59,7 +59,7 @@ local WORKS = [[
   local gbi = require "gbi"
   local capi = require "capi"
   local setmetatable = require "spec.portable".setmetatable
-  local function collect() collectgarbage() collectgarbage() end
+  local collect = require "spec.portable".collect
   for _, r in ipairs { gbi.new(), gbi.default, capi.new() } do
     assert(#r == 0 and tostring(r):find "^gbi.registry %(0 live, 0 dead%)")
     local kept = setmetatable({}, { __gc = function() end })
@@ -162,10 +162,7 @@ local Source = gbi.source.GlobalSource
 local World = {}
 World.__index = World
 
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
+local collect = portable.collect
 
 -- The sources of a world's objects are globals that only the world holds.
 local current
@@ -617,14 +614,6 @@ local CASES = {
 
 local PATH = os.tmpname()
 
-local function contents(path)
-  local f = io.open(path)
-  if not f then return "none" end
-  local text = f:read("*a")
-  f:close()
-  return text
-end
-
 -- A graph on the world's registry: it creates an object, calls a function that
 -- looks it up, and returns its input.
 local function make_graph()
@@ -727,17 +716,17 @@ local function try(start, case, all)
     for again = 1, MODE == "long" and 2 or 1 do
       w = new_world(start, case)
       local functions = w:functions()
-      local file = w.path and contents(w.path)
-      if file then collect() end -- so that no text is still there
+      local file = w.path and portable.read(w.path)
+      if w.path then collect() end -- so that no text is still there
       hits, nomemory, got = inject(n, all, case, w)
       if nomemory then
         same("state", before, state(w))
         for i, f in pairs(w:functions()) do
           same("constructor", true, rawequal(f, functions[i]))
         end
-        if file then
-          same("file", file, contents(w.path))
-          same("temporary file", "none", contents(w.path .. ".tmp"))
+        if w.path then
+          same("file", file, portable.read(w.path))
+          same("temporary file", nil, portable.read(w.path .. ".tmp"))
         end
         if (n + again) % 2 == 0 then same("held", finish_before, w:finish())
         else

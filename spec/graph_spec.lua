@@ -289,9 +289,7 @@ describe("a graph shows itself", function()
     g:output(g:call_method("write", x, 1, x))
     g:print_tabular(file)
     file:close()
-    file = assert(io.open(name))
-    local text = file:read("*a")
-    file:close()
+    local text = portable.read(name)
     assert.equal([[
 opcode       name    target  args
 -----------  ------  ------  ----------
@@ -316,9 +314,7 @@ local function dot(text)
   local p = assert(io.popen(("dot -Tplain >%s 2>&1"):format(name), "w"))
   p:write(text)
   local ok = p:close()
-  local file = assert(io.open(name))
-  local said = file:read("*a")
-  file:close()
+  local said = portable.read(name)
   os.remove(name)
   return ok and not said:find("Error", 1, true)
     and not said:find("Warning", 1, true), said

@@ -1,28 +1,13 @@
 -- The code in the guides runs, in the order it is printed, and prints what
 -- they say.
 
-local LUA = os.getenv("LUA") or "lua5.4"
-
-local function read(path)
-  local f = assert(io.open(path))
-  local text = f:read("*a")
-  f:close()
-  return text
-end
-
-local function write(path, text)
-  local f = assert(io.open(path, "w"))
-  f:write(text)
-  f:close()
-end
+local portable = require "spec.portable"
+local read, write = portable.read, portable.write
 
 -- What a command prints; it must succeed.
 local function output(command)
-  local out = os.tmpname()
-  local ok = os.execute(("%s >%s 2>&1"):format(command, out))
-  local text = read(out)
-  os.remove(out)
-  assert.is_true(ok == true or ok == 0, text)
+  local text, ok = portable.run(command)
+  assert.is_true(ok, text)
   return text
 end
 
@@ -62,8 +47,8 @@ local function run(code)
   os.remove(folder)
   output("mkdir " .. folder)
   write(folder .. "/main.lua", code)
-  local out = output(("cd %s && LUA_PATH='%s' LUA_CPATH='%s' %s main.lua")
-    :format(folder, package.path, package.cpath, LUA))
+  local out = output(("cd %s && %s main.lua"):format(folder,
+    portable.start()))
   output("rm -r " .. folder)
   return out
 end

@@ -1,14 +1,10 @@
 -- Seeing: the table of a registry, and the places that registered its entries.
 
 local gbi = require "gbi"
+local portable = require "spec.portable"
 local capi = require "capi"
 
-local Local = gbi.source.LocalSource
-
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
+local Local, collect = gbi.source.LocalSource, portable.collect
 
 -- The line that called the caller of this function, as a place.
 local function here()
@@ -33,23 +29,6 @@ local function rows(text)
     list[#list + 1] = row
   end
   return list
-end
-
--- What a new Lua prints that reads a script from its input.
-local function run(flags, script)
-  local input, out = os.tmpname(), os.tmpname()
-  local f = assert(io.open(input, "w"))
-  f:write(("package.path, package.cpath = %q, %q\n"):format(package.path,
-    package.cpath), script)
-  f:close()
-  os.execute(("%s %s - <%s >%s 2>&1"):format(os.getenv("LUA") or "lua5.4",
-    flags, input, out))
-  f = assert(io.open(out))
-  local text = f:read("*a")
-  f:close()
-  os.remove(input)
-  os.remove(out)
-  return text
 end
 
 local function construct(_, cg)
@@ -259,7 +238,7 @@ describe("gbi.debug", function()
 
   it("bears finalizers that register and reset while it records", function()
     -- in a small Lua of its own, where collections are frequent
-    local out = run("", [[
+    local out = portable.script([[
       local gbi = require "gbi"
       gbi.debug(true)
       local r, object, last, runs = gbi.new(), {}, 0, 0
@@ -304,13 +283,13 @@ end)
 
 describe("an interactive Lua", function()
   it("prints a registry, and its table", function()
-    local text = run("-i", [[
+    local text = portable.script([[
 gbi = require "gbi"; gbi.debug(true); r = gbi.new(); kept = {}
 print(r:register(kept), r:register({}))
 collectgarbage() collectgarbage()
 print(r)
 print(gbi.inspect(r))
-]])
+]], "-i <")
     assert.truthy(text:find("gbi.registry (1 live, 1 dead): ", 1, true), text)
     assert.truthy(text:find("1      user  live    table          stdin:", 1,
       true), text)

@@ -890,13 +890,7 @@ end)
 describe("a state that closes", function()
   -- Runs a program in a process of its own, which must end well and silently.
   local function run(program)
-    local name = os.tmpname()
-    finally(function() os.remove(name) end)
-    local file = assert(io.open(name, "w"))
-    file:write(program)
-    file:close()
-    return portable.run(("%s %s %s"):format(portable.start(), portable.warn,
-      name))
+    return portable.script(program, portable.warn)
   end
 
   local SETUP = [[

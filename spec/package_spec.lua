@@ -1,26 +1,15 @@
 -- What is installed and packed: it is all there, it agrees with itself, and it
 -- works from an empty folder.
 
-local LUA = os.getenv("LUA") or "lua5.4"
+local portable = require "spec.portable"
+local LUA, read, write = portable.lua, portable.read, portable.write
 local VERSION = _VERSION:match("%d+%.%d+")
-
-local function read(path)
-  local f = assert(io.open(path))
-  local text = f:read("*a")
-  f:close()
-  return text
-end
 
 -- Runs a command as somebody would who has no part of this checkout in his
 -- environment. Returns what it printed, and whether it succeeded.
 local function sh(command, ...)
-  local path = os.tmpname()
-  local ok = os.execute(("(unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS "
-    .. "LUA_LIBS BUILD MAKEFLAGS MAKELEVEL; %s) "
-    .. ">%s 2>&1"):format(command:format(...), path))
-  local out = read(path)
-  os.remove(path)
-  return out, ok == true or ok == 0
+  return portable.run("unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS "
+    .. "BUILD MAKEFLAGS MAKELEVEL; " .. command:format(...))
 end
 
 local function must(...)
@@ -36,9 +25,8 @@ local function folder()
   local path = os.tmpname()
   os.remove(path)
   must("mkdir %s", path)
-  local f = assert(io.open(path .. "/example.lua", "w"))
-  f:write((read("README.md"):match("```lua\n(local gbi.-)```")))
-  f:close()
+  write(path .. "/example.lua",
+    (read("README.md"):match("```lua\n(local gbi.-)```")))
   return path
 end
 
@@ -170,10 +158,9 @@ describe("make dist", function()
         empty)
       must("cd %s && %s make", dist, rocks)
       example(empty, ('eval "$(%s path)"'):format(rocks))
-      read(("%s/tree/share/lua/%s/gbi/gbi.h"):format(empty, VERSION))
-      local f = assert(io.open(empty .. "/config.lua", "w"))
-      f:write(CONFIG)
-      f:close()
+      assert.truthy(read(("%s/tree/share/lua/%s/gbi/gbi.h"):format(empty,
+        VERSION)))
+      write(empty .. "/config.lua", CONFIG)
       local out = must("cd %s && LUAROCKS_CONFIG=%s/config.lua "
         .. "%s test -- spec/source_spec.lua", dist, empty, rocks)
       assert.truthy(out:find(" 0 failures / 0 errors", 1, true), out)
@@ -184,9 +171,7 @@ describe("make dist", function()
     local text = read(path):gsub('url = "[^"]*"',
       ('url = "file://%s/build/gbi-%s.tar.gz"'):format(HERE, HEADER))
     local file = ("%s/gbi-%s-1.rockspec"):format(empty, HEADER)
-    local f = assert(io.open(file, "w"))
-    f:write(text)
-    f:close()
+    write(file, text)
     local rocks = ("luarocks --lua-version %s --tree %s/released"):format(
       VERSION, empty)
     must("cd %s && %s build %s", empty, rocks, file)

@@ -38,6 +38,22 @@ function portable.run(command)
   return out, code == "0", tonumber(code)
 end
 
+-- A file's text; nil, message where there is none.
+function portable.read(path)
+  local f, why = io.open(path, "rb")
+  if not f then return nil, why end
+  local text = f:read("*a")
+  f:close()
+  return text
+end
+
+-- Makes a file of these texts.
+function portable.write(path, ...)
+  local f = assert(io.open(path, "wb"))
+  f:write(...)
+  f:close()
+end
+
 -- Does a command succeed?
 function portable.execute(command)
   local status = os.execute(command)
@@ -48,6 +64,16 @@ end
 function portable.start()
   return ("LUA_PATH='%s' LUA_CPATH='%s' %s"):format(package.path,
     package.cpath, portable.lua)
+end
+
+-- Runs a script in a new Lua, to the end of its state; returns as `run` does.
+function portable.script(text, flags)
+  local path = os.tmpname()
+  portable.write(path, text)
+  local out, ok, code = portable.run(("%s %s %s"):format(portable.start(),
+    flags or "", path))
+  os.remove(path)
+  return out, ok, code
 end
 
 -- The least and the greatest integer.
@@ -77,6 +103,12 @@ portable.depth = compat.close and 60000 or nested(1000) and 1000 or 150
 portable.modes = type(select(2, pcall(collectgarbage, "incremental")))
   == "string" and coroutine.close ~= nil
 
+-- Turns LuaJIT's compiler on or off.
+function portable.jit(on)
+  local jit = rawget(_G, "jit")
+  if jit then jit[on and "on" or "off"]() end
+end
+
 -- Closes a coroutine, or abandons it where there is no closing.
 portable.close = coroutine.close or function() return true end
 
@@ -84,6 +116,12 @@ portable.close = coroutine.close or function() return true end
 function portable.is_main()
   local co, main = coroutine.running()
   return co == nil or main == true
+end
+
+-- The first collection runs finalizers, the second frees what they let go.
+function portable.collect()
+  collectgarbage()
+  collectgarbage()
 end
 
 -- Collects all, whatever finalizers raise: it is raised here before 5.4.
@@ -142,15 +180,10 @@ function portable.expression(text)
   return (compat.load(("local a, b = ... return %s"):format(text)))
 end
 
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
-
 -- Has a table a finalizer?
 portable.table_gc = false
 setmetatable({}, { __gc = function() portable.table_gc = true end })
-collect()
+portable.collect()
 
 -- Like setmetatable. Where a table has no finalizer or length of its own, and
 -- the metatable has, it returns a userdata in the table's place.

@@ -3,7 +3,7 @@
 local compat = require "gbi.compat"
 local gbi = require "gbi"
 local portable = require "spec.portable"
-local source = gbi.source
+local source, collect = gbi.source, portable.collect
 
 local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
   source.AttrSource, source.GetItemSource
@@ -29,11 +29,6 @@ end
 local function module(name, object)
   package.loaded[name] = object
   later(function() package.loaded[name] = nil end)
-end
-
-local function collect()
-  collectgarbage()
-  collectgarbage()
 end
 
 -- A registry of these sources.
@@ -405,9 +400,7 @@ describe("the text", function()
   it("makes a function that luac lists", function()
     local path = os.tmpname()
     finally(function() os.remove(path) end)
-    local f = assert(io.open(path, "wb"))
-    f:write(string.dump(prologue))
-    f:close()
+    portable.write(path, string.dump(prologue))
     local listing, ok = portable.run(portable.luac .. " " .. path)
     assert.is_true(ok, listing)
     assert.matches("CALL", listing)

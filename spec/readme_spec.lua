@@ -2,42 +2,25 @@
 
 local portable = require "spec.portable"
 
-local function readme()
-  local f = assert(io.open("README.md"))
-  local text = f:read("*a")
-  f:close()
-  return text
-end
-
-local function read(path)
-  local f = assert(io.open(path))
-  local text = f:read("*a")
-  f:close()
-  os.remove(path)
-  return text
-end
+local readme = portable.read("README.md")
 
 -- Runs a script in a new Lua, as a user would; returns what it wrote to its
 -- two streams and whether it succeeded.
 local function run(script)
-  local path, out, err = os.tmpname(), os.tmpname(), os.tmpname()
-  local f = assert(io.open(path, "w"))
-  f:write(("package.path, package.cpath = %q, %q\n"):format(package.path,
-    package.cpath), script)
-  f:close()
-  local ok = portable.execute(("%s %s >%s 2>%s"):format(portable.lua, path,
-    out, err))
+  local path = os.tmpname()
+  local out, ok = portable.script(script, "2>" .. path)
+  local err = portable.read(path)
   os.remove(path)
-  return read(out), read(err), ok
+  return out, err, ok
 end
 
 describe("README.md", function()
   it("begins with the two commands", function()
-    assert.truthy(readme():find("^# gbi\n\n    make demo.-\n    make test"))
+    assert.truthy(readme:find("^# gbi\n\n    make demo.-\n    make test"))
   end)
 
   it("has an example that runs as printed", function()
-    local example = readme():match("```lua\n(local gbi.-)```")
+    local example = readme:match("```lua\n(local gbi.-)```")
     local out, err, ok = run(example)
     assert.equal("hello from object number 1\n", out)
     assert.equal("hello on the other stream\n", err)
@@ -47,7 +30,7 @@ describe("README.md", function()
   end)
 
   it("has a graph that runs as printed", function()
-    local graph = readme():match("```lua\n(local gbi[^`]-graph.new.-)```")
+    local graph = readme:match("```lua\n(local gbi[^`]-graph.new.-)```")
     local out, err, ok = run(graph)
     assert.same({ "length 5\n", "", true }, { out, err, ok })
     local _, lines = graph:gsub("\n", "")
@@ -56,7 +39,7 @@ describe("README.md", function()
 
   it("names every function of the module and method of a registry", function()
     local gbi = require "gbi"
-    local text = readme()
+    local text = readme
     for name, value in pairs(gbi) do
       if type(value) == "function" then
         assert.truthy(text:find("gbi." .. name, 1, true), name)

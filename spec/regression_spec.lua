@@ -21,7 +21,7 @@ local function interrupt(n, f, call)
   local mode = portable.modes and collectgarbage("incremental")
   -- LuaJIT comes to no end without a pause, nor where its compiler works on
   -- what a finalizer interrupts
-  if rawget(_G, "jit") then _G.jit.off() end
+  portable.jit(false)
   local pause = collectgarbage("setpause", mode and 0 or 50)
   local speed = collectgarbage("setstepmul", 400)
   collectgarbage("restart")
@@ -32,7 +32,7 @@ local function interrupt(n, f, call)
   collectgarbage("setpause", pause)
   collectgarbage("setstepmul", speed)
   if mode then collectgarbage(mode) end
-  if rawget(_G, "jit") then _G.jit.on() end
+  portable.jit(true)
 end
 
 -- A coroutine in a run of its own with `object` at index 1; resumed with a
@@ -88,9 +88,7 @@ describe("regression:", function()
   it("a number finds no finalized object while the state closes", function()
     -- A registry's guard took objects with finalizers out of the side table
     -- when the state closed, and left the numbers that runs had given them.
-    local script = os.tmpname()
-    local file = assert(io.open(script, "w"))
-    file:write([[
+    local out = portable.script([[
       local core, number = require "gbi.core", nil
       local portable = require "spec.portable"
       local registry = core.new()
@@ -103,9 +101,6 @@ describe("regression:", function()
       end })
       number = core.number(registry, younger, 1)
     ]])
-    file:close()
-    local out = portable.run(portable.start() .. " " .. script)
-    os.remove(script)
     assert.equal("unregistered\n", out)
   end)
 

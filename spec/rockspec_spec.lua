@@ -1,12 +1,12 @@
 -- The rockspec installs every file there is.
 
 local compat = require "gbi.compat"
+local portable = require "spec.portable"
 
 local function rockspec()
   local spec = {}
-  local f = assert(io.open("rockspec/gbi-scm-1.rockspec"))
-  assert(compat.load(f:read("*a"), "@rockspec", spec))()
-  f:close()
+  assert(compat.load(portable.read("rockspec/gbi-scm-1.rockspec"), "@rockspec",
+    spec))()
   return spec
 end
 

@@ -38,19 +38,9 @@ after_each(function()
   os.remove(path .. ".tmp")
 end)
 
-local function write(text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
+local function write(text) portable.write(path, text) end
 
-local function read(name)
-  local file = io.open(name or path, "rb")
-  if not file then return nil end
-  local text = file:read("*a")
-  file:close()
-  return text
-end
+local function read() return portable.read(path) end
 
 -- Saves a graph and loads it.
 local function again(g)
@@ -233,7 +223,7 @@ describe("what is saved is loaded:", function()
     write("something else")
     assert.equal(2, #again(graph(function(g) return g:placeholder("x") end))
       .nodes)
-    assert.is_nil(read(path .. ".tmp"))
+    assert.is_nil(portable.read(path .. ".tmp"))
   end)
 end)
 
@@ -249,19 +239,13 @@ describe("another process", function()
         name, 2)
     end)
     assert.is_true(g:save(path))
-    local program = os.tmpname()
-    finally(function() os.remove(program) end)
-    local file = assert(io.open(program, "w"))
-    file:write(([[
-      package.path, package.cpath = %q, %q
+    local said = portable.script(([[
       local gbi = require "gbi"
       local g = assert(gbi.load_graph(%q))
       secret = { word = "theirs" }
       function look_up(i) return g.registry:get(i).word end
       print(g:compile()("you"))
-    ]]):format(package.path, package.cpath, path))
-    file:close()
-    local said = portable.run(portable.lua .. " " .. program)
+    ]]):format(path))
     assert.equal("hello you\ntheirs\tyouyou\n", said)
   end)
 end)
@@ -281,7 +265,7 @@ describe("what cannot be saved:", function()
       assert.is_false(ok)
       assert.truthy(err:find(what .. " cannot be saved", 1, true), err)
       assert.equal(before or nil, read())
-      assert.is_nil(read(path .. ".tmp"))
+      assert.is_nil(portable.read(path .. ".tmp"))
     end
   end
 

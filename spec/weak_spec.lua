@@ -5,15 +5,9 @@ local compat = require "gbi.compat"
 local gbi = require "gbi"
 local portable = require "spec.portable"
 
-local setmetatable = portable.setmetatable
+local collect, setmetatable = portable.collect, portable.setmetatable
 
 local function noop() end
-
--- The first collection runs finalizers, the second frees what they let go.
-local function collect()
-  collectgarbage()
-  collectgarbage()
-end
 
 -- Witness of an object: tells whether it is still in memory.
 local function witness(object)
