@@ -271,12 +271,12 @@ local function calling(f, env)
 end
 
 -- The graph, compiled with these options, and what it is measured against.
-local function graph_and(floor, options)
+local function graph_and(other, options)
   return function()
     local env = environment()
     return {
       gbi = calling(graph_of_ten(env, options), env),
-      floor = calling(floor, env),
+      floor = calling(other, env),
     }
   end
 end
