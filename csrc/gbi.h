@@ -164,7 +164,7 @@ static inline const gbi_API *gbi_open (lua_State *L) {
 
 
 /* [-0, +1, -] gbi->find for many look-ups in a row: `side` is the stack index
-** of what gbi->push_side pushed. Costs what a lua_rawgeti costs. */
+** of what gbi->push_side pushed. Costs a lua_rawgeti and a lua_type. */
 static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
                                int side, lua_Integer i) {
   if (i == (int)i) {  /* before Lua 5.3, lua_rawgeti takes an int */
