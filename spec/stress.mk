@@ -1,7 +1,7 @@
 # Trying to break gbi. `make stress` takes about an hour; `make test` does a
 # little of each (SHORT=1).
 
-.PHONY: stress faults collectors threads asan memcheck coverage fuzz \
+.PHONY: stress faults collectors threads asan memcheck coverage cover fuzz \
         need-stress need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
@@ -63,7 +63,7 @@ asan: ## the suite, or ARGS, under AddressSanitizer, LeakSanitizer, UBSan
 	@chmod +x $(ASAN)/bin/$(LUA)
 	PATH="$(HERE)/$(ASAN)/bin:$$PATH" BUILD=$(ASAN) \
 	  ASAN_OPTIONS=quarantine_size_mb=1 $(ASAN)/faults $(SCRIPT) \
-	  --cpath='$(ASAN)/?.so' $(SUITE)
+	  --cpath='$(HERE)/$(ASAN)/?.so' $(SUITE)
 	$(ASAN)/host examples/c/jobs.lua > /dev/null
 
 MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
@@ -77,21 +77,25 @@ memcheck: ## the suite, and faults in some states, under valgrind
 	done
 	$(if $(SHORT),,$(MEMCHECK) $(LUA) $(SCRIPT))
 
-COV = $(BUILD)-cov
+# Between them, these Luas need every line that is there for some Lua.
+COV_LUAS = lua5.4 lua5.1 luajit
 
-coverage: ## the lines of csrc and lua that no spec reaches
-	@$(MAKE) -s all users $(COV)/lines.so BUILD=$(COV) LDFLAGS=--coverage \
-	  CFLAGS="-O0 -g --coverage"
-	@rm -f $(COV)/*.gcda
-	BUILD=$(COV) busted --lua=$(LUA) --cpath='$(COV)/?.so' \
-	  --helper=spec/coverage.lua
-	@gcov -t -o $(COV) $(SRC) 2>/dev/null | awk -F: \
-	  '/:Source:/ {file = $$4} /^ *#####:/ {print "not covered: " file ":" $$0}'
-	@gcov -n -o $(COV) $(SRC) | sed -n "/^File 'csrc/{N;s/\n/ /;p}"
+coverage: ## the lines of csrc and lua that no spec reaches, in three Luas
+	@for lua in $(COV_LUAS); do \
+	  $(OTHER) -s need-test all LUA=$$lua && \
+	  $(OTHER) -s cover LUA=$$lua BUILD=build-cov-$$lua LDFLAGS=--coverage \
+	    CFLAGS="-O0 -g --coverage" || exit 1; \
+	done
+	@lua5.4 spec/coverage.lua $(COV_LUAS:%=build-cov-%)
 
-$(BUILD)/lines.so: spec/c/lines.c
+cover: all users $(BUILD)/lines.so
+	@rm -f $(BUILD)/*.gcda
+	$(BUSTED) --helper=spec/coverage.lua $(ARGS)
+	@gcov -t -o $(BUILD) $(SRC) > $(BUILD)/gcov 2>/dev/null
+
+$(BUILD)/lines.so: spec/c/lines.c csrc/compat.h
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
 # Fuzzing: bytes are a program that works on registries, or a file of a graph.
 # `make fuzz SECONDS=600` runs each target with clang for so long; what it finds

@@ -3,8 +3,7 @@
 */
 #include <string.h>
 
-#include <lua.h>
-#include <lauxlib.h>
+#include "compat.h"
 
 /* Its address is the key of {[source]={[line]=true}} in the Lua registry. */
 static const char key = 0;
