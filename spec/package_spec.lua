@@ -1,6 +1,7 @@
 -- What is installed and packed: it is all there, it agrees with itself, and it
 -- works from an empty folder.
 
+local compat = require "gbi.compat"
 local portable = require "spec.portable"
 local LUA, read, write = portable.lua, portable.read, portable.write
 local VERSION = _VERSION:match("%d+%.%d+")
@@ -39,10 +40,16 @@ end
 local function rockspec(version)
   local path = ("rockspec/gbi-%s.rockspec"):format(version)
   local spec = {}
-  local chunk = loadfile(path, "t", spec)
-  if setfenv then setfenv(chunk, spec) end -- luacheck: ignore 113
-  chunk()
+  assert(compat.load(read(path), "@" .. path, spec))()
   return spec, path
+end
+
+local function files(pattern)
+  local found = {}
+  local p = io.popen("ls " .. pattern)
+  for path in p:lines() do found[#found + 1] = path end
+  p:close()
+  return found
 end
 
 local HEADER = read("csrc/gbi.h"):match('#define GBI_VERSION "(.-)"')
@@ -54,6 +61,37 @@ describe("the version", function()
     local spec = rockspec(HEADER .. "-1")
     assert.equal(HEADER .. "-1", spec.version)
     assert.truthy(spec.source.url:find("/gbi-" .. HEADER .. ".tar.gz", 1, true))
+  end)
+end)
+
+describe("the rockspec", function()
+  it("is of format 3.0, builtin, needs Lua only and is tested by busted",
+    function()
+      local spec = rockspec("scm-1")
+      assert.equal("3.0", spec.rockspec_format)
+      assert.equal("builtin", spec.build.type)
+      assert.same({ "lua >= 5.1" }, spec.dependencies)
+      assert.same({ type = "command", script = "rockspec/test.lua" },
+        spec.test)
+    end)
+
+  it("lists every Lua module and C file", function()
+    local modules = rockspec("scm-1").build.modules
+    local listed = {}
+    for name, where in pairs(modules) do
+      if type(where) == "string" then
+        listed[where] = true
+        local path = name == "gbi" and "gbi/init" or name:gsub("%.", "/")
+        assert.equal(("lua/%s.lua"):format(path), where)
+      else
+        for _, path in ipairs(where.sources) do listed[path] = true end
+      end
+    end
+    for _, path in ipairs(files("csrc/*.c lua/gbi/*.lua")) do
+      assert.is_true(listed[path], path)
+      listed[path] = nil
+    end
+    assert.same({}, listed)
   end)
 end)
 
