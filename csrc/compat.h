@@ -272,7 +272,7 @@ static inline void compat_rawseti (lua_State *L, int t, lua_Integer i) {
 }
 #define lua_rawseti compat_rawseti
 
-/* The formats s, d, I, p and %. */
+/* The formats s, d, I and p. */
 static inline const char *compat_pushvfstring (lua_State *L, const char *fmt,
                                                va_list args) {
   const char *e, *s;
@@ -287,8 +287,7 @@ static inline const char *compat_pushvfstring (lua_State *L, const char *fmt,
       case 'I':
         snprintf(text, sizeof(text), "%.0f", (double)va_arg(args, lua_Integer));
         break;
-      case 'p': snprintf(text, sizeof(text), "%p", va_arg(args, void *)); break;
-      default: s = "%";
+      default: snprintf(text, sizeof(text), "%p", va_arg(args, void *));
     }
     lua_pushstring(L, s == NULL ? "(null)" : s);
     lua_concat(L, 3);

@@ -191,6 +191,14 @@ describe("a call with many arguments", function()
     g:output(g:call_function(Source "select", "#", unpack(given)))
     assert.equal(240, (g:compile()(unpack({}, 1, 120))))
   end)
+
+  it("keeps the nils among them where Lua has no table.pack", function()
+    local pack = table.pack
+    finally(function() table.pack = pack end) -- luacheck: ignore 122
+    table.pack = nil -- luacheck: ignore 122
+    local bridge = dofile("lua/gbi/compat.lua")
+    assert.same({ n = 4, nil, 2, nil, nil }, bridge.pack(nil, 2, nil, nil))
+  end)
 end)
 
 describe("where the stack overflows", function()

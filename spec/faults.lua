@@ -491,6 +491,7 @@ local CASES = {
   { "get", function(w) return w.r:get(3) end },
   { "get by name", function(w) return w.r:get(2, "table") end },
   { "name", function(w) return w.r:name(1) end },
+  { "name of the last", function(w) return w.r:name(#w.r) end },
   { "count", function(w) return w.r:count() end },
   { "length", function(w) return #w.r, w.r:has_objects() end },
   { "tostring", function(w) return tostring(w.r) end },
