@@ -56,7 +56,8 @@ describe("C", function()
   end)
 
   it("gets a userdata's address, checked by its metatable", function()
-    r:store(io.stdout, {}, r)
+    local table = {}
+    r:store(io.stdout, table, r)
     assert.same({ io.stdout, true }, { capi.get_udata(r, 1, "FILE*") })
     assert.has_error(function() capi.get_udata(r, 2, "FILE*") end,
       "external object 2 is not a FILE* (got table)")

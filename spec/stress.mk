@@ -30,7 +30,7 @@ collectors: ## the collector at its worst
 	  GBI_COLLECTOR=$$mode $(BUSTED) --helper=spec/collector.lua $(SUITE) || exit 1; \
 	done
 	$(BUILD)/faults -e 997 $(SCRIPT) $(or $(SUITE),$(foreach part, \
-	  capi close codegen compile graph model prologue registry source, \
+	  capi close codegen compile graph prologue registry source, \
 	  spec/$(part)_spec.lua))
 
 # busted as a script, for another interpreter
