@@ -8,7 +8,8 @@ CC     ?= cc
 BUILD  ?= $(if $(filter lua5.4,$(LUA)),build,build-$(LUA))
 CFLAGS ?= -O2
 PREFIX ?= /usr/local
-VERSION := $(shell sed -n 's/^.define GBI_VERSION "\(.*\)"/\1/p' csrc/gbi.h)
+READ_VERSION = sed -n 's/^.define GBI_VERSION "\(.*\)"/\1/p'
+VERSION := $(shell $(READ_VERSION) csrc/gbi.h)
 
 LUA_LIBS   ?= $(shell pkg-config --libs $(LUA) 2>/dev/null || echo -l$(LUA:luajit=luajit-5.1) -lm -ldl)
 LUA_CFLAGS ?= $(call cflags,$(LUA))
@@ -110,6 +111,17 @@ docs: need-docs ## install what is missing, write the reference, build/docs
 	@mkdir -p $(BUILD)
 	@$(LUA) docs/annotate.lua ldoc >$(BUILD)/functions.lua
 	ldoc --fatalwarnings -d $(BUILD)/docs .
+	@mkdir -p $(BUILD)/docs/topics/docs
+	@cp docs/bench.svg $(BUILD)/docs/topics/docs/
+	@cp LICENSE $(BUILD)/docs/topics/
+	@cd $(BUILD)/docs/topics && for page in *.html; do \
+	  sed -E 's,href="(docs/)?([A-Za-z]+\.md)",href="\2.html",g' $$page >page && \
+	  mv page $$page; \
+	done
+	@cd $(BUILD)/docs/topics && for file in $$(grep -ohE '(href|src)="[^"#:]+' *.html \
+	  | sed 's/.*="//' | grep -v '^http' | sort -u); do \
+	  [ -e $$file ] || { echo "a link to nothing: $$file" >&2; exit 1; }; \
+	done
 
 meta: all ## write the annotations for LuaLS, library/gbi.lua
 	@mkdir -p library
@@ -122,26 +134,29 @@ env: ## print the export lines that make this checkout loadable
 
 LUA_VERSION = $(shell $(LUA) -e 'print(_VERSION:match "[%d.]+")')
 
-install: all ## install under PREFIX
-	install -d $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/gbi $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/gbi $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)/gbi/
-	install -m 644 csrc/gbi.h $(DESTDIR)$(PREFIX)/include/
-	install -m 644 lua/gbi/*.lua $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)/gbi/
-	install -d $(DESTDIR)$(PREFIX)/share/pkgconfig
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' gbi.pc.in \
-	  > $(DESTDIR)$(PREFIX)/share/pkgconfig/gbi.pc
+TO = $(DESTDIR)$(PREFIX)
 
-DIST = gbi-$(VERSION)
+install: all ## install under PREFIX
+	install -d "$(TO)/lib/lua/$(LUA_VERSION)/gbi" \
+	  "$(TO)/share/lua/$(LUA_VERSION)/gbi" "$(TO)/include" "$(TO)/share/pkgconfig"
+	install -m 755 $(CORE) "$(TO)/lib/lua/$(LUA_VERSION)/gbi/"
+	install -m 644 csrc/gbi.h "$(TO)/include/"
+	install -m 644 lua/gbi/*.lua "$(TO)/share/lua/$(LUA_VERSION)/gbi/"
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' gbi.pc.in \
+	  > "$(TO)/share/pkgconfig/gbi.pc"
+
+REV  ?= HEAD
+DIST  = gbi-$(shell git show $(REV):csrc/gbi.h | $(READ_VERSION))
 
 dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.1.0
-	@git rev-parse --git-dir >/dev/null 2>&1 || { \
+	@[ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(HERE)" ] || { \
 	  echo "make dist packs what git tracks, and this is no checkout" >&2; \
 	  exit 1; }
 	@mkdir -p $(BUILD)
-	git archive --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar.gz $(or $(REV),HEAD)
+	git archive --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar.gz $(REV)
 
-clean: ## remove what was built
-	rm -rf build build-*
+clean: ## remove what was built, by LuaRocks too
+	rm -rf build build-* csrc/*.o gbi
 
 $(CORE): $(OBJ)
 	@mkdir -p $(@D)

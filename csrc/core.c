@@ -24,7 +24,8 @@ A `gbi.object` is what can be held weakly: a table, full userdata, function or
 coroutine. All else is a value.
 
 The functions of the module @{gbi} that are named here do the same on
-`gbi.default`. A call that fails leaves the registry as it was.
+`gbi.default`. An argument of another type than is said here is an argument
+error, at the caller's position. A call that fails leaves the registry as it was.
 @classmod gbi.registry
 */
 
@@ -97,20 +98,25 @@ static void checksource (lua_State *L, int arg) {
       || (t == LUA_TUSERDATA && luaL_getmetafield(L, arg, "__index"))) {
     t = lua_getfield(L, arg, "reconstruct");
     lua_settop(L, top);
-    if (t != LUA_TNIL) return;
+    if (t == LUA_TFUNCTION || t == LUA_TTABLE || t == LUA_TUSERDATA) return;
   }
   luaL_argerror(L, arg, "source expected (an object with a method "
                         "'reconstruct')");
 }
 
 
-/* Raises the argument error for a value that cannot be stored at index `i`.
-** [-0, +0, e] */
+/* Raises the error for a value that cannot be stored at index `i`: an argument
+** error, but in a function that gbi made, for it was not its user who passed
+** the argument. [-0, +0, e] */
 static int unstorable (lua_State *L, int at, int arg, int value,
                        lua_Integer i) {
-  return luaL_argerror(L, arg,
-    lua_pushfstring(L, "%s cannot be held weakly: got %s",
-                    gbiR_name(L, at, i), luaL_typename(L, value)));
+  lua_Debug ar;
+  const char *why = lua_pushfstring(L, "%s cannot be held weakly: got %s",
+    gbiR_name(L, at, i), luaL_typename(L, value));
+  if (lua_getstack(L, 1, &ar) && lua_getinfo(L, "S", &ar)
+      && strncmp(ar.source, "=gbi ", 5) == 0)
+    return lua_error(L);
+  return luaL_argerror(L, arg, why);
 }
 
 
@@ -176,8 +182,8 @@ runs to come
 @tparam ?gbi.source source where it came from; without one it is a handle, which
 no prologue can obtain again
 @treturn integer its index, from 1 on
-@raise an @{gbi.registry.unimplemented} error for a value that cannot be held
-weakly
+@raise the error @{gbi.registry.unimplemented} for a value that cannot be held
+weakly; an argument error for a source that is none
 @see gbi.source
 @also register_user_object
 @seed register_user_object(value, source)
@@ -198,14 +204,15 @@ static int registry_register (lua_State *L) {
 
 /***
 Registers an object that the prologue creates in every run, under the next
-index. The example is kept alive until `reset`.
+index. Until the first run, the index finds the example, which is kept alive
+until `reset`.
 @function register_created
 @tparam gbi.object example_value one such object
 @tparam fun(index:integer,cg:gbi.codegen) construct_fn emits the code that
 creates one: it leaves one value on the codegen's stack
 @treturn integer its index, from 1 on
-@raise an @{gbi.registry.unimplemented} error for a value that cannot be held
-weakly
+@raise the error @{gbi.registry.unimplemented} for a value that cannot be held
+weakly; an argument error for a `construct_fn` that is no function
 @also register_graph_created_object
 @seed register_graph_created_object(example_value, construct_fn)
 */
@@ -331,8 +338,8 @@ static int storeplain (lua_State *L, int top) {
 
 /***
 Replaces the whole side table by the arguments, the first at index 1, and lets
-go what was stashed for the run before the last. What stands at a released
-index does not count.
+go what was stashed before the last `store`. An argument for a released index is
+not stored, and may be anything.
 @function store
 @tparam gbi.object ... the objects of this run
 @raise an argument error when one cannot be held weakly; the side table is as
@@ -384,7 +391,8 @@ static int registry_has_objects (lua_State *L) {
 Replaces one object, and keeps the new one alive until the next `set` of that
 index or `reset`.
 @function set
-@tparam integer index one there is, or the one after the last
+@tparam integer index that of an entry or of a constructor, or the one after the
+last of these; `register` may come to it later, and then replaces it
 @tparam gbi.object value
 @raise an argument error for another index, a released one, or a value that
 cannot be held weakly
@@ -529,9 +537,10 @@ static int pushfound (lua_State *L, int at, lua_Integer i) {
 /***
 The object at an index. Never raises an error for one that has none.
 @function find
-@tparam integer index
+@tparam integer index any
 @treturn any the object, or nil
 @treturn ?string why there is none: `"dead"` or `"unregistered"`
+@raise an argument error for what is no integer
 */
 static int registry_find (lua_State *L) {
   int arg, at = self(L, &arg);
@@ -558,6 +567,7 @@ whoever still has the number can fail, but never reach another object.
 @tparam integer index
 @treturn ?boolean true, or nil
 @treturn ?string `"unregistered"` when there was nothing to forget
+@raise an argument error for what is no integer
 */
 static int registry_release (lua_State *L) {
   int arg, at = self(L, &arg);
@@ -572,6 +582,7 @@ Has the first sweep that finds an index dead call a function, once.
 @tparam ?fun(index:integer) callback nil takes it back
 @treturn ?boolean true, or nil
 @treturn ?string `"unregistered"` when there is no such constructor
+@raise an argument error for what is no integer, or no function
 */
 static int registry_on_collect (lua_State *L) {
   int arg, at = self(L, &arg);
@@ -583,7 +594,8 @@ static int registry_on_collect (lua_State *L) {
 
 /***
 Releases the handles whose objects died, in the order of their indices, and
-calls what `on_collect` was given for the dead.
+calls what `on_collect` was given for any object that died. What has a source or
+is created stays registered: the next run stores another object there.
 @function sweep
 @treturn integer how many were released
 @raise the error of a callback; the next sweep goes on after it
@@ -744,6 +756,7 @@ What messages call an index.
 @function name
 @tparam integer index
 @treturn string `external object 2 (G["io"].stdout)`
+@raise an argument error for what is no integer
 */
 static int registry_name (lua_State *L) {
   int arg, at = self(L, &arg);
@@ -757,6 +770,7 @@ Where an index was registered, if that was noted.
 @function place
 @tparam integer index
 @treturn ?string file and line, `main.lua:12`
+@raise an argument error for what is no integer
 @see gbi.debug
 */
 static int registry_place (lua_State *L) {

@@ -125,14 +125,15 @@ typedef struct gbi_API {
                  lua_Integer *dead);
 
   /* [-1, +0, e] Has the function on the top called with `i`, once, by the
-  ** first sweep that finds the handle at index `i` dead; nil has none called.
-  ** Returns 0 if there is no handle `i`. */
+  ** first sweep that finds the object at index `i` dead; nil has none called.
+  ** Returns 0 if `i` is unregistered. */
   int (*on_collect) (lua_State *L, int reg, lua_Integer i);
 
   /* [-0, +0, e] Releases the handles whose objects died, in the order of
-  ** their indices, and calls their on_collect functions. An error of one of
-  ** these is raised; the next sweep goes on after it. Returns how many were
-  ** released. */
+  ** their indices, and calls the on_collect functions of all that died; what
+  ** has a source stays, for the next run may store it anew. An error of such
+  ** a function is raised; the next sweep goes on after it. Returns how many
+  ** were released. */
   lua_Integer (*sweep) (lua_State *L, int reg);
 
   /* [-0, +1, -] Pushes the side table, for gbi_find_in. It serves until

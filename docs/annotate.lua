@@ -351,8 +351,9 @@ function annotate.ldoc(model)
   for _, module in ipairs(model.modules) do
     for _, item in ipairs(module.items) do
       local others = item.also or {}
-      if module.class and item.name:find("^gbi%.[%w_]+$") then
-        others = { item.kind == "function" and item.name:match("[%w_]+$") }
+      if module.class and item.kind == "function"
+         and item.name:find("^gbi%.[%w_]+$") then
+        others = { item.name:match("[%w_]+$") }
       end
       for _, other in ipairs(others) do
         for line in (item.text .. "\n"):gmatch("(.-)\n") do

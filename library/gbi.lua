@@ -30,7 +30,7 @@ gbi.graph = {}
 ---
 ---In PyTorch: what `output_graph.py` does with the constructors
 ---
----Raises when a constructor does, or leaves other than one value; an argument error
+---Raises when an object was registered without a source, or with one that wants another parameter; what a constructor raises; an argument error
 ---@param registry gbi.registry
 ---@param params? string[] the names of the function's parameters
 ---@return function # of the parameters; an error of it names the object that could not be obtained
@@ -84,7 +84,8 @@ function gbi.debug(on) end
 ---coroutine. All else is a value.
 ---
 ---The functions of the module `gbi` that are named here do the same on
----`gbi.default`. A call that fails leaves the registry as it was.
+---`gbi.default`. An argument of another type than is said here is an argument
+---error, at the caller's position. A call that fails leaves the registry as it was.
 ---@class gbi.registry
 ---@operator len: integer
 local registry = {}
@@ -94,7 +95,7 @@ local registry = {}
 ---
 ---In PyTorch: register_user_object(value, source)
 ---
----Raises an `gbi.unimplemented` error for a value that cannot be held weakly
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a source that is none
 ---@param value gbi.object the object, an example for the runs to come
 ---@param source? gbi.source where it came from; without one it is a handle, which no prologue can obtain again
 ---@return integer # its index, from 1 on
@@ -105,29 +106,31 @@ function registry:register(value, source) end
 ---
 ---In PyTorch: register_user_object(value, source)
 ---
----Raises an `gbi.unimplemented` error for a value that cannot be held weakly
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a source that is none
 ---@param value gbi.object the object, an example for the runs to come
 ---@param source? gbi.source where it came from; without one it is a handle, which no prologue can obtain again
 ---@return integer # its index, from 1 on
 function gbi.register_user_object(value, source) end
 
 ---Registers an object that the prologue creates in every run, under the next
----index. The example is kept alive until `reset`.
+---index. Until the first run, the index finds the example, which is kept alive
+---until `reset`.
 ---
 ---In PyTorch: register_graph_created_object(example_value, construct_fn)
 ---
----Raises an `gbi.unimplemented` error for a value that cannot be held weakly
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a `construct_fn` that is no function
 ---@param example_value gbi.object one such object
 ---@param construct_fn fun(index:integer,cg:gbi.codegen) emits the code that creates one: it leaves one value on the codegen's stack
 ---@return integer # its index, from 1 on
 function registry:register_created(example_value, construct_fn) end
 
 ---Registers an object that the prologue creates in every run, under the next
----index. The example is kept alive until `reset`.
+---index. Until the first run, the index finds the example, which is kept alive
+---until `reset`.
 ---
 ---In PyTorch: register_graph_created_object(example_value, construct_fn)
 ---
----Raises an `gbi.unimplemented` error for a value that cannot be held weakly
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a `construct_fn` that is no function
 ---@param example_value gbi.object one such object
 ---@param construct_fn fun(index:integer,cg:gbi.codegen) emits the code that creates one: it leaves one value on the codegen's stack
 ---@return integer # its index, from 1 on
@@ -154,8 +157,8 @@ function registry:get(index, tname) end
 function gbi.get_external_object_by_index(index, tname) end
 
 ---Replaces the whole side table by the arguments, the first at index 1, and lets
----go what was stashed for the run before the last. What stands at a released
----index does not count.
+---go what was stashed before the last `store`. An argument for a released index is
+---not stored, and may be anything.
 ---
 ---In PyTorch: store_user_object_weakrefs(*args)
 ---
@@ -164,8 +167,8 @@ function gbi.get_external_object_by_index(index, tname) end
 function registry:store(...) end
 
 ---Replaces the whole side table by the arguments, the first at index 1, and lets
----go what was stashed for the run before the last. What stands at a released
----index does not count.
+---go what was stashed before the last `store`. An argument for a released index is
+---not stored, and may be anything.
 ---
 ---In PyTorch: store_user_object_weakrefs(*args)
 ---
@@ -201,7 +204,7 @@ function gbi.has_user_objects() end
 ---In PyTorch: set_external_object_by_index(index, value), of later PyTorch
 ---
 ---Raises an argument error for another index, a released one, or a value that cannot be held weakly
----@param index integer one there is, or the one after the last
+---@param index integer that of an entry or of a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
 ---@param value gbi.object
 function registry:set(index, value) end
 
@@ -211,7 +214,7 @@ function registry:set(index, value) end
 ---In PyTorch: set_external_object_by_index(index, value), of later PyTorch
 ---
 ---Raises an argument error for another index, a released one, or a value that cannot be held weakly
----@param index integer one there is, or the one after the last
+---@param index integer that of an entry or of a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
 ---@param value gbi.object
 function gbi.set_external_object_by_index(index, value) end
 
@@ -248,19 +251,25 @@ function gbi.new() end
 function registry:store_list(list, n, created) end
 
 ---The object at an index. Never raises an error for one that has none.
----@param index integer
+---
+---Raises an argument error for what is no integer
+---@param index integer any
 ---@return any # the object, or nil
 ---@return string? # why there is none: `"dead"` or `"unregistered"`
 function registry:find(index) end
 
 ---Forgets one index. It is not given out or stored under again before `reset`, so
 ---whoever still has the number can fail, but never reach another object.
+---
+---Raises an argument error for what is no integer
 ---@param index integer
 ---@return boolean? # true, or nil
 ---@return string? # `"unregistered"` when there was nothing to forget
 function registry:release(index) end
 
 ---Has the first sweep that finds an index dead call a function, once.
+---
+---Raises an argument error for what is no integer, or no function
 ---@param index integer
 ---@param callback? fun(index:integer) nil takes it back
 ---@return boolean? # true, or nil
@@ -268,7 +277,8 @@ function registry:release(index) end
 function registry:on_collect(index, callback) end
 
 ---Releases the handles whose objects died, in the order of their indices, and
----calls what `on_collect` was given for the dead.
+---calls what `on_collect` was given for any object that died. What has a source or
+---is created stays registered: the next run stores another object there.
 ---
 ---Raises the error of a callback; the next sweep goes on after it
 ---@return integer # how many were released
@@ -303,11 +313,15 @@ function registry:entries() end
 function registry:constructors() end
 
 ---What messages call an index.
+---
+---Raises an argument error for what is no integer
 ---@param index integer
 ---@return string # `external object 2 (G["io"].stdout)`
 function registry:name(index) end
 
 ---Where an index was registered, if that was noted.
+---
+---Raises an argument error for what is no integer
 ---@param index integer
 ---@return string? # file and line, `main.lua:12`
 function registry:place(index) end
@@ -530,7 +544,7 @@ function graph:placeholder(name) end
 ---A call, or an operator on its operands.
 ---
 ---In PyTorch: torch.fx.Graph.call_function
----@param target string|gbi.source|gbi.node the name of an operator (`"add"`, `"lt"`, `"concat"`, `"getitem"` …, see node.lua); a source whose object is called; or a node whose value is
+---@param target string|gbi.source|gbi.node the name of an operator: `add sub mul div mod pow idiv unm band bor bxor shl shr bnot concat len eq ne lt le gt ge lnot getitem setitem`; a source whose object is called; or a node whose value is
 ---@param ... gbi.node|gbi.constant nodes and constants
 ---@return gbi.node # its first result; `node:results(n)` for more
 function graph:call_function(target, ...) end
@@ -569,7 +583,7 @@ function graph:output(...) end
 
 ---Registers an object that the graph needs and does not take as an input.
 ---
----Raises an `gbi.unimplemented` error for a value that cannot be held weakly
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly
 ---@param value gbi.object the object, an example for the runs to come
 ---@param from gbi.source its source
 ---@return gbi.node # the object of the run
@@ -577,7 +591,7 @@ function graph:external(value, from) end
 
 ---Registers an object that every run creates.
 ---
----Raises an `gbi.unimplemented` error for an example that cannot be held weakly
+---Raises the error `gbi.unimplemented` for an example that cannot be held weakly
 ---@param example gbi.object one such object
 ---@param construct_fn fun(index:integer,cg:gbi.codegen) emits the code that creates one
 ---@return gbi.node # the object of the run
@@ -674,7 +688,7 @@ local node = {}
 ---@return gbi.node
 function node:index() end
 
----The first `n` results of a call.
+---The first `n` results of a call, each a node of its own.
 ---
 ---Raises when the node is no call
 ---@param n integer from 1 to 200

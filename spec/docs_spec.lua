@@ -73,6 +73,25 @@ describe("a doc comment", function()
       end
     end)
 
+  it("has no name that is not there", function()
+    local graph = gbi.graph.new()
+    local classes = {
+      registry = getmetatable(gbi.default).__index,
+      codegen = getmetatable(codegen()), graph = getmetatable(graph),
+      node = getmetatable(graph:placeholder "x"),
+      source = { reconstruct = gbi.source.GlobalSource("x").reconstruct },
+    }
+    for name, item in pairs(model.items) do
+      local class, method = name:match("^gbi%.(%l+):(.*)$")
+      local value = classes[class] and classes[class][method]
+      if not class then
+        value = gbi
+        for key in name:gmatch("%.([^.]+)") do value = value and value[key] end
+      end
+      assert(item.kind ~= "function" or value, name)
+    end
+  end)
+
   it("has every name that README tells of, and three dashes", function()
     local text = read("README.md")
     for name in pairs(model.internal) do

@@ -658,14 +658,34 @@ describe("misuse raises at the caller's line:", function()
     end
     bad(2, "add", function() return x + {} end)
     bad(2, "concat", function() return x .. {} end)
-    bad(2, "lt", function() local _ = x:lt({}) end)
-    bad(2, "getitem", function() local _ = x:getitem({}) end)
+    bad(1, "lt", function() local _ = x:lt({}) end)
+    bad(1, "getitem", function() local _ = x:getitem({}) end)
     bad(1, "mul", function() return {} * x end)
-    raises("bad argument #2 to 'call_function' "
-      .. "(node or constant expected, got table)",
-      function() x({}) end)
+    bad(1, "x", function() x({}) end)
+    bad(2, "call_function", function() g:call_function(x, {}) end)
     raises("bad argument #2 to 'add' (node of another graph)",
       function() return x + alien end)
+  end)
+
+  it("code of what cannot be compiled", function()
+    raises("the graph has no output", function() return (g:code()) end)
+  end)
+
+  it("options that there are not, or of another type", function()
+    g:output()
+    raises("bad argument #1 to 'compile' (there is no option 'tracing')",
+      function() g:compile { tracing = false } end)
+    raises("bad argument #1 to 'compile' (field 'trace' is not a boolean)",
+      function() g:compile { trace = "no" } end)
+    raises("bad argument #1 to 'compile' (field 'backend' is not a function)",
+      function() g:compile { backend = 1 } end)
+    raises("the backend returned a nil, not a function",
+      function() local _ = g:compile { backend = function() end } end)
+  end)
+
+  it("a table printed to what is no file", function()
+    raises("bad argument #1 to 'print_tabular' (file expected, got string)",
+      function() g:print_tabular("graph.txt") end)
   end)
 
   it("an output as a value", function()

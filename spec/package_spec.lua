@@ -6,11 +6,21 @@ local portable = require "spec.portable"
 local LUA, read, write = portable.lua, portable.read, portable.write
 local VERSION = _VERSION:match("%d+%.%d+")
 
+local HERE = portable.run("pwd"):match("[^\n]+")
+
+-- Without the folders of this checkout, such as `make asan` puts there.
+local PATH = {}
+for folder in os.getenv("PATH"):gmatch("[^:]+") do
+  if folder:sub(1, #HERE) ~= HERE then PATH[#PATH + 1] = folder end
+end
+PATH = table.concat(PATH, ":")
+
 -- Runs a command as somebody would who has no part of this checkout in his
 -- environment. Returns what it printed, and whether it succeeded.
 local function sh(command, ...)
-  return portable.run("unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS "
-    .. "BUILD MAKEFLAGS MAKELEVEL; " .. command:format(...))
+  return portable.run(("unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS "
+    .. "BUILD MAKEFLAGS MAKELEVEL; PATH='%s'; "):format(PATH)
+    .. command:format(...))
 end
 
 local function must(...)
@@ -18,8 +28,6 @@ local function must(...)
   assert.is_true(ok, out)
   return out
 end
-
-local HERE = must("pwd"):match("[^\n]+")
 
 -- A new folder, with README's example in it and nothing else.
 local function folder()

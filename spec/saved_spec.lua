@@ -347,17 +347,25 @@ describe("a path", function()
     assert.is_true(#reason > 0)
   end
 
+  -- ... with a reason that begins with the file's name.
+  local function named(name, ...)
+    refused(...)
+    local reason = select(2, ...)
+    assert.equal(name .. ": ", reason:sub(1, #name + 2))
+    assert.is_nil(reason:find(".tmp", 1, true), reason)
+  end
+
   it("where there is no file, or no folder", function()
-    refused(gbi.load_graph(path))
-    refused(gbi.load_graph(path .. "/x"))
+    named(path, gbi.load_graph(path))
+    named(path .. "/x", gbi.load_graph(path .. "/x"))
     refused(gbi.load_graph(""))
-    refused(g:save(path .. "/x"))
+    named(path .. "/x", g:save(path .. "/x"))
     refused(g:save(""))
   end)
 
   it("that is a folder", function()
-    refused(gbi.load_graph("spec"))
-    refused(g:save("spec"))
+    named("spec", gbi.load_graph("spec"))
+    named("spec", g:save("spec"))
     assert.is_nil(io.open("spec.tmp"))
   end)
 

@@ -136,6 +136,18 @@ describe("a source", function()
     end
   end)
 
+  it("is called ? when its __tostring does not return a text", function()
+    local unnamed = setmetatable({
+      reconstruct = function(_, cg) cg:load_const("x") end,
+    }, { __tostring = function() return {} end })
+    assert.equal("?", source.name(unnamed))
+    local r, object = gbi.new(), {}
+    r:register(object, unnamed)
+    assert.truthy(gbi.inspect(r):find("table"))
+    assert.equal("function", type(gbi.compile_prologue(r)))
+    assert.equal("external", gbi.graph.new():external(object, unnamed).name)
+  end)
+
   it("is told from other values", function()
     assert.is_true(source.is_source(L "x"))
     assert.is_true(source.is_source { reconstruct = print })
@@ -143,6 +155,8 @@ describe("a source", function()
       assert.is_false(source.is_source(other))
     end
     assert.is_false(source.is_source(nil))
+    assert.is_false(source.is_source { reconstruct = 5 })
+    assert.has_error(function() gbi.new():register({}, { reconstruct = 5 }) end)
     assert.is_false(source.is_source(gbi.new():snapshot()))
   end)
 end)

@@ -71,8 +71,9 @@ MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
 
 memcheck: ## the suite, and faults in some states, under valgrind
 	@$(MAKE) -s all users
-	for cases in $(if $(SHORT),"$(CASES)","guarded: store" "guarded: C" close \
-	  "in two coroutines: C s" "registered: a prologue" "released: re"); do \
+	for cases in close $(if $(SHORT),"$(CASES)","guarded: store" \
+	  "guarded: C" "in two coroutines: C s" "registered: a prologue" \
+	  "released: re"); do \
 	  $(MEMCHECK) $(BUILD)/faults spec/faults.lua short "$$cases" || exit 1; \
 	done
 	$(if $(SHORT),,$(MEMCHECK) $(LUA) $(SCRIPT))

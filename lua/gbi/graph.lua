@@ -161,8 +161,9 @@ function Graph:operate(level, name, fname, first, ...)
   return new
 end
 
--- Calls a source's object or a node's value.
-function Graph:call(level, target, ...)
+-- Calls a source's object or a node's value with the arguments of `fname` from
+-- number `first` on.
+function Graph:call(level, fname, first, target, ...)
   local args, hint = compat.pack(...), "call"
   if is_node(target) then
     check_one(self, level + 1, target, "call_function", 1)
@@ -172,15 +173,16 @@ function Graph:call(level, target, ...)
   else
     expected(level + 1, "call_function", 1, "operator, source or node", target)
   end
-  check_args(self, level + 1, args, "call_function", 2)
+  check_args(self, level + 1, args, fname, first)
   local new = self:append(level + 1, "call_function", target, args, hint)
   return new
 end
 
 --- A call, or an operator on its operands.
--- @tparam string|gbi.source|gbi.node target the name of an operator (`"add"`,
--- `"lt"`, `"concat"`, `"getitem"` …, see node.lua); a source whose object is
--- called; or a node whose value is
+-- @tparam string|gbi.source|gbi.node target the name of an operator: `add sub
+-- mul div mod pow idiv unm band bor bxor shl shr bnot concat len eq ne lt le gt
+-- ge lnot getitem setitem`; a source whose object is called; or a node whose
+-- value is
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node its first result; `node:results(n)` for more
 -- @seed torch.fx.Graph.call_function
@@ -193,7 +195,7 @@ function Graph:call_function(target, ...)
     end
     new = self:operate(3, target, "call_function", 2, ...)
   else
-    new = self:call(3, target, ...)
+    new = self:call(3, "call_function", 2, target, ...)
   end
   return new
 end
@@ -272,7 +274,7 @@ local function register(self, level, method, hint, ...)
   local ok, index = pcall(self.registry[method], self.registry, ...)
   if not ok then
     if type(index) == "table" then -- gbi's `unimplemented`
-      local _, where = pcall(error, "", level + 1)
+      local _, where = source.attempt(error, "", level + 2)
       index.where = where
       error(index, 0)
     end
@@ -288,8 +290,8 @@ end
 -- runs to come
 -- @tparam gbi.source from its source
 -- @treturn gbi.node the object of the run
--- @raise an @{gbi.registry.unimplemented} error for a value that cannot be held
--- weakly
+-- @raise the error @{gbi.registry.unimplemented} for a value that cannot be
+-- held weakly
 function Graph:external(value, from)
   if not source.is_source(from) then
     expected(3, "external", 2, "source", from)
@@ -304,8 +306,8 @@ end
 -- @tparam fun(index:integer,cg:gbi.codegen) construct_fn emits the code that
 -- creates one
 -- @treturn gbi.node the object of the run
--- @raise an @{gbi.registry.unimplemented} error for an example that cannot be
--- held weakly
+-- @raise the error @{gbi.registry.unimplemented} for an example that cannot
+-- be held weakly
 function Graph:created(example, construct_fn)
   if type(construct_fn) ~= "function" then
     expected(3, "created", 2, "function", construct_fn)
@@ -374,7 +376,10 @@ function Graph:print_tabular(out)
     rows[i] = { each.op, each.name, show_target(each.target),
       show_args(each.args) }
   end
-  out = out or io.stdout
+  if out == nil then out = io.stdout
+  elseif type(out) ~= "userdata" and type(out) ~= "table" then
+    expected(3, "print_tabular", 1, "file", out)
+  end
   out:write(tabular({ "opcode", "name", "target", "args" }, rows))
 end
 
@@ -406,19 +411,6 @@ function Graph:to_dot()
   return table.concat(out, "\n")
 end
 
--- The first input that a source wants and that is not in `inputs`, or nil.
-local function missing_input(from, inputs)
-  local content = source.content(from)
-  while content do
-    if content.kind == "LocalSource" then
-      return not inputs[content.member] and content.member or nil
-    end
-    local name = missing_input(content.member, inputs)
-    if name then return name end
-    content = source.content(content.base)
-  end
-end
-
 --- Looks for what cannot be compiled: a node used before it is made, or one
 -- without a value; a missing output; an index that is not registered; a source
 -- that wants an input which is not there.
@@ -442,7 +434,7 @@ function Graph:lint()
           each.name, tostring(each.args[1]))
       end
     end
-    local name = missing_input(from, inputs)
+    local name = source.missing_input(from, inputs)
     if name then
       return nil, ("node %s: L[%s] is not an input"):format(each.name,
         literal.of(name))
@@ -497,6 +489,14 @@ function Graph:eliminate_dead_code()
   return changed
 end
 
+-- Raises what `lint` finds, where the caller's caller is.
+local function check(self)
+  local ok, reason = self:lint()
+  if not ok then error(reason, 3) end
+end
+
+local OPTIONS = { backend = "function", trace = "boolean" }
+
 --- What `compile` is told.
 -- @table options
 -- @tfield ?fun(graph:gbi.graph,registry:gbi.registry):function backend returns
@@ -514,12 +514,17 @@ function Graph:compile(options)
     expected(3, "compile", 1, "table", options)
   end
   options = options or {}
-  if options.backend ~= nil and type(options.backend) ~= "function" then
-    bad(3, "compile", 1, "field 'backend' is not a function")
+  for name, value in pairs(options) do
+    if not OPTIONS[name] then
+      bad(3, "compile", 1, ("there is no option '%s'"):format(tostring(name)))
+    elseif type(value) ~= OPTIONS[name] then
+      bad(3, "compile", 1, ("field '%s' is not a %s"):format(name,
+        OPTIONS[name]))
+    end
   end
-  local ok, reason = self:lint()
-  if not ok then error(reason, 2) end
-  return compile(self, live_nodes(self), options)
+  check(self)
+  local f, text = compile(self, live_nodes(self), options)
+  return f, text
 end
 
 --- The Lua source that `compile` generates.
@@ -527,6 +532,7 @@ end
 -- @raise what `compile` does
 -- @seed torch.fx.Graph.python_code
 function Graph:code()
+  check(self)
   local _, text = self:compile()
   return text
 end
@@ -539,9 +545,9 @@ end
 -- kinds
 function Graph:save(path)
   if type(path) ~= "string" then expected(3, "save", 1, "string", path) end
-  local ok, reason = self:lint()
-  if not ok then error(reason, 2) end
-  return saved.save(self, live_nodes(self), path)
+  check(self)
+  local ok, reason = saved.save(self, live_nodes(self), path)
+  return ok, reason
 end
 
 --- Reads a graph that `graph:save` wrote. The file is data, checked and never

@@ -122,7 +122,7 @@ function Node:index()
   return new
 end
 
---- The first `n` results of a call.
+--- The first `n` results of a call, each a node of its own.
 -- @tparam integer n from 1 to 200
 -- @treturn gbi.node ... `n` nodes
 -- @raise when the node is no call
@@ -183,20 +183,27 @@ end
 -- @function Node:len
 -- @treturn gbi.node
 
-for name, operator in pairs(operators) do
-  local function method(a, b)
+-- What applies an operator; `first` is the number that an error gives `a`.
+local function applying(name, operator, first)
+  return function(a, b)
     local graph = (node.is(a) and a or b).graph
     local new
     if operator.operands == 1 then -- Lua gives the operand twice
-      new = graph:operate(3, name, name, 1, a)
+      new = graph:operate(3, name, name, first, a)
     else
-      new = graph:operate(3, name, name, 1, a, b)
+      new = graph:operate(3, name, name, first, a, b)
     end
     return new
   end
-  if operator.metamethod then Node[operator.metamethod] = method end
+end
+
+for name, operator in pairs(operators) do
+  if operator.metamethod then
+    Node[operator.metamethod] = applying(name, operator, 1)
+  end
   if (not operator.metamethod and operator.operands < 3) or name == "len" then
-    Node[name] = method -- `#` asks no table's metamethod before Lua 5.2
+    -- `#` asks no table's metamethod before Lua 5.2
+    Node[name] = applying(name, operator, 0)
   end
 end
 
@@ -204,7 +211,7 @@ end
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node its first result; `node:results(n)` for more
 function Node:__call(...)
-  local new = self.graph:call(3, self, ...)
+  local new = self.graph:call(3, self.name, 1, self, ...)
   return new
 end
 

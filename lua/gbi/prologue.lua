@@ -4,6 +4,7 @@
 local compat = require "gbi.compat"
 local core = require "gbi.core"
 local literal = require "gbi.literal"
+local source = require "gbi.source"
 local Codegen = require "gbi.codegen"
 
 compat.interpret()
@@ -41,8 +42,8 @@ end
 -- @treturn function of the parameters; an error of it names the object that
 -- could not be obtained
 -- @treturn string its source
--- @raise when a constructor does, or leaves other than one value; an argument
--- error
+-- @raise when an object was registered without a source, or with one that wants
+-- another parameter; what a constructor raises; an argument error
 -- @seed what `output_graph.py` does with the constructors
 local function compile_prologue(registry, params)
   if getmetatable(registry) ~= getmetatable(core.default) then
@@ -53,8 +54,15 @@ local function compile_prologue(registry, params)
   local names, objects, created, n, last = {}, {}, {}, 0, 0
   for _ in registry:constructors() do n = n + 1 end
   if n > MAX_ARGS then cg:emit("local objects = {}") end
-  for index, constructor, kind in registry:constructors() do
+  for index, constructor, kind, from in registry:constructors() do
     local name = registry:name(index)
+    local missing = source.missing_input(from, cg.locals)
+    if kind == "user" and not from then
+      error(name .. " has no source, so it cannot be obtained again", 2)
+    elseif missing then
+      error(("%s: L[%s] is not a parameter of the prologue"):format(name,
+        literal.of(missing)), 2)
+    end
     local var = n > MAX_ARGS and cg:element("objects", index) or cg:new_var()
     names[index] = name
     cg:emit("-- " .. literal.comment(name))

@@ -79,9 +79,16 @@ local function put(out, value, numbers, who, depth)
   end
 end
 
--- Writes a graph of which the nodes in `live` matter.
+-- Why a file could not be written, by the name that the caller knows.
+local function because(path, other, reason)
+  if reason:sub(1, #other) == other then reason = reason:sub(#other + 3) end
+  return path .. ": " .. reason
+end
+
+-- Writes a graph of which the nodes in `live` matter, for the caller's caller.
 -- @treturn true; or nil and why the file cannot be written
 function saved.save(graph, live, path)
+  local _, where = source.attempt(error, "", 5)
   local sources, numbers, nodes, out = {}, {}, {}, {}
   for index, _, _, from in graph.registry:constructors() do
     sources[index] = from
@@ -95,8 +102,8 @@ function saved.save(graph, live, path)
   put(out, #nodes)
   for _, each in ipairs(nodes) do
     local external = each:builtin() == node.EXTERNAL
-    local who = external and graph.registry:name(each.args[1])
-      or "node " .. each.name
+    local who = where .. (external and graph.registry:name(each.args[1])
+      or "node " .. each.name)
     put(out, each.op)
     put(out, each.name)
     put(out, each.target, numbers, who)
@@ -112,14 +119,14 @@ function saved.save(graph, live, path)
   local text = HEADER .. #payload .. " " .. checksum(payload) .. "\n" .. payload
   local other = path .. ".tmp"
   local file, reason = io.open(other, "wb")
-  if not file then return nil, reason end
+  if not file then return nil, because(path, other, reason) end
   local ok
   ok, reason = file:write(text)
   if ok then ok, reason = file:close() else file:close() end
   if ok then ok, reason = os.rename(other, path) end
   if not ok then
     os.remove(other)
-    return nil, reason
+    return nil, because(path, other, reason)
   end
   return true
 end
@@ -277,7 +284,7 @@ function saved.load(graph, path)
   local text
   text, reason = file:read("*a")
   file:close()
-  if not text then return nil, reason end
+  if not text then return nil, path .. ": " .. reason end
   local length, sum, payload = text:match("^" .. HEADER .. "(%d+) (%d+)\n(.*)$")
   if not length then return nil, path .. ": not a gbi graph" end
   if length ~= ("%d"):format(#payload) or checksum(payload) ~= sum then

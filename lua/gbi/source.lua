@@ -116,7 +116,8 @@ function source.is_source(value)
   local t = type(value)
   if t ~= "table" and t ~= "userdata" then return false end
   local ok, method = attempt(reconstruct, value)
-  return ok and method ~= nil
+  t = type(method)
+  return ok and (t == "function" or t == "table" or t == "userdata")
 end
 
 --- What a source is called: its `tostring`, if it has one that works.
@@ -124,7 +125,8 @@ end
 -- @treturn string
 function source.name(value)
   local ok, text = attempt(tostring, value)
-  return ok and text or "?"
+  local t = type(text) -- before 5.3, anything
+  return ok and (t == "string" or t == "number") and ("%s"):format(text) or "?"
 end
 
 local is_source, name = source.is_source, source.name
@@ -141,6 +143,20 @@ end)
 function source.LocalSource(member)
   check(type(member) == "string", "LocalSource", 1, "string", member)
   return Local(nil, member, ("L[%s]"):format(literal.of(member)))
+end
+
+-- The first input that a source wants and that is not in the set `inputs`, or
+-- nil.
+function source.missing_input(from, inputs)
+  local it = source.content(from)
+  while it do
+    if it.kind == "LocalSource" then
+      return not inputs[it.member] and it.member or nil
+    end
+    local missing = source.missing_input(it.member, inputs)
+    if missing then return missing end
+    it = source.content(it.base)
+  end
 end
 
 local Global = class("GlobalSource", function(cg, _, member)
