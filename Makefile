@@ -92,7 +92,7 @@ bench-instructions: need-bench ## the same rows, counted by callgrind
 
 lint: need-lint ## luacheck, and the C code with every warning an error
 	luacheck .
-	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)),$(call compile,$(lua),$(C)))
+	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)) lua5.5,$(call compile,$(lua),$(C)))
 	@$(call compile,lua5.4,$(C54))
 
 # $(call compile,LUA,FILES): where the headers of this Lua are installed
