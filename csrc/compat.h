@@ -143,14 +143,16 @@ static inline int compat_activation (lua_State *L) {
 ** in a local variable? */
 static inline int compat_left (lua_State *co, int activation, const void *p) {
   lua_Debug ar;
+  const char *name;
   int i, there = 0;
   if (activation == 0) return 0;
   if (lua_status(co) > LUA_YIELD || !lua_getstack(co, 0, &ar)
       || ar.i_ci < activation)
     return 1;
   ar.i_ci = activation;
-  for (i = 1; !there && lua_getlocal(co, &ar, i) != NULL; i++) {
-    there = (lua_touserdata(co, -1) == p);
+  for (i = 1; !there && (name = lua_getlocal(co, &ar, i)) != NULL; i++) {
+    /* a "(*temporary)" may be what gbi itself works on, called at that depth */
+    there = (name[0] != '(' && lua_touserdata(co, -1) == p);
     lua_pop(co, 1);
   }
   return !there;

@@ -1234,12 +1234,10 @@ static void exchange (lua_State *L, int at, int frame) {
 
 
 /* Ends the frame at `frame`: a later look-up of its coroutine finds the one
-** around it. [-0, +0, -] */
+** around it. Nothing is left to do if that was done before. [-0, +0, -] */
 static void endframe (lua_State *L, int frame) {
-  Frame *f = (Frame *)lua_touserdata(L, frame);
   int reg = lua_gettop(L) + 1, outer = reg + 1, frames = reg + 2;
-  if (f->thread == NULL) return;
-  f->thread = NULL;
+  ((Frame *)lua_touserdata(L, frame))->thread = NULL;
   lua_getiuservalue(L, frame, F_REGISTRY);
   lua_getiuservalue(L, frame, F_OUTER);
   if (lua_getiuservalue(L, reg, GBI_FRAMES) == LUA_TTABLE) {
@@ -1268,8 +1266,8 @@ static void endframe (lua_State *L, int frame) {
 ** anybody noticing. [-0, +0, -] */
 static void endleft (lua_State *L, int at) {
   int frame = lua_gettop(L) + 2;
-  lua_getiuservalue(L, at, GBI_FRAMES);
-  for (;;) {
+  int framed = (lua_getiuservalue(L, at, GBI_FRAMES) == LUA_TTABLE);
+  while (framed) {
     Frame *f;
     lua_pushthread(L);
     if (lua_rawget(L, frame - 1) != LUA_TUSERDATA) break;
@@ -1279,6 +1277,20 @@ static void endleft (lua_State *L, int at) {
     lua_settop(L, frame - 1);
   }
   lua_settop(L, frame - 2);
+}
+
+
+/* Replaces the frame on the top by the innermost around it, or itself, whose
+** function has not been left. Returns 0 if there is none. [-0, +0, -] */
+static int underway (lua_State *L) {
+  while (lua_isuserdata(L, -1)) {
+    Frame *f = (Frame *)lua_touserdata(L, -1);
+    if (f->thread != NULL && !compat_left(f->thread, f->activation, f))
+      return 1;
+    lua_getiuservalue(L, -1, F_OUTER);
+    lua_remove(L, -2);
+  }
+  return 0;
 }
 
 
@@ -1297,12 +1309,11 @@ void gbiR_switch (lua_State *L, int at) {
   else {  /* which run could it belong to? */
     int runs = 0;
     while (runs < 2 && lua_next(L, top + 1)) {
-      Frame *f = (Frame *)lua_touserdata(L, -1);
-      if (compat_left(f->thread, f->activation, f)) lua_pop(L, 1);
-      else {
+      if (underway(L)) {
         runs++;
         lua_insert(L, top + 2);  /* the frame; its coroutine stays on the top */
       }
+      else lua_pop(L, 1);
     }
     if (runs > 1) exchange(L, at, 0);
     else if (runs == 1) {
@@ -1318,6 +1329,8 @@ void gbiR_switch (lua_State *L, int at) {
 static int frame_close (lua_State *L) {
   luaL_checkudata(L, 1, FRAME);
   lua_settop(L, 1);
+  if (COMPAT_UNNOTICED && lua_getiuservalue(L, 1, F_REGISTRY) == LUA_TUSERDATA)
+    endleft(L, 2);  /* those in it first */
   endframe(L, 1);
   return 0;
 }

@@ -682,7 +682,8 @@ local node = {}
 
 ---A number for an external object, for a function that looks it up itself in
 ---`graph.registry`. Every run gives out its own, which finds the object of that
----run, from any coroutine, until the run is over.
+---run and no other, from any coroutine, until the run returns; after a run that
+---failed, as long as the object lives.
 ---
 ---Raises when the node is no external object
 ---@return gbi.node

@@ -188,6 +188,73 @@ describe("regression:", function()
     end
   end)
 
+  it("an error that ends a run in a run leaves the outer one in place",
+    function()
+      -- 5.1: nobody notices such an end in a coroutine. The inner frame was
+      -- taken for one that a reset forgot and came back when the outer run was
+      -- over (a crash, or no end); it counted as under way while a C function
+      -- held it in a temporary at its depth; and another coroutine looked at
+      -- the innermost frame alone.
+      local g = gbi.graph.new()
+      g:placeholder "o"
+      local act = g:placeholder "act"
+      g:output(act, g:external({}, gbi.source.LocalSource "o"))
+      local run = g:compile { backend = function()
+        return function(_, f) return f() end
+      end }
+      local r, outer, inner = g.registry, {}, {}
+      local function fail() pcall(run, inner, function() error "boom" end) end
+      local seen = {}
+      local function look()
+        seen[#seen + 1] = { pcall(r.get, r, 1) }
+        seen[#seen + 1] = { true, (r:find(1)) }
+      end
+      local co = coroutine.wrap(function()
+        run(outer, function()
+          fail()
+          look()
+        end)
+        run(outer, look)
+        run(outer, fail)
+        r:find(1)
+        run(outer, function()
+          fail()
+          coroutine.yield()
+        end)
+      end)
+      co()
+      for _, one in ipairs(seen) do
+        assert.is_true(one[1], one[2])
+        assert.equal(outer, one[2])
+      end
+      assert.equal(4, #seen)
+      assert.equal(outer, (r:find(1)))
+      local other = coroutine.wrap(function() run({}, coroutine.yield) end)
+      other()
+      assert.equal("unregistered", select(2, r:find(1)))
+      other()
+      co()
+    end)
+
+  it("an input called arg is not 5.1's own arg", function()
+    -- A function with `...` has there a local `arg` behind its parameters.
+    local g = gbi.graph.new()
+    g:output(g:placeholder "arg", (g:placeholder "..."))
+    assert.same({ 1, 2, 3 }, { g:compile()(1, 2, 3) })
+    local r, object = gbi.new(), {}
+    r:register({}, gbi.source.LocalSource "arg")
+    gbi.compile_prologue(r, { "arg", "..." })(object)
+    assert.equal(object, r:get(1))
+  end)
+
+  it("a write to a constant may come first", function()
+    -- It was written with a semicolon before it, which 5.1 does not know.
+    local g = gbi.graph.new()
+    g:set_item("text", "key", g:placeholder "x")
+    g:output()
+    assert.equal("function", type(g:compile { trace = false }))
+  end)
+
   it("what a coroutine of no run writes is nobody's", function()
     -- The side table of those who belong to none of several runs was taken for
     -- empty, but kept what they had written into it.

@@ -35,8 +35,10 @@ local MAX_SIZE = 50 -- operations in a part of an expression
 -- it calls things. A parameter of such a name is given another one.
 local BINDINGS = { "G", "require", "registry", "unpack", "runs", "select",
                    "number", "unnumber", "enter", "body" }
+-- `arg` is 5.1's own, in a function with `...`.
 local RESERVED = { run = true, frame = true, vars = true, params = true,
-                   objects = true, part = not compat.close or nil }
+                   objects = true, arg = true,
+                   part = not compat.close or nil }
 for _, name in ipairs(BINDINGS) do RESERVED[name] = true end
 
 -- Can a local of the generated function be called `name`?
@@ -317,7 +319,8 @@ function Codegen:statement(format, operands)
   self:settle()
   self.risky = true
   local text = operation(format, operands)
-  self:emit(text:sub(1, 1) == "(" and ";" .. text or text)
+  -- a parenthesis could call what the line before ends with
+  self:emit(text:sub(1, 1) == "(" and ("do %s end"):format(text) or text)
 end
 
 --- Pushes a global variable.
