@@ -1315,6 +1315,11 @@ void gbiR_switch (lua_State *L, int at) {
       }
       else lua_pop(L, 1);
     }
+    while (COMPAT_UNNOTICED && runs == 0
+           && lua_getiuservalue(L, at, GBI_RUNNING) == LUA_TUSERDATA) {
+      endframe(L, lua_gettop(L));  /* the last to end stays in place */
+      lua_settop(L, top + 1);
+    }
     if (runs > 1) exchange(L, at, 0);
     else if (runs == 1) {
       lua_getiuservalue(L, at, GBI_RUNNING);
