@@ -1,4 +1,4 @@
-# Trying to break gbi. `make stress` takes about an hour; `make test` does a
+# Trying to break gbi. `make stress` takes more than an hour; `make test` does a
 # little of each (SHORT=1).
 
 .PHONY: stress faults collectors threads asan memcheck coverage cover fuzz \
@@ -10,7 +10,7 @@ SUITE = $(or $(ARGS),$(if $(SHORT),spec/registry_spec.lua \
   spec/close_spec.lua spec/source_spec.lua))
 CASES = $(if $(SHORT),: store)
 
-stress: need-stress ## try to break it, for an hour: all that follows
+stress: need-stress ## try to break it, for more than an hour: all that follows
 	@$(if $(SHORT),,$(MAKE) -s faults)
 	@$(MAKE) -s collectors threads asan memcheck
 	@$(if $(SHORT),,$(MAKE) -s fuzz coverage)
