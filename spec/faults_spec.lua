@@ -4,9 +4,8 @@ local portable = require "spec.portable"
 
 describe("a call that runs out of memory", function()
   it("leaves the registry as it was, and then succeeds", function()
-    local out, ok = portable.run(("LUA_PATH='%s' LUA_CPATH='%s' %s/faults "
-      .. "spec/faults.lua short"):format(package.path, package.cpath,
-        portable.build))
+    local out, ok = portable.run(portable.start(portable.build .. "/faults")
+      .. " spec/faults.lua short")
     io.write(out)
     assert.is_true(ok, out)
     local n = tonumber(out:match("(%d+) allocations failed"))

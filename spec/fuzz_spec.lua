@@ -4,10 +4,8 @@
 local portable = require "spec.portable"
 
 local function replay(target)
-  local p = io.popen(("LUA_PATH='%s' %s/%s spec/corpus/%s/* 2>&1"):format(
-    package.path, portable.build, target, target))
-  local out = p:read("*a")
-  p:close()
+  local out = portable.run(("%s spec/corpus/%s/*"):format(
+    portable.start(portable.build .. "/" .. target), target))
   io.write(out:match("[^\r\n]*\n?$"))
   return out
 end

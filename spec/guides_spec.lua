@@ -43,9 +43,7 @@ end
 
 -- Runs Lua code as main.lua, in a folder of its own.
 local function run(code)
-  local folder = os.tmpname()
-  os.remove(folder)
-  output("mkdir " .. folder)
+  local folder = portable.folder()
   write(folder .. "/main.lua", code)
   local out = output(("cd %s && %s main.lua"):format(folder,
     portable.start()))
@@ -62,9 +60,7 @@ describe("the guide", function()
   end
 
   it("embedding compiles, and runs its script as printed", function()
-    local folder = os.tmpname()
-    os.remove(folder)
-    output("mkdir " .. folder)
+    local folder = portable.folder()
     write(folder .. "/host.c", blocks("docs/embedding.md", "c"))
     local script = blocks("docs/embedding.md", "lua")
     write(folder .. "/script.lua", script)

@@ -31,9 +31,7 @@ end
 
 -- A new folder, with README's example in it and nothing else.
 local function folder()
-  local path = os.tmpname()
-  os.remove(path)
-  must("mkdir %s", path)
+  local path = portable.folder()
   write(path .. "/example.lua",
     (read("README.md"):match("```lua\n(local gbi.-)```")))
   return path

@@ -60,10 +60,19 @@ function portable.execute(command)
   return status == true or status == 0
 end
 
--- The start of a command that runs Lua, which finds modules as they are here.
-function portable.start()
+-- The start of a command that runs Lua, or another program, which finds modules
+-- as they are here.
+function portable.start(program)
   return ("LUA_PATH='%s' LUA_CPATH='%s' %s"):format(package.path,
-    package.cpath, portable.lua)
+    package.cpath, program or portable.lua)
+end
+
+-- Makes an empty folder; returns its path.
+function portable.folder()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(portable.execute("mkdir " .. path))
+  return path
 end
 
 -- Runs a script in a new Lua, to the end of its state; returns as `run` does.

@@ -345,11 +345,8 @@ describe("regression, memory:", function()
   -- Lets each allocation fail in the cases of spec/faults.lua that have this
   -- in their name.
   local function faults(case)
-    local p = io.popen(("LUA_PATH='%s' LUA_CPATH='%s' "
-      .. "%s spec/faults.lua short '%s' 2>&1"):format(package.path,
-      package.cpath, portable.build .. "/faults", case))
-    local out = p:read("*a")
-    p:close()
+    local out = portable.run(("%s spec/faults.lua short '%s'"):format(
+      portable.start(portable.build .. "/faults"), case))
     local failed = out:match "(%d+) allocations failed\n$"
     assert.is_true(failed ~= nil and tonumber(failed) > 0, out)
   end

@@ -533,7 +533,7 @@ end
 -- @seed torch.fx.Graph.python_code
 function Graph:code()
   check(self)
-  local _, text = self:compile()
+  local _, text = compile(self, live_nodes(self), {})
   return text
 end
 
