@@ -1,28 +1,38 @@
 /*
 ** gbi.h - live Lua objects by number, for C
 **
-** A registry gives Lua objects small integers without keeping them alive: put
-** the integer where a library has a `void *`, and ask for the object later.
-**
-** This header is all that a C module needs; it links with nothing of gbi:
+** A *handle* stands for one Lua value in a C structure, a queue or a library's
+** `void *`. It is never given out twice: when its object has died or it was
+** released, the handle is dead for ever and finds nothing.
 **
 **     const gbi_API *gbi = gbi_open(L);
-**     gbi->new_registry(L);
+**     void *userdata = GBI_TOPOINTER(gbi->weak(L, 0, 1));   // argument 1
+**     ...
+**     if (gbi->find_handle(L, 0, GBI_TOHANDLE(userdata)) == GBI_LIVE) ...
 **
-** A host that embeds Lua can compile csrc/ into itself instead; it calls
+** An *index* stands for an external object of a graph, in a registry whose
+** side table is refilled before each run; it is for code generators. The two
+** kinds of numbers never overlap: indices count from 1, handles from
+** GBI_HANDLE0 + 1.
+**
+** This header is all that a C module needs; it links with nothing of gbi. A
+** host that embeds Lua can compile csrc/ into itself instead; it calls
 **
 **     luaL_requiref(L, "gbi.core", luaopen_gbi_core, 0);
 **
 ** and then gbi_open, as modules do. In Lua 5.1, which does not have that, it
-** makes luaopen_gbi_core the field "gbi.core" of `package.preload`.
+** sets the field "gbi.core" of `package.preload` to luaopen_gbi_core.
 **
 ** In the comments, [-o, +p, x] tells how many values a function pops and
-** pushes, and whether it may raise an error: '-' never, 'm' only for want of
-** memory, 'e' any. An error leaves the registry as it was. `reg` is the stack
-** index of a registry; as in Lua's own API nothing checks that it is one, but
-** for check_registry. A function needs no more than GBI_STACK free slots on
-** the stack. Indices are those of the Lua functions of the same names, and
-** mean the same: both faces work on the same tables.
+** pushes, and whether it may raise an error: '-' never, 'm' only when out of
+** memory, 'e' any. A call that raises an error changes nothing. `reg` is the
+** stack index of a registry, and `handles` that of a handle table or 0 for the
+** state's own table, the Lua module's `gbi.handles`. As in Lua's own API these
+** are not checked; check_registry and check_handles are there for that. A
+** function needs at most GBI_STACK free stack slots.
+**
+** Each function does what the Lua method of the same name does, on the same
+** tables.
 */
 #ifndef GBI_H
 #define GBI_H
@@ -36,55 +46,61 @@
 extern "C" {
 #endif
 
-/* of the rock that this header came with */
-#define GBI_VERSION "0.1.0"
+/* the version of the rock that this header came with */
+#define GBI_VERSION "0.2.0"
 
-/* Changes when a function of the table changes or goes; new ones come at the
-** end and leave it. */
-#define GBI_API_VERSION 1
+/* Changes when a function of the table changes or goes; new functions are
+** added at the end and do not change it. */
+#define GBI_API_VERSION 2
 
 #define GBI_STACK 16
 
-/* what an index finds */
+/* what an index or a handle finds */
 #define GBI_LIVE 0
-#define GBI_DEAD 1          /* the collector took the object */
-#define GBI_UNREGISTERED 2  /* never registered, left out by store, released */
+#define GBI_DEAD 1          /* an object that was collected or released */
+#define GBI_UNREGISTERED 2  /* never given out, or left out by `store` */
 
-/* An index as a library's `void *`, and back. */
-#define GBI_TOPOINTER(i) ((void *)(intptr_t)(i))
-#define GBI_TOINDEX(p) ((lua_Integer)(intptr_t)(p))
+/* Handles are greater than this, indices are not. */
+#define GBI_HANDLE0 1000000000
+
+/* A handle as a library's `void *`, and back. NULL is no handle. */
+#define GBI_TOPOINTER(h) ((void *)(uintptr_t)(h))
+#define GBI_TOHANDLE(p) ((lua_Integer)(uintptr_t)(p))
 
 typedef struct gbi_API {
   int version;
 
+  /* {Registries and their indices */
+
   /* [-0, +1, m] Pushes a new registry. */
   void (*new_registry) (lua_State *L);
 
-  /* [-0, +1, -] Pushes the registry of the Lua module's functions. */
+  /* [-0, +1, e] Pushes the registry of the Lua module's functions,
+  ** `gbi.default`. Raises an error if gbi.core was never loaded in this Lua
+  ** state. */
   void (*default_registry) (lua_State *L);
 
   /* [-0, +0, e] Raises an argument error if argument `arg` of the running
   ** function is not a registry. */
   void (*check_registry) (lua_State *L, int arg);
 
-  /* [-1, +0, e] Registers the object on the top, weakly. `source` is the
-  ** stack index of its source, or 0 for none: it is a handle then, and the
-  ** prologue cannot obtain it. Returns its index. Raises gbi's `unimplemented`
-  ** error for a value, which nothing holds weakly. */
+  /* [-1, +0, e] Registers the object on the top; `source` is the stack index
+  ** of its source. The registry does not keep the object alive. Returns its
+  ** index. Raises gbi's `unimplemented` error for a value that cannot be held
+  ** weakly. */
   lua_Integer (*register_object) (lua_State *L, int reg, int source);
 
   /* [-2, +0, e] Registers an object that the prologue creates: an example,
   ** kept alive until reset, and above it the function that is called with
-  ** (index, cg) and emits the code creating one; a C function is pushed with
-  ** lua_pushcfunction. Returns its index. */
+  ** (index, cg) and emits the code that creates one. Returns its index. */
   lua_Integer (*register_created) (lua_State *L, int reg);
 
-  /* [-0, +1, e] Pushes the object at index `i`. Raises an error when it is
-  ** dead or was never registered. */
+  /* [-0, +1, e] Pushes the object at index `i`. Raises an error if there is
+  ** none. */
   void (*get) (lua_State *L, int reg, lua_Integer i);
 
-  /* [-0, +1, e] The same for a full userdata with the metatable that
-  ** luaL_newmetatable(L, tname) made, whose address it returns. */
+  /* [-0, +1, e] Like get, for a full userdata with the metatable that
+  ** luaL_newmetatable(L, tname) made. Returns its address. */
   void *(*get_udata) (lua_State *L, int reg, lua_Integer i,
                       const char *tname);
 
@@ -93,58 +109,104 @@ typedef struct gbi_API {
   int (*find) (lua_State *L, int reg, lua_Integer i);
 
   /* [-n, +0, e] Replaces the whole side table by the `n` objects on the top,
-  ** the lowest at index 1. Raises an error, and pops nothing, if one cannot
-  ** be held weakly. */
+  ** the lowest at index 1. Raises an error, and pops nothing, if one of them
+  ** cannot be held weakly. */
   void (*store) (lua_State *L, int reg, int n);
 
-  /* [-1, +0, e] Puts the object on the top at index `i` and keeps it alive,
-  ** until the next set of that index or reset. Raises an error if `i` is past
-  ** the index after the last, or was released. */
+  /* [-1, +0, e] Puts the object on the top at index `i` and keeps it alive
+  ** until the next set of that index or reset. Raises an error if `i` is not
+  ** between 1 and the index after the last. */
   void (*set) (lua_State *L, int reg, lua_Integer i);
 
   /* [-1, +0, e] Keeps the object on the top alive through the next store,
   ** until the one after it or reset. */
   void (*stash) (lua_State *L, int reg);
 
-  /* [-0, +0, m] Forgets index `i`; it is not given out again before reset.
-  ** Returns 0 if there was nothing to forget. */
-  int (*release) (lua_State *L, int reg, lua_Integer i);
-
   /* [-0, +0, m] Forgets everything; indices start at 1 again. */
   void (*reset) (lua_State *L, int reg);
 
-  /* [-0, +1, m] Pushes an object that holds the side table strongly. */
+  /* [-0, +1, m] Pushes a snapshot, which holds the side table strongly. */
   void (*snapshot) (lua_State *L, int reg);
 
-  /* [-0, +0, e] Puts the side table of the snapshot at stack index `snap`
-  ** back. Raises an error if it is no snapshot of this registry. */
+  /* [-0, +0, e] Restores the side table of the snapshot at stack index
+  ** `snap`. Raises an error if that is not a snapshot of this registry. */
   void (*restore) (lua_State *L, int reg, int snap);
 
   /* [-0, +0, -] Counts the entries of the side table. */
   void (*count) (lua_State *L, int reg, lua_Integer *live,
                  lua_Integer *dead);
 
-  /* [-1, +0, e] Has the function on the top called with `i`, once, by the
-  ** first sweep that finds the object at index `i` dead; nil has none called.
-  ** Returns 0 if `i` is unregistered. */
-  int (*on_collect) (lua_State *L, int reg, lua_Integer i);
-
-  /* [-0, +0, e] Releases the handles whose objects died, in the order of
-  ** their indices, and calls the on_collect functions of all that died; what
-  ** has a source stays, for the next run may store it anew. An error of such
-  ** a function is raised; the next sweep goes on after it. Returns how many
-  ** were released. */
-  lua_Integer (*sweep) (lua_State *L, int reg);
-
-  /* [-0, +1, -] Pushes the side table, for gbi_find_in. It serves until
-  ** other code runs that may change the registry or yield; then push it
-  ** again. Never write to it. */
+  /* [-0, +1, -] Pushes the side table, for gbi_find_in. It is valid until
+  ** other code runs that may change the registry; then push it again. Never
+  ** write to it. */
   void (*push_side) (lua_State *L, int reg);
+
+  /* } */
+
+  /* {Handle tables and their handles */
+
+  /* [-0, +1, m] Pushes a new handle table. */
+  void (*new_handles) (lua_State *L);
+
+  /* [-0, +1, e] Pushes the state's own handle table, `gbi.handles`. Raises an
+  ** error if gbi.core was never loaded in this Lua state. */
+  void (*state_handles) (lua_State *L);
+
+  /* [-0, +0, e] Raises an argument error if argument `arg` of the running
+  ** function is not a handle table. */
+  void (*check_handles) (lua_State *L, int arg);
+
+  /* [-0, +0, e] Returns a new handle of the object at stack index `value`,
+  ** which the handle does not keep alive. Raises gbi's `unimplemented` error
+  ** for a value that cannot be held weakly. */
+  lua_Integer (*weak) (lua_State *L, int handles, int value);
+
+  /* [-0, +0, e] Returns a new handle of the value at stack index `value`, any
+  ** but nil, which is kept alive until release. */
+  lua_Integer (*strong) (lua_State *L, int handles, int value);
+
+  /* [-0, +1, e] Pushes the value of handle `h`, or nil. Returns GBI_LIVE,
+  ** GBI_DEAD or GBI_UNREGISTERED. Raises an error only for the state's own
+  ** table, as state_handles does. */
+  int (*find_handle) (lua_State *L, int handles, lua_Integer h);
+
+  /* [-0, +1, e] Pushes the value of handle `h`. Raises an error if it is dead
+  ** or was never given out. */
+  void (*get_handle) (lua_State *L, int handles, lua_Integer h);
+
+  /* [-0, +1, e] Like get_handle, for a full userdata with the metatable that
+  ** luaL_newmetatable(L, tname) made. Returns its address. */
+  void *(*get_handle_udata) (lua_State *L, int handles, lua_Integer h,
+                             const char *tname);
+
+  /* [-0, +0, e] Makes handle `h` dead. Returns what find_handle would have
+  ** returned before. Raises an error only as find_handle does. */
+  int (*release) (lua_State *L, int handles, lua_Integer h);
+
+  /* [-1, +0, e] Sets the function on the top as the callback of handle `h`:
+  ** the first sweep after its object was collected calls it with `h`, once.
+  ** Nil removes the callback. Returns what find_handle would; only for
+  ** GBI_LIVE was the callback set. */
+  int (*on_collect) (lua_State *L, int handles, lua_Integer h);
+
+  /* [-0, +0, e] Calls the callbacks of the handles whose objects were
+  ** collected, in the order of the handles. An error of a callback is raised;
+  ** the next sweep goes on after it. Returns how many were called. */
+  lua_Integer (*sweep) (lua_State *L, int handles);
+
+  /* [-0, +0, e] Returns how many handles are live. */
+  lua_Integer (*count_handles) (lua_State *L, int handles);
+
+  /* [-0, +1, e] Pushes the table of objects, for gbi_find_handle_in. It is the
+  ** same for as long as the handle table lives. Never write to it. */
+  void (*push_objects) (lua_State *L, int handles);
+
+  /* } */
 } gbi_API;
 
 
-/* [-0, +0, e] gbi's functions in this Lua state. Loads gbi.core if nobody has
-** yet. The table is constant and the same for all states; fetch it once. */
+/* [-0, +0, e] Returns gbi's functions. Loads gbi.core if this Lua state does
+** not have it yet. */
 static inline const gbi_API *gbi_open (lua_State *L) {
   const gbi_API *api;
   lua_getfield(L, LUA_REGISTRYINDEX, "gbi.api");
@@ -174,6 +236,20 @@ static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
     lua_pop(L, 1);
   }
   return gbi->find(L, reg, i);
+}
+
+
+/* [-0, +1, e] gbi->find_handle for many look-ups in a row: `objects` is the
+** stack index of what gbi->push_objects pushed. */
+static inline int gbi_find_handle_in (lua_State *L, const gbi_API *gbi,
+                                      int handles, int objects,
+                                      lua_Integer h) {
+  if (h > GBI_HANDLE0 && h - GBI_HANDLE0 == (int)(h - GBI_HANDLE0)) {
+    lua_rawgeti(L, objects, (int)(h - GBI_HANDLE0));
+    if (lua_type(L, -1) != LUA_TNIL) return GBI_LIVE;
+    lua_pop(L, 1);
+  }
+  return gbi->find_handle(L, handles, h);
 }
 
 
