@@ -15,6 +15,8 @@ local gbi = {
   -- @tfield gbi.registry default
   default = core.default,
   new = core.new,
+  handles = core.handles,
+  new_handles = core.new_handles,
   --- Where objects come from: module @{gbi.source}.
   -- @tfield gbi.source source
   source = require "gbi.source",
