@@ -61,9 +61,9 @@ asan: ## the suite, or ARGS, under AddressSanitizer, LeakSanitizer, UBSan
 	  $$($(CC) -print-file-name=libubsan.so) \
 	  $$(command -v $(LUA)) > $(ASAN)/bin/$(LUA)
 	@chmod +x $(ASAN)/bin/$(LUA)
-	PATH="$(HERE)/$(ASAN)/bin:$$PATH" BUILD=$(ASAN) \
+	PATH=$(call quote,$(HERE)/$(ASAN)/bin):"$$PATH" BUILD=$(ASAN) \
 	  ASAN_OPTIONS=quarantine_size_mb=1 $(ASAN)/faults $(SCRIPT) \
-	  --cpath='$(HERE)/$(ASAN)/?.so' $(SUITE)
+	  --cpath=$(call quote,$(HERE)/$(ASAN)/?.so) $(SUITE)
 	$(ASAN)/host examples/c/jobs.lua > /dev/null
 
 MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
@@ -130,7 +130,7 @@ $(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
 	  $(FUZZ_C) $(LUA_LIBS)
 
 need-stress: need-test
-	$(call need,valgrind:valgrind)
+	$(NEED) valgrind:valgrind
 
 need-fuzz:
-	$(call need,$(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev)
+	$(NEED) $(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev
