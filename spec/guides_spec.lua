@@ -1,7 +1,7 @@
 -- The code in the guides runs, in the order it is printed, and prints what
 -- they say.
 
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local read, write = portable.read, portable.write
 
 -- What a command prints; it must succeed.

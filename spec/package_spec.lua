@@ -2,7 +2,7 @@
 -- works from an empty folder.
 
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local LUA, read, write = portable.lua, portable.read, portable.write
 local VERSION = _VERSION:match("%d+%.%d+")
 
