@@ -470,9 +470,8 @@ describe("while a state closes", function()
                 end
                 %s]]):format(which, way == "run" and [[
                     local g = gbi.graph.new()
-                    g:external(o, gbi.source.LocalSource "o")
                     g:placeholder "o"
-                    g:output()
+                    g:output(g:external(o, gbi.source.LocalSource "o"))
                     kept[#kept + 1] = coroutine.wrap(g:compile {
                       backend = function()
                         return function(run)
