@@ -1,9 +1,9 @@
 rockspec_format = "3.0"
 package = "gbi"
-version = "0.1.0-1"
+version = "0.2.0-1"
 source = {
   -- docs/releasing.md
-  url = "https://example.org/gbi/releases/download/v0.1.0/gbi-0.1.0.tar.gz",
+  url = "https://example.org/gbi/releases/download/v0.2.0/gbi-0.2.0.tar.gz",
 }
 description = {
   summary = "Compiled code refers to live Lua objects by number",
@@ -44,7 +44,15 @@ build = {
       sources = {
         "csrc/api.c",
         "csrc/core.c",
+        "csrc/guard.c",
+        "csrc/handles.c",
+        "csrc/handles_lua.c",
+        "csrc/holder.c",
         "csrc/registry.c",
+        "csrc/registry_lua.c",
+        "csrc/run.c",
+        "csrc/snapshot.c",
+        "csrc/state.c",
         "csrc/unimplemented.c",
       },
     },
