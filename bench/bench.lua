@@ -55,10 +55,10 @@ end
 
 -- Bytes that each side takes for an entry; and how many are left of each
 -- after they have been dropped.
-local function memory(n)
+local function memory(holders, n)
   local objects = rows.tables(n)
   local taken, left = {}, {}
-  for name, holder in pairs(rows.holders(objects)) do
+  for name, holder in pairs(holders(objects)) do
     local function used()
       collectgarbage()
       collectgarbage()
@@ -98,9 +98,11 @@ for i, row in ipairs(rows) do
 end
 
 do
-  local taken, left = memory(1000000)
+  local taken, left = memory(rows.holders, 1000000)
   note("register, bytes an entry", "bytes", taken, 0.8)
   note("  left of an entry by reset", "bytes", left, nil, 0.5)
+  note("h:weak, bytes a handle, floor the same in Lua", "bytes",
+    memory(rows.handle_holders, 1000000), 1.0)
 end
 
 -- The curves: each operation on registries of many entries, at places that a
