@@ -63,10 +63,11 @@ void gbiH_default (lua_State *L) {
 
 /* Returns the key of the next handle. [-0, +0, e] */
 static lua_Integer nextkey (lua_State *L, const gbi_Handles *handles) {
-  lua_Integer key = handles->last + 1, h = GBI_HANDLE0 + key;
-  if (h < GBI_HANDLE0 || GBI_TOHANDLE(GBI_TOPOINTER(h)) != h)
+  /* exact in a double, and positive in a pointer's integer */
+  const double max = sizeof(void *) < 8 ? 2147483647.0 : 9007199254740992.0;
+  if ((double)handles->last >= max - GBI_HANDLE0)
     luaL_error(L, "all handles that fit a pointer have been given out");
-  return key;
+  return handles->last + 1;
 }
 
 
