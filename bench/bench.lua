@@ -105,9 +105,9 @@ do
     memory(rows.handle_holders, 1000000), 1.0)
 end
 
--- The curves: each operation on registries and handle tables of many entries, at
--- places that a generator of random numbers picks. The objects are few, so that
--- what is seen is the cost of the tables.
+-- The curves: each operation on registries and handle tables of many entries,
+-- at places that a generator of random numbers picks. The objects are few, so
+-- that what is seen is the cost of the tables.
 local objects = rows.tables(1000)
 
 -- A function of n that calls `f` with `n` random numbers up to `size`.

@@ -308,25 +308,25 @@ row {
   end,
 }
 
--- A graph that hands an object on by a handle to the function `find`, and the
+-- A graph that hands an object on by a handle to the function `use`, and the
 -- least that does so: a number that is not given out again.
 local function handing_on(env)
   local g, handles = gbi.graph.new(), gbi.handles
   g:placeholder("env")
-  local call = g:placeholder("find")
+  local call = g:placeholder("use")
   local a = g:external(env.a,
     source.AttrSource(source.LocalSource("env"), "a"))
   g:output(call(a:handle()))
   local compiled = g:compile()
-  local function find(handle) return handles:get(handle) end
+  local function use(handle) return handles:get(handle) end
   return function(n)
-    for _ = 1, n do compiled(env, find) end
+    for _ = 1, n do compiled(env, use) end
   end
 end
 
 local function handing_on_by_hand(env)
   local side, last = setmetatable({}, { __mode = "v" }), 0
-  local function by_hand(e, call)
+  local function handing(e, call)
     local a, number = e.a, last + 1
     last = number
     side[number] = a
@@ -334,9 +334,9 @@ local function handing_on_by_hand(env)
     side[number] = nil
     return result
   end
-  local function find(number) return side[number] or error("it is gone") end
+  local function use(number) return side[number] or error("it is gone") end
   return function(n)
-    for _ = 1, n do by_hand(env, find) end
+    for _ = 1, n do handing(env, use) end
   end
 end
 

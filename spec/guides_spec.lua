@@ -2,7 +2,9 @@
 -- they say.
 
 local portable = require "spec.support.portable"
+local printed = require "spec.support.printed"
 local read, write = portable.read, portable.write
+local promised, matches = printed.promised, printed.matches
 
 -- What a command prints; it must succeed.
 local function output(command)
@@ -13,32 +15,7 @@ end
 
 -- The code of a guide's blocks in a language, put together.
 local function blocks(path, language)
-  local list = {}
-  for block in read(path):gmatch("\n```" .. language .. "\n(.-)```") do
-    list[#list + 1] = block
-  end
-  assert.is_true(#list > 0)
-  return table.concat(list, "\n")
-end
-
--- The lines that the comments in the code say it prints.
-local function promised(code)
-  local list = {}
-  for line in code:gmatch("%-%->([^\n]*)\n") do
-    list[#list + 1] = line:gsub("^ ", "")
-  end
-  return table.concat(list, "\n") .. "\n"
-end
-
--- Asserts that a text is as promised; there `…` stands for any text of a line.
-local function matches(expected, text)
-  local rest = text:gmatch("([^\n]*)\n")
-  for line in expected:gmatch("([^\n]*)\n") do
-    local pattern = "^" .. line:gsub("%p", "%%%0"):gsub("…", "[^\n]*") .. "$"
-    local got = rest()
-    if not got or not got:find(pattern) then assert.equal(expected, text) end
-  end
-  assert.is_nil(rest())
+  return table.concat(printed.blocks(path, language), "\n")
 end
 
 -- Runs Lua code as main.lua, in a folder of its own.
