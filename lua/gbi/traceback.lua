@@ -127,7 +127,7 @@ function traceback.traceback(...)
   local text
   if thread then text = debug.traceback(thread, "", level)
   else text = debug.traceback("", level + 1) end
-  -- a stack that overflowed may be too full for more
+  -- where the stack overflowed, there may be no room for it (LuaJIT)
   local ok, annotated = pcall(annotate, text, thread, level,
     tostring(message))
   if ok then text = annotated end
