@@ -2,8 +2,9 @@
 -- node that it belongs to, whatever the stack looks like.
 local compat = require "gbi.compat"
 local gbi = require "gbi"
-local portable = require "spec.portable"
-local source = gbi.source
+local fixture = require "spec.support.fixture"
+local portable = require "spec.support.portable"
+local source, global = gbi.source, fixture.global
 
 local L, G, Attr = source.LocalSource, source.GlobalSource, source.AttrSource
 
@@ -65,12 +66,6 @@ local function traceback(co, message)
 end
 
 local function oops() error("oops", 0) end
-
--- Sets a global variable for the length of a test.
-local function global(name, value)
-  rawset(_G, name, value)
-  finally(function() rawset(_G, name, nil) end)
-end
 
 describe("gbi.traceback names", function()
   local writer, code

@@ -13,6 +13,7 @@ local view = require "gbi.view"
 compat.interpret()
 
 local MAX_RESULTS = 20 -- of one call; beyond, they are gathered in a table
+
 local Compiler = {}
 Compiler.__index = Compiler
 
@@ -216,7 +217,8 @@ end
 
 -- What a node does, for gbi.traceback.
 function Compiler:describe(each)
-  local parts, seen = {}, {}
+  local parts, seen = { ("node %s: %s%s"):format(each.name, each.op,
+    each.op == "output" and "" or " " .. view.target(each.target)) }, {}
   for _, used in each:inputs() do
     local index = used:external()
     if index and not seen[index] then
@@ -224,9 +226,7 @@ function Compiler:describe(each)
       table.insert(parts, self.registry:name(index))
     end
   end
-  table.insert(parts, each.place and "recorded at " .. each.place)
-  table.insert(parts, 1, ("node %s: %s%s"):format(each.name, each.op,
-    each.op == "output" and "" or " " .. view.target(each.target)))
+  if each.place then table.insert(parts, "recorded at " .. each.place) end
   return table.concat(parts, ", ")
 end
 
