@@ -125,47 +125,8 @@ static inline void compat_traceback (lua_State *L, lua_State *of,
 #define lua_gc(L, what, data) \
   ((what) == LUA_GCISRUNNING ? 0 : lua_gc(L, what, data))
 
-/* A coroutine cannot yield in pcall, so nobody may notice that an error leaves
-** a function. What the function has in a local variable is there as long as
-** its activation is; `activation` is how deep that is in the coroutine's
-** stack, 0 in the main program, where pcall is used. */
-#define COMPAT_UNNOTICED 1
-
-/* The activation that calls the running function. */
-static inline int compat_activation (lua_State *L) {
-  lua_Debug ar;
-  int ismain = lua_pushthread(L);
-  lua_pop(L, 1);
-  return !ismain && lua_getstack(L, 1, &ar) ? ar.i_ci : 0;
-}
-
-/* Has an activation of coroutine `co` been left, which had the userdata `p`
-** in a local variable? */
-static inline int compat_left (lua_State *co, int activation, const void *p) {
-  lua_Debug ar;
-  const char *name;
-  int i, there = 0;
-  if (activation == 0) return 0;
-  if (lua_status(co) > LUA_YIELD || !lua_getstack(co, 0, &ar)
-      || ar.i_ci < activation)
-    return 1;
-  ar.i_ci = activation;
-  for (i = 1; !there && (name = lua_getlocal(co, &ar, i)) != NULL; i++) {
-    /* a "(*temporary)" may be what gbi itself works on, called at that depth */
-    there = (name[0] != '(' && lua_touserdata(co, -1) == p);
-    lua_pop(co, 1);
-  }
-  return !there;
-}
-
 #endif
 
-#endif
-
-#ifndef COMPAT_UNNOTICED
-#define COMPAT_UNNOTICED 0
-#define compat_activation(L) 0
-#define compat_left(co, activation, p) ((void)(p), 0)
 #endif
 
 #if LUA_VERSION_NUM < 503

@@ -5,8 +5,7 @@
 ** `where` (the position of the call, "file:line: "); as a string it is laid
 ** out as PyTorch lays its graph-break messages out.
 */
-#include "unimplemented.h"
-#include "registry.h"
+#include "internal.h"
 
 #include <lauxlib.h>
 
@@ -57,15 +56,15 @@ static int unimplemented_tostring (lua_State *L) {
 }
 
 
-/* Raises the error if the value at `value`, to be registered, is none that a
-** weak table holds weakly. [-0, +0, e] */
-void gbi_checkweak (lua_State *L, int value, int created) {
+/* Raises the error if the value at `value` cannot be held weakly. `purpose` is
+** one of GBI_FORUSER, GBI_FORCREATED, GBI_FORHANDLE. [-0, +0, e] */
+void gbi_checkweak (lua_State *L, int value, int purpose) {
   if (lua_type(L, value) >= GBI_HELD) return;
   lua_createtable(L, 0, 6);
   lua_pushcfunction(L, unimplemented_tostring);
-  gbiR_metatable(L, UNIMPLEMENTED, "__tostring");
+  gbiS_metatable(L, UNIMPLEMENTED, "__tostring");
   lua_setmetatable(L, -2);
-  lua_pushstring(L, created
+  lua_pushstring(L, purpose == GBI_FORCREATED
     ? "Failed to make weakref to graph-created external object"
     : "Failed to make weakref to User Object");
   lua_setfield(L, -2, "gb_type");
@@ -76,8 +75,12 @@ void gbi_checkweak (lua_State *L, int value, int created) {
   lua_pushliteral(L, "Object does not allow us to make a weakref to it");
   lua_setfield(L, -2, "explanation");
   lua_createtable(L, 1, 0);
-  lua_pushliteral(L, "A value like this one has no identity to lose: pass it "
-                     "to the graph as a constant, or wrap it in a table.");
+  lua_pushstring(L, purpose == GBI_FORHANDLE
+    ? "A value like this one has no identity to lose: give it a handle with "
+      "the method 'strong', which keeps any value but nil, or wrap it in a "
+      "table."
+    : "A value like this one has no identity to lose: pass it to the graph as "
+      "a constant, or wrap it in a table.");
   lua_rawseti(L, -2, 1);
   lua_setfield(L, -2, "hints");
   lua_pushfstring(L, "cannot create weak reference to a %s",

@@ -1,0 +1,350 @@
+/*
+** handles.c - numbers for single values, never given out twice
+**
+** A handle table is at heart a table with weak values and a counter. Because no
+** number is given out twice, a key up to the counter that is absent is dead, and
+** a dead handle takes no memory. Three more tables are beside it: what strong
+** handles keep alive, the callbacks, and the handles that belong to a run.
+**
+** A handle of a run is not a key of the table of objects. Here is only, and
+** weakly, its run, which has the object under the handle's number. When the
+** run is over, however it ended, nobody holds it any more, and its handles are
+** dead without anything having been done; `gbiH_endrun` only makes that come
+** sooner.
+*/
+#include "internal.h"
+
+#include <stdlib.h>
+
+#include <lauxlib.h>
+
+#define H(L, at) ((gbi_Handles *)lua_touserdata(L, at))
+
+/* Key in the Lua registry of the state's own handle table. */
+static const char defaultkey[] = "gbi handles";
+
+
+/* Pushes a new handle table. [-0, +1, m] */
+void gbiH_new (lua_State *L) {
+  int at = lua_gettop(L) + 1;
+  gbi_newholder(L, sizeof(gbi_Handles), GBI_NHANDLES);
+  gbi_newweak(L, 0);
+  lua_setiuservalue(L, at, GBI_OBJECTS);
+  lua_newtable(L);
+  lua_setiuservalue(L, at, GBI_HOLDS);
+  lua_newtable(L);
+  lua_setiuservalue(L, at, GBI_CALLBACKS);
+  gbi_newweak(L, 0);
+  lua_setiuservalue(L, at, GBI_RUNS);
+  luaL_setmetatable(L, GBI_HANDLES);
+}
+
+
+/* Pushes the state's own handle table, or nil if gbi.core was never opened.
+** Returns whether it is there. [-0, +1, -] */
+int gbiH_getdefault (lua_State *L) {
+  return lua_rawgetp(L, LUA_REGISTRYINDEX, defaultkey) != LUA_TNIL;
+}
+
+
+/* Pushes the state's own handle table, making it if need be. [-0, +1, m] */
+void gbiH_default (lua_State *L) {
+  if (gbiH_getdefault(L)) return;
+  lua_pop(L, 1);
+  gbiH_new(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, defaultkey);
+}
+
+
+/* {==================================================================
+** Giving handles out
+** =================================================================== */
+
+/* Returns the key of the next handle. [-0, +0, e] */
+static lua_Integer nextkey (lua_State *L, int at) {
+  lua_Integer key = H(L, at)->last + 1, h = GBI_HANDLE0 + key;
+  if (h < GBI_HANDLE0 || GBI_TOHANDLE(GBI_TOPOINTER(h)) != h)
+    luaL_error(L, "all handles that fit a pointer have been given out");
+  return key;
+}
+
+
+/* Puts the value at `value` into slot `key` of user value `which`, the last
+** step of giving out a handle. Returns the handle. [-0, +0, m] */
+static lua_Integer giveout (lua_State *L, int at, int which, lua_Integer key,
+                            int value) {
+  gbi_keep(L, at, which, key, value);
+  H(L, at)->last = key;
+  gbiG_dropfinalizable(L, at);
+  return GBI_HANDLE0 + key;
+}
+
+
+/* Returns a new handle of the object at `value`. [-0, +0, e] */
+lua_Integer gbiH_weak (lua_State *L, int at, int value) {
+  if (gbiG_finalizable(L, value)) gbiG_guard(L, at);
+  return giveout(L, at, GBI_OBJECTS, nextkey(L, at), value);
+}
+
+
+/* Returns a new handle of the value at `value`, not nil, that keeps it alive.
+** [-0, +0, e] */
+lua_Integer gbiH_strong (lua_State *L, int at, int value) {
+  lua_Integer key, h;
+  if (gbiG_finalizable(L, value)) gbiG_guard(L, at);
+  key = nextkey(L, at);
+  lua_getiuservalue(L, at, GBI_HOLDS);
+  gbi_reserve(L, -1, key);
+  lua_pop(L, 1);
+  h = giveout(L, at, GBI_OBJECTS, key, value);
+  if (lua_toboolean(L, value)) gbi_keep(L, at, GBI_HOLDS, key, value);
+  else {  /* `false` is what a slot that was only reserved holds */
+    lua_pushboolean(L, 1);
+    gbi_keep(L, at, GBI_HOLDS, key, -1);
+    lua_pop(L, 1);
+  }
+  return h;
+}
+
+
+/* Returns the handle of object `i` of the run at `run`, giving it out the first
+** time. The run remembers it under -i. [-0, +0, e] */
+lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
+  int object = lua_gettop(L) + 1;
+  lua_Integer h, key;
+  if (lua_rawgeti(L, run, -i) == LUA_TNUMBER) {
+    h = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return h;
+  }
+  lua_settop(L, object - 1);
+  lua_rawgeti(L, run, i);
+  if (gbiG_finalizable(L, object)) gbiG_guard(L, at);
+  key = nextkey(L, at);
+  h = GBI_HANDLE0 + key;
+  gbi_reserve(L, run, -i);
+  lua_pushvalue(L, object);
+  lua_rawseti(L, run, h);
+  giveout(L, at, GBI_RUNS, key, run);
+  lua_pushinteger(L, h);
+  lua_rawseti(L, run, -i);
+  lua_settop(L, object - 1);
+  return h;
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Looking up
+** =================================================================== */
+
+/* Pushes the value of handle `h`, or nil; returns its status. [-0, +1, m] */
+int gbiH_find (lua_State *L, int at, lua_Integer h) {
+  int top = lua_gettop(L);
+  lua_Integer key = h - GBI_HANDLE0;
+  if (h <= GBI_HANDLE0 || key > H(L, at)->last) {
+    lua_pushnil(L);
+    return GBI_UNREGISTERED;
+  }
+  lua_getiuservalue(L, at, GBI_OBJECTS);
+  if (lua_rawgeti(L, -1, key) == LUA_TNIL) {
+    lua_settop(L, top);
+    lua_getiuservalue(L, at, GBI_RUNS);
+    if (lua_rawgeti(L, -1, key) != LUA_TNIL) {
+      lua_rawgeti(L, -1, h);
+      if (H(L, at)->holder.state->closing && gbiG_finalizable(L, -1)) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+      }
+    }
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return lua_isnil(L, -1) ? GBI_DEAD : GBI_LIVE;
+}
+
+
+/* Raises the error for a handle without a value. [-0, +0, e] */
+int gbiH_error (lua_State *L, int at, lua_Integer h) {
+  int status = gbiH_find(L, at, h);
+  return luaL_error(L, status == GBI_DEAD ? "handle %I is no longer alive"
+                                          : "handle %I was never given out",
+                    (LUAI_UACINT)h);
+}
+
+
+/* Raises the error for the value on the top, found by `h`, that is not a
+** `tname`. [-0, +0, e] */
+int gbiH_typeerror (lua_State *L, lua_Integer h, const char *tname) {
+  return luaL_error(L, "handle %I is not a %s (got %s)", (LUAI_UACINT)h, tname,
+                    gbi_typename(L, -1));
+}
+
+
+/* What kind of handle is `h`, which is live? [-0, +0, -] */
+const char *gbiH_kind (lua_State *L, int at, lua_Integer h) {
+  int top = lua_gettop(L);
+  lua_Integer key = h - GBI_HANDLE0;
+  const char *kind = "weak";
+  lua_getiuservalue(L, at, GBI_OBJECTS);
+  if (lua_rawgeti(L, -1, key) == LUA_TNIL) kind = "run";
+  else {
+    lua_getiuservalue(L, at, GBI_HOLDS);
+    lua_rawgeti(L, -1, key);
+    if (lua_toboolean(L, -1)) kind = "strong";
+  }
+  lua_settop(L, top);
+  return kind;
+}
+
+
+/* Appends the keys of user value `which` to the `n` handles at `handles`, as
+** handles, as far as there is room. Returns how many there would be.
+** [-0, +0, -] */
+static size_t collect (lua_State *L, int at, int which, lua_Integer *handles,
+                       size_t n, size_t room) {
+  lua_getiuservalue(L, at, which);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    if (n < room) handles[n] = GBI_HANDLE0 + lua_tointeger(L, -1);
+    n++;
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+
+static int inorder (const void *a, const void *b) {
+  lua_Integer g = *(const lua_Integer *)a, h = *(const lua_Integer *)b;
+  return (g > h) - (g < h);
+}
+
+
+/* Pushes a userdata with the keys of user value `which`, and of `which2` if that
+** is not 0, as handles in order. Returns it, and in `n` how many there are.
+** May run finalizers before. [-0, +1, m] */
+static lua_Integer *list (lua_State *L, int at, int which, int which2,
+                          size_t *n) {
+  lua_Integer *handles;
+  size_t room = collect(L, at, which, NULL, 0, 0);
+  if (which2 != 0) room = collect(L, at, which2, NULL, room, 0);
+  handles = (lua_Integer *)lua_newuserdatauv(L, (room + 1) * sizeof(*handles),
+                                             0);
+  *n = collect(L, at, which, handles, 0, room);
+  if (which2 != 0) *n = collect(L, at, which2, handles, *n, room);
+  if (*n > room) *n = room;  /* finalizers have added some */
+  qsort(handles, *n, sizeof(*handles), inorder);
+  return handles;
+}
+
+
+/* Pushes a userdata with the handles that may be live, in order; returns it and
+** in `n` how many there are. [-0, +1, m] */
+lua_Integer *gbiH_list (lua_State *L, int at, size_t *n) {
+  return list(L, at, GBI_OBJECTS, GBI_RUNS, n);
+}
+
+
+/* Returns how many handles are live. [-0, +0, m] */
+lua_Integer gbiH_count (lua_State *L, int at) {
+  lua_Integer n = (lua_Integer)collect(L, at, GBI_OBJECTS, NULL, 0, 0);
+  lua_getiuservalue(L, at, GBI_RUNS);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_pop(L, 1);
+    if (gbiH_find(L, at, GBI_HANDLE0 + lua_tointeger(L, -1)) == GBI_LIVE) n++;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return n;
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Death
+** =================================================================== */
+
+/* Makes `h` dead and drops its callback. Returns its status before.
+** [-0, +0, m] */
+int gbiH_release (lua_State *L, int at, lua_Integer h) {
+  int status = gbiH_find(L, at, h);
+  lua_pop(L, 1);
+  if (status != GBI_UNREGISTERED) {
+    lua_Integer key = h - GBI_HANDLE0;
+    gbi_forget(L, at, GBI_OBJECTS, key);
+    gbi_forget(L, at, GBI_HOLDS, key);
+    gbi_forget(L, at, GBI_RUNS, key);
+    gbi_forget(L, at, GBI_CALLBACKS, key);
+  }
+  return status;
+}
+
+
+/* Makes the handles of the run at `run` dead. [-0, +0, -] */
+void gbiH_endrun (lua_State *L, int at, int run) {
+  int runs = lua_gettop(L) + 1;
+  lua_getiuservalue(L, at, GBI_RUNS);
+  lua_pushnil(L);
+  while (lua_next(L, run)) {
+    lua_Integer h = lua_tointeger(L, -2);
+    lua_pop(L, 1);
+    if (h > GBI_HANDLE0) {
+      /* a handle whose giving out failed may be another run's by now */
+      lua_rawgeti(L, runs, h - GBI_HANDLE0);
+      if (lua_rawequal(L, -1, run)) {
+        lua_pushnil(L);
+        lua_rawseti(L, runs, h - GBI_HANDLE0);
+      }
+      lua_pop(L, 1);
+    }
+  }
+  lua_pop(L, 1);
+}
+
+
+/* Sets the callback of `h` to the function at `callback`, or removes it if that
+** is nil. Returns the status of `h`, which must be live. [-0, +0, m] */
+int gbiH_on_collect (lua_State *L, int at, lua_Integer h, int callback) {
+  int status = gbiH_find(L, at, h);
+  lua_pop(L, 1);
+  if (status == GBI_LIVE) {
+    if (lua_isnil(L, callback))
+      gbi_forget(L, at, GBI_CALLBACKS, h - GBI_HANDLE0);
+    else gbi_keep(L, at, GBI_CALLBACKS, h - GBI_HANDLE0, callback);
+  }
+  return status;
+}
+
+
+/* Calls the callbacks of the dead, in the order of their handles; an error of a
+** callback leaves those after it to the next sweep. Returns how many were
+** called. [-0, +0, e] */
+lua_Integer gbiH_sweep (lua_State *L, int at) {
+  lua_Integer *handles, called = 0;
+  size_t k, n;
+  int top = lua_gettop(L);
+  /* while the state closes nothing is collected, only finalized */
+  if (H(L, at)->holder.state->closing) return 0;
+  handles = list(L, at, GBI_CALLBACKS, 0, &n);
+  for (k = 0; k < n; k++) {
+    lua_Integer h = handles[k];
+    int dead = (gbiH_find(L, at, h) == GBI_DEAD);
+    lua_getiuservalue(L, at, GBI_CALLBACKS);
+    if (dead && lua_rawgeti(L, -1, h - GBI_HANDLE0) == LUA_TFUNCTION) {
+      gbi_forget(L, at, GBI_CALLBACKS, h - GBI_HANDLE0);
+      lua_pushinteger(L, h);
+      called++;
+      lua_call(L, 1, 0);
+    }
+    lua_settop(L, top + 1);
+  }
+  lua_settop(L, top);
+  return called;
+}
+
+/* }================================================================== */

@@ -1,0 +1,80 @@
+/*
+** holder.c - tables of objects, and what is said of objects
+**
+** What registries and handle tables have in common.
+*/
+#include "internal.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+
+/* Pushes a new holder of `size` bytes, all 0 behind its head, with `nvalues`
+** user values, none of them set. [-0, +1, m] */
+void *gbi_newholder (lua_State *L, size_t size, int nvalues) {
+  gbi_Holder *h = (gbi_Holder *)lua_newuserdatauv(L, size, nvalues);
+  memset(h, 0, size);
+  h->state = gbiS_get(L);
+  return h;
+}
+
+
+/* Makes sure that a later write to slot `i` of the table at `t` cannot fail:
+** an empty slot gets `false`. [-0, +0, m] */
+void gbi_reserve (lua_State *L, int t, lua_Integer i) {
+  t = lua_absindex(L, t);
+  if (lua_rawgeti(L, t, i) == LUA_TNIL) {
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, t, i);
+  }
+  lua_pop(L, 1);
+}
+
+
+/* Empties slot `i` of user value `which`. [-0, +0, -] */
+void gbi_forget (lua_State *L, int at, int which, lua_Integer i) {
+  lua_getiuservalue(L, at, which);
+  if (lua_rawgeti(L, -1, i) != LUA_TNIL) {
+    lua_pushnil(L);
+    lua_rawseti(L, -3, i);
+  }
+  lua_pop(L, 2);
+}
+
+
+/* Puts the value at `value` into slot `i` (not nil) of user value `which`.
+** [-0, +0, -] */
+void gbi_keep (lua_State *L, int at, int which, lua_Integer i, int value) {
+  value = lua_absindex(L, value);
+  lua_getiuservalue(L, at, which);
+  lua_pushvalue(L, value);
+  lua_rawseti(L, -2, i);
+  lua_pop(L, 1);
+}
+
+
+/* Is the value at `value` of the type `tname`, a basic type or the name in a
+** metatable? [-0, +0, m] */
+int gbi_hastype (lua_State *L, int value, const char *tname) {
+  int same;
+  if (strcmp(luaL_typename(L, value), tname) == 0
+      || luaL_testudata(L, value, tname) != NULL)
+    return 1;
+  if (luaL_getmetafield(L, value, "__name") == LUA_TNIL) return 0;
+  same = (lua_type(L, -1) == LUA_TSTRING
+          && strcmp(lua_tostring(L, -1), tname) == 0);
+  lua_pop(L, 1);
+  return same;
+}
+
+
+/* What errors call the type of the value at `value`: the name in its metatable,
+** or its basic type. The name stays on the stack. [-0, +(0|1), m] */
+const char *gbi_typename (lua_State *L, int value) {
+  const char *basic = luaL_typename(L, value);
+  int t = luaL_getmetafield(L, value, "__name");
+  if (t == LUA_TSTRING) return lua_tostring(L, -1);
+  if (t != LUA_TNIL) lua_pop(L, 1);
+  return basic;
+}
