@@ -143,8 +143,8 @@ lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
 /* Pushes the value of handle `h`, or nil; returns its status. [-0, +1, m] */
 int gbiH_find (lua_State *L, int at, lua_Integer h) {
   int top = lua_gettop(L);
-  lua_Integer key = h - GBI_HANDLE0;
-  if (h <= GBI_HANDLE0 || key > H(L, at)->last) {
+  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
+  if (key == 0 || key > H(L, at)->last) {
     lua_pushnil(L);
     return GBI_UNREGISTERED;
   }
