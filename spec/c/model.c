@@ -127,6 +127,7 @@ static void mark (Model *m, int node) {
     else if (each->kind == HANDLE_TABLE) {
       const Table *t = &m->tables[each->part];
       for (i = 1; i <= t->n; i++) {
+        if (t->handles[i].changing) continue;
         push(&todo, t->handles[i].callback);
         if (t->handles[i].kind == STRONG)
           push(&todo, t->handles[i].slot.node);
@@ -308,9 +309,7 @@ static int holder (const Handle *h) {
 int model_expect_handle (const Model *m, const Table *t, long long i) {
   const Handle *h = &t->handles[i >= 1 && i <= t->n ? i : 0];
   int expected = expect(m, &h->slot, holder(h), t->back);
-  if (h->kind == OF_RUN && m->runs[m->nodes[h->run].part].does == RETURNS)
-    expected |= DEAD;  /* it is about to end */
-  return expected;
+  return h->changing ? expected | DEAD : expected;
 }
 
 
@@ -347,13 +346,24 @@ void model_release (Table *t, long long i) {
 }
 
 
+/* The call is about to return. */
+void model_ending (Model *m, const Run *run) {
+  int i;
+  for (i = 1; i <= INDICES; i++)
+    m->tables[0].handles[run->handles[i]].changing = (run->handles[i] != 0);
+}
+
+
 /* The call has returned: its handles are dead, as if their objects were. */
 void model_end (Model *m, Run *run) {
   int i;
   run->ended = 1;
-  for (i = 1; i <= INDICES; i++)
-    if (run->handles[i] != 0)
-      m->tables[0].handles[run->handles[i]].slot.dead = 1;
+  for (i = 1; i <= INDICES; i++) {
+    Handle *h = &m->tables[0].handles[run->handles[i]];
+    if (run->handles[i] == 0) continue;
+    h->slot.dead = 1;
+    h->changing = 0;
+  }
 }
 
 /* }================================================================== */

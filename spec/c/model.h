@@ -73,6 +73,7 @@ enum { WEAK, STRONG, OF_RUN };  /* kinds of handles */
 typedef struct Handle {
   Slot slot;
   char kind;
+  char changing;   /* by a call: it may be dead, and hold nothing any more */
   short run;       /* whose it is, for OF_RUN */
   short callback;  /* what on_collect was given */
 } Handle;
@@ -158,6 +159,7 @@ void model_seen_handle (Table *t, long long i, int status);
 int model_handle (Model *m, Table *t, int node, int kind);
 int model_handle_of_run (Model *m, Run *run, int i);
 void model_release (Table *t, long long i);
+void model_ending (Model *m, const Run *run);
 void model_end (Model *m, Run *run);
 
 const char *model_collected (Model *m);

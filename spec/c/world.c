@@ -157,6 +157,7 @@ void open_world (World *w, lua_State *L) {
     w->m.nodes[id].address = lua_topointer(L, -1);
     pop_var(w, L, v, id);
   }
+  open_runs(L);
   lua_settop(L, 0);
 }
 
@@ -341,31 +342,35 @@ int operand (World *w, lua_State *L) {
 ** =================================================================== */
 
 /* Begins a call: pushes a function, and the registry or handle table in the
-** variable `v`. The face `unnamed` is that of a module function of the default
-** registry, or gbi.h's for the state's handle table; it may be NULL. */
+** variable `v`. Unnamed, that is a module function of the default registry, or
+** gbi.h's with nil for the state's handle table. */
 Call begin (World *w, lua_State *L, int face, int v, const char *in_c,
-            const char *method, const char *unnamed) {
+            const char *method, const char *module) {
   Call call = {0, 0, 0, 0};
-  int id = w->m.vars[v], own = (id == w->m.vars[REGS] || id == w->m.vars[TABS]);
+  int id = w->m.vars[v], registry = (w->m.nodes[id].kind == REGISTRY);
   luaL_checkstack(L, 200, NULL);
   call.epoch = w->epoch;
   call.first = lua_gettop(L) + 1;
-  push_var(L, v);
-  if (face == C_API || (face == UNNAMED && own && unnamed != NULL)) {
-    int registry = (w->m.nodes[id].kind == REGISTRY);
-    const void *in = face != C_API && registry ? &functionskey : &capikey;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, in);
-    lua_getfield(L, -1, face == C_API ? in_c : unnamed);
+  if (face > UNNAMED
+      || (face == UNNAMED && (registry ? id != w->m.vars[REGS] || module == NULL
+                                       : id != w->m.vars[TABS])))
+    face = METHOD;
+  if (face == UNNAMED && registry) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &functionskey);
+    lua_getfield(L, -1, module);
     lua_replace(L, -2);
-    lua_insert(L, -2);
-    if (face != C_API) {
-      lua_pop(L, 1);
-      if (!registry) lua_pushnil(L);
-    }
   }
-  else {
+  else if (face == METHOD) {
+    push_var(L, v);
     lua_getfield(L, -1, method);
     lua_insert(L, -2);
+  }
+  else {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &capikey);
+    lua_getfield(L, -1, in_c);
+    lua_replace(L, -2);
+    if (face == C_API) push_var(L, v);
+    else lua_pushnil(L);
   }
   if (!lua_isfunction(L, call.first)) differ(w, "there is no %s", method);
   return call;

@@ -33,8 +33,8 @@ enum {
   NAMED = 25, BUSY = 25, UNDERWAY = 46
 };
 
-/* how a step reaches what it works on; the default registry and the state's
-** handle table can be reached without naming them */
+/* How a step reaches what it works on. The default registry and the state's
+** handle table need not be named. */
 enum { C_API, METHOD, UNNAMED };
 
 /* A sweep under way: what it has to find, and how far it has come. */
@@ -75,6 +75,9 @@ typedef struct Call {
 extern const Step object_steps[], registry_steps[], handle_steps[],
                   run_steps[];
 
+/* steps_runs.c */
+void open_runs (lua_State *L);
+
 /* fuzz_registry.c */
 void act (World *w, lua_State *L, int n);
 
@@ -95,7 +98,7 @@ int new_object (World *w, lua_State *L, int b);
 int operand (World *w, lua_State *L);
 
 Call begin (World *w, lua_State *L, int face, int v, const char *in_c,
-            const char *method, const char *unnamed);
+            const char *method, const char *module);
 void finish (World *w, lua_State *L, Call *call, long fail);
 int done (World *w, const Call *call, int expected);
 
