@@ -1,7 +1,7 @@
 std = "max"
 max_line_length = 80
 include_files = { "lua/**/*.lua", "spec/**/*.lua", "examples/**/*.lua",
-                  "bench/**/*.lua", "rockspec/*", "docs/*.lua" }
+                  "bench/**/*.lua", "rockspec/*", "tools/*.lua" }
 files["spec"] = { std = "+busted" }
 files["rockspec"] = { std = "+rockspec" }
 files["examples/c/jobs.lua"] = { globals = { "host" } }

@@ -35,10 +35,14 @@ C54   = $(wildcard bench/*.c spec/c/fuzz*.c spec/c/steps_*.c) \
         $(addprefix spec/c/,model.c replay.c threads.c world.c)
 C     = $(SRC) $(filter-out $(C54),$(wildcard examples/c/*.c spec/c/*.c))
 
+# one word of the shell, whatever is in it
+quote = '$(subst ','\'',$(1))'
+
 HERE := $(CURDIR)
-# before what the caller has there already, a LuaRocks tree perhaps
-export LUA_PATH  := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;$(or $(LUA_PATH),;)
-export LUA_CPATH := $(HERE)/$(BUILD)/?.so;$(or $(LUA_CPATH),;)
+# before what the caller has there already, a LuaRocks tree perhaps; `value`,
+# because make would expand a $ in it
+export LUA_PATH  := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;$(or $(value LUA_PATH),;)
+export LUA_CPATH := $(HERE)/$(BUILD)/?.so;$(or $(value LUA_CPATH),;)
 # the specs start this Lua and these programs, and compile with these flags
 export LUA BUILD LUA_CFLAGS LUA_LIBS
 # so the make of another Lua must not find them
@@ -105,51 +109,41 @@ compile = if [ -f $(patsubst -I%,%,$(firstword $(call cflags,$(1))))/lua.h ]; th
 users: $(USERS)
 
 # the rows find their modules, and start Lua themselves, under callgrind
-MEASURE = LUA_PATH="bench/?.lua;$(LUA_PATH)" LUA=$(LUA) BUILD=$(BUILD) $(LUA)
+MEASURE = LUA_PATH="bench/?.lua;$$LUA_PATH" LUA=$(LUA) BUILD=$(BUILD) $(LUA)
 
 docs: need-docs ## install what is missing, write the reference, build/docs
-	@mkdir -p $(BUILD)
-	@$(LUA) docs/annotate.lua ldoc >$(BUILD)/functions.lua
-	ldoc --fatalwarnings -d $(BUILD)/docs .
-	@mkdir -p $(BUILD)/docs/topics/docs
-	@cp docs/bench.svg $(BUILD)/docs/topics/docs/
-	@cp LICENSE $(BUILD)/docs/topics/
-	@cd $(BUILD)/docs/topics && for page in *.html; do \
-	  sed -E 's,href="(docs/)?([A-Za-z]+\.md)",href="\2.html",g' $$page >page && \
-	  mv page $$page; \
-	done
-	@cd $(BUILD)/docs/topics && for file in $$(grep -ohE '(href|src)="[^"#:]+' *.html \
-	  | sed 's/.*="//' | grep -v '^http' | sort -u); do \
-	  [ -e $$file ] || { echo "a link to nothing: $$file" >&2; exit 1; }; \
-	done
+	@tools/docs
 
 meta: all ## write the annotations for LuaLS, library/gbi.lua
 	@mkdir -p library
-	$(LUA) docs/annotate.lua luals >library/gbi.lua.new
+	$(LUA) tools/annotate.lua luals >library/gbi.lua.new
 	mv library/gbi.lua.new library/gbi.lua
 
 env: ## print the export lines that make this checkout loadable
-	@echo 'export LUA_PATH="$(LUA_PATH)"'
-	@echo 'export LUA_CPATH="$(LUA_CPATH)"'
+	@printf '%s\n' $(call quote,export LUA_PATH=$(call quote,$(LUA_PATH)))
+	@printf '%s\n' $(call quote,export LUA_CPATH=$(call quote,$(LUA_CPATH)))
 
 LUA_VERSION = $(shell $(LUA) -e 'print(_VERSION:match "[%d.]+")')
 
-TO = $(DESTDIR)$(PREFIX)
+TO = $(call quote,$(DESTDIR)$(PREFIX))
+# what sed puts in as it is, between |
+literal = $(subst &,\&,$(subst |,\|,$(subst \,\\,$(1))))
 
 install: all ## install under PREFIX
-	install -d "$(TO)/lib/lua/$(LUA_VERSION)/gbi" \
-	  "$(TO)/share/lua/$(LUA_VERSION)/gbi" "$(TO)/include" "$(TO)/share/pkgconfig"
-	install -m 755 $(CORE) "$(TO)/lib/lua/$(LUA_VERSION)/gbi/"
-	install -m 644 csrc/gbi.h "$(TO)/include/"
-	install -m 644 lua/gbi/*.lua "$(TO)/share/lua/$(LUA_VERSION)/gbi/"
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' gbi.pc.in \
-	  > "$(TO)/share/pkgconfig/gbi.pc"
+	install -d $(TO)/lib/lua/$(LUA_VERSION)/gbi \
+	  $(TO)/share/lua/$(LUA_VERSION)/gbi $(TO)/include $(TO)/share/pkgconfig
+	install -m 755 $(CORE) $(TO)/lib/lua/$(LUA_VERSION)/gbi/
+	install -m 644 csrc/gbi.h $(TO)/include/
+	install -m 644 lua/gbi/*.lua $(TO)/share/lua/$(LUA_VERSION)/gbi/
+	sed -e $(call quote,s|@PREFIX@|$(call literal,$(PREFIX))|) \
+	  -e 's|@VERSION@|$(VERSION)|' gbi.pc.in >$(TO)/share/pkgconfig/gbi.pc
 
 REV  ?= HEAD
 DIST  = gbi-$(shell git show $(REV):csrc/gbi.h | $(READ_VERSION))
 
 dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.1.0
-	@[ "$$(git rev-parse --show-toplevel 2>/dev/null)" = "$(HERE)" ] || { \
+	@root=$$(git rev-parse --show-toplevel 2>/dev/null); \
+	[ "$$root" = $(call quote,$(HERE)) ] || { \
 	  echo "make dist packs what git tracks, and this is no checkout" >&2; \
 	  exit 1; }
 	@mkdir -p $(BUILD)
@@ -184,58 +178,28 @@ $(BENCH): $(BUILD)/%.so: bench/%.c csrc/gbi.h
 $(BUILD)/host: examples/c/host.c $(SRC) $(wildcard csrc/*.h)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< $(SRC) $(LUA_LIBS)
 
-# What a target needs. $(call need,test:package ...) prints and runs the one
-# command that installs the packages whose test fails; where there is no apt
-# it says what is missing and stops.
-need = @missing=; \
-  has_cc() { command -v $(CC); }; \
-  has_cxx() { command -v g++; }; \
-  has_lua() { command -v $(LUA); }; \
-  has_headers() { for d in $(patsubst -I%,%,$(filter -I%,$(LUA_CFLAGS))) /usr/include; do \
-    [ -f $$d/lua.h ] && return 0; done; return 1; }; \
-  has_busted() { command -v busted && $(LUA) -e 'require "busted"'; }; \
-  has_ldoc() { command -v ldoc; }; \
-  has_discount() { [ ! -x /usr/bin/lua-any ] || lua5.2 -e 'require "discount"' \
-    || lua5.1 -e 'require "discount"'; }; \
-  has_dot() { command -v dot; }; \
-  has_valgrind() { command -v valgrind; }; \
-  has_pkgconfig() { command -v pkg-config; }; \
-  has_luarocks() { command -v luarocks; }; \
-  has_luacheck() { command -v luacheck; }; \
-  has_clang() { command -v clang; }; \
-  has_fuzzer() { echo 'int LLVMFuzzerTestOneInput (void); int LLVMFuzzerTestOneInput (void) { return 0; }' | \
-    clang -fsanitize=fuzzer,address -x c - -o /dev/null; }; \
-  for pair in $(1); do \
-    has_$${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair\#*:}"; \
-  done; \
-  [ -z "$$missing" ] && exit 0; \
-  if ! command -v apt-get >/dev/null 2>&1; then \
-    echo "gbi needs what Debian packages as:$$missing" >&2; exit 1; \
-  fi; \
-  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-  run="$$sudo apt-get install -y --no-install-recommends$$missing"; \
-  echo "$$sudo apt-get update && $$run"; \
-  $$sudo apt-get update && DEBIAN_FRONTEND=noninteractive $$run
+# What a target needs: `tools/need` installs it
+NEED = @CC="$(CC)" tools/need
 
 HEADERS_luajit = libluajit-5.1-dev
 HEADERS_lua5.1 = liblua5.1-0-dev
 BUILD_NEEDS = cc:gcc cc:libc6-dev lua:$(LUA) headers:$(or $(HEADERS_$(LUA)),lib$(LUA)-dev)
 
 need-build:
-	$(call need,$(BUILD_NEEDS))
+	$(NEED) $(BUILD_NEEDS)
 
 need-test:
-	$(call need,$(BUILD_NEEDS) cxx:g++ busted:lua-busted \
-	  pkgconfig:pkg-config luarocks:luarocks)
+	$(NEED) $(BUILD_NEEDS) cxx:g++ busted:lua-busted \
+	  pkgconfig:pkg-config luarocks:luarocks
 
 need-lint:
-	$(call need,$(BUILD_NEEDS) luacheck:lua-check)
+	$(NEED) $(BUILD_NEEDS) luacheck:lua-check
 
 need-dot:
-	$(call need,$(BUILD_NEEDS) dot:graphviz)
+	$(NEED) $(BUILD_NEEDS) dot:graphviz
 
 need-docs:
-	$(call need,lua:lua5.4 ldoc:lua-ldoc discount:lua-discount)
+	$(NEED) lua:lua5.4 ldoc:lua-ldoc discount:lua-discount
 
 need-bench:
-	$(call need,$(BUILD_NEEDS) valgrind:valgrind)
+	$(NEED) $(BUILD_NEEDS) valgrind:valgrind

@@ -62,46 +62,49 @@ void gbiH_default (lua_State *L) {
 ** =================================================================== */
 
 /* Returns the key of the next handle. [-0, +0, e] */
-static lua_Integer nextkey (lua_State *L, int at) {
-  lua_Integer key = H(L, at)->last + 1, h = GBI_HANDLE0 + key;
-  if (h < GBI_HANDLE0 || GBI_TOHANDLE(GBI_TOPOINTER(h)) != h)
+static lua_Integer nextkey (lua_State *L, const gbi_Handles *handles) {
+  /* exact in a double, and positive in a pointer's integer */
+  const double max = sizeof(void *) < 8 ? 2147483647.0 : 9007199254740992.0;
+  if ((double)handles->last >= max - GBI_HANDLE0)
     luaL_error(L, "all handles that fit a pointer have been given out");
-  return key;
+  return handles->last + 1;
 }
 
 
 /* Puts the value at `value` into slot `key` of user value `which`, the last
 ** step of giving out a handle. Returns the handle. [-0, +0, m] */
-static lua_Integer giveout (lua_State *L, int at, int which, lua_Integer key,
-                            int value) {
+static lua_Integer giveout (lua_State *L, int at, gbi_Handles *handles,
+                            int which, lua_Integer key, int value) {
   gbi_keep(L, at, which, key, value);
-  H(L, at)->last = key;
-  gbiG_dropfinalizable(L, at);
+  handles->last = key;
+  if (handles->holder.state->closing) gbiG_dropfinalizable(L, at);
   return GBI_HANDLE0 + key;
 }
 
 
 /* Returns a new handle of the object at `value`. [-0, +0, e] */
 lua_Integer gbiH_weak (lua_State *L, int at, int value) {
+  gbi_Handles *handles = H(L, at);
   if (gbiG_finalizable(L, value)) gbiG_guard(L, at);
-  return giveout(L, at, GBI_OBJECTS, nextkey(L, at), value);
+  return giveout(L, at, handles, GBI_OBJECTS, nextkey(L, handles), value);
 }
 
 
 /* Returns a new handle of the value at `value`, not nil, that keeps it alive.
 ** [-0, +0, e] */
 lua_Integer gbiH_strong (lua_State *L, int at, int value) {
+  gbi_Handles *handles = H(L, at);
   lua_Integer key, h;
   if (gbiG_finalizable(L, value)) gbiG_guard(L, at);
-  key = nextkey(L, at);
+  key = nextkey(L, handles);
   lua_getiuservalue(L, at, GBI_HOLDS);
-  gbi_reserve(L, -1, key);
+  handles->held += gbi_reserve(L, -1, key);
   lua_pop(L, 1);
-  h = giveout(L, at, GBI_OBJECTS, key, value);
+  h = giveout(L, at, handles, GBI_OBJECTS, key, value);
   if (lua_toboolean(L, value)) gbi_keep(L, at, GBI_HOLDS, key, value);
   else {  /* `false` is what a slot that was only reserved holds */
     lua_pushboolean(L, 1);
-    gbi_keep(L, at, GBI_HOLDS, key, -1);
+    gbi_keep(L, at, GBI_HOLDS, key, lua_gettop(L));
     lua_pop(L, 1);
   }
   return h;
@@ -111,6 +114,7 @@ lua_Integer gbiH_strong (lua_State *L, int at, int value) {
 /* Returns the handle of object `i` of the run at `run`, giving it out the first
 ** time. The run remembers it under -i. [-0, +0, e] */
 lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
+  gbi_Handles *handles = H(L, at);
   int object = lua_gettop(L) + 1;
   lua_Integer h, key;
   if (lua_rawgeti(L, run, -i) == LUA_TNUMBER) {
@@ -121,12 +125,12 @@ lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
   lua_settop(L, object - 1);
   lua_rawgeti(L, run, i);
   if (gbiG_finalizable(L, object)) gbiG_guard(L, at);
-  key = nextkey(L, at);
+  key = nextkey(L, handles);
   h = GBI_HANDLE0 + key;
   gbi_reserve(L, run, -i);
   lua_pushvalue(L, object);
   lua_rawseti(L, run, h);
-  giveout(L, at, GBI_RUNS, key, run);
+  giveout(L, at, handles, GBI_RUNS, key, run);
   lua_pushinteger(L, h);
   lua_rawseti(L, run, -i);
   lua_settop(L, object - 1);
@@ -269,18 +273,28 @@ lua_Integer gbiH_count (lua_State *L, int at) {
 ** Death
 ** =================================================================== */
 
+/* Removes the callback of `key`, if there is one. [-0, +0, -] */
+static void forgetcallback (lua_State *L, int at, lua_Integer key) {
+  if (gbi_forget(L, at, GBI_CALLBACKS, key)) H(L, at)->waiting--;
+}
+
+
 /* Makes `h` dead and drops its callback. Returns its status before.
 ** [-0, +0, m] */
 int gbiH_release (lua_State *L, int at, lua_Integer h) {
-  int status = gbiH_find(L, at, h);
-  lua_pop(L, 1);
-  if (status != GBI_UNREGISTERED) {
-    lua_Integer key = h - GBI_HANDLE0;
-    gbi_forget(L, at, GBI_OBJECTS, key);
-    gbi_forget(L, at, GBI_HOLDS, key);
-    gbi_forget(L, at, GBI_RUNS, key);
-    gbi_forget(L, at, GBI_CALLBACKS, key);
+  gbi_Handles *handles = H(L, at);
+  lua_Integer key = h - GBI_HANDLE0;
+  int status;
+  if (h <= GBI_HANDLE0 || key > handles->last) return GBI_UNREGISTERED;
+  if (handles->waiting > 0) forgetcallback(L, at, key);
+  if (gbi_forget(L, at, GBI_OBJECTS, key)) {
+    if (handles->held > 0 && gbi_forget(L, at, GBI_HOLDS, key))
+      handles->held--;
+    return GBI_LIVE;
   }
+  status = gbiH_find(L, at, h);
+  lua_pop(L, 1);
+  gbi_forget(L, at, GBI_RUNS, key);
   return status;
 }
 
@@ -313,9 +327,17 @@ int gbiH_on_collect (lua_State *L, int at, lua_Integer h, int callback) {
   int status = gbiH_find(L, at, h);
   lua_pop(L, 1);
   if (status == GBI_LIVE) {
-    if (lua_isnil(L, callback))
-      gbi_forget(L, at, GBI_CALLBACKS, h - GBI_HANDLE0);
-    else gbi_keep(L, at, GBI_CALLBACKS, h - GBI_HANDLE0, callback);
+    lua_Integer key = h - GBI_HANDLE0;
+    if (lua_isnil(L, callback)) forgetcallback(L, at, key);
+    else {
+      int more;
+      lua_getiuservalue(L, at, GBI_CALLBACKS);
+      more = (lua_rawgeti(L, -1, key) == LUA_TNIL);
+      lua_pushvalue(L, callback);
+      lua_rawseti(L, -3, key);
+      lua_pop(L, 2);
+      H(L, at)->waiting += more;
+    }
   }
   return status;
 }
@@ -328,6 +350,7 @@ lua_Integer gbiH_sweep (lua_State *L, int at) {
   lua_Integer *handles, called = 0;
   size_t k, n;
   int top = lua_gettop(L);
+  if (H(L, at)->waiting == 0) return 0;
   /* while the state closes nothing is collected, only finalized */
   if (H(L, at)->holder.state->closing) return 0;
   handles = list(L, at, GBI_CALLBACKS, 0, &n);
@@ -336,7 +359,7 @@ lua_Integer gbiH_sweep (lua_State *L, int at) {
     int dead = (gbiH_find(L, at, h) == GBI_DEAD);
     lua_getiuservalue(L, at, GBI_CALLBACKS);
     if (dead && lua_rawgeti(L, -1, h - GBI_HANDLE0) == LUA_TFUNCTION) {
-      gbi_forget(L, at, GBI_CALLBACKS, h - GBI_HANDLE0);
+      forgetcallback(L, at, h - GBI_HANDLE0);
       lua_pushinteger(L, h);
       called++;
       lua_call(L, 1, 0);

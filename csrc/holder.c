@@ -21,32 +21,38 @@ void *gbi_newholder (lua_State *L, size_t size, int nvalues) {
 
 
 /* Makes sure that a later write to slot `i` of the table at `t` cannot fail:
-** an empty slot gets `false`. [-0, +0, m] */
-void gbi_reserve (lua_State *L, int t, lua_Integer i) {
+** an empty slot gets `false`. Returns whether it was empty. [-0, +0, m] */
+int gbi_reserve (lua_State *L, int t, lua_Integer i) {
+  int empty;
   t = lua_absindex(L, t);
-  if (lua_rawgeti(L, t, i) == LUA_TNIL) {
+  empty = (lua_rawgeti(L, t, i) == LUA_TNIL);
+  if (empty) {
     lua_pushboolean(L, 0);
     lua_rawseti(L, t, i);
   }
   lua_pop(L, 1);
+  return empty;
 }
 
 
-/* Empties slot `i` of user value `which`. [-0, +0, -] */
-void gbi_forget (lua_State *L, int at, int which, lua_Integer i) {
+/* Empties slot `i` of user value `which`. Returns 0 if it was empty.
+** [-0, +0, -] */
+int gbi_forget (lua_State *L, int at, int which, lua_Integer i) {
+  int there;
   lua_getiuservalue(L, at, which);
-  if (lua_rawgeti(L, -1, i) != LUA_TNIL) {
+  there = (lua_rawgeti(L, -1, i) != LUA_TNIL);
+  if (there) {
     lua_pushnil(L);
     lua_rawseti(L, -3, i);
   }
   lua_pop(L, 2);
+  return there;
 }
 
 
 /* Puts the value at `value` into slot `i` (not nil) of user value `which`.
 ** [-0, +0, -] */
 void gbi_keep (lua_State *L, int at, int which, lua_Integer i, int value) {
-  value = lua_absindex(L, value);
   lua_getiuservalue(L, at, which);
   lua_pushvalue(L, value);
   lua_rawseti(L, -2, i);

@@ -82,8 +82,8 @@ typedef struct gbi_Holder {
 } gbi_Holder;
 
 GBI_INTERN void *gbi_newholder (lua_State *L, size_t size, int nvalues);
-GBI_INTERN void gbi_reserve (lua_State *L, int t, lua_Integer i);
-GBI_INTERN void gbi_forget (lua_State *L, int at, int which, lua_Integer i);
+GBI_INTERN int gbi_reserve (lua_State *L, int t, lua_Integer i);
+GBI_INTERN int gbi_forget (lua_State *L, int at, int which, lua_Integer i);
 GBI_INTERN void gbi_keep (lua_State *L, int at, int which, lua_Integer i,
                           int value);
 GBI_INTERN int gbi_hastype (lua_State *L, int value, const char *tname);
@@ -208,7 +208,9 @@ enum {
 
 typedef struct gbi_Handles {
   gbi_Holder holder;
-  lua_Integer last;  /* how many were given out, the last one's key */
+  lua_Integer last;     /* how many were given out, the last one's key */
+  lua_Integer held;     /* how many slots of GBI_HOLDS are taken */
+  lua_Integer waiting;  /* how many callbacks there are */
 } gbi_Handles;
 
 GBI_INTERN void gbiH_new (lua_State *L);

@@ -29,6 +29,7 @@ build = {
     ["gbi.codegen"] = "lua/gbi/codegen.lua",
     ["gbi.compat"] = "lua/gbi/compat.lua",
     ["gbi.compile"] = "lua/gbi/compile.lua",
+    ["gbi.errors"] = "lua/gbi/errors.lua",
     ["gbi.graph"] = "lua/gbi/graph.lua",
     ["gbi.inspect"] = "lua/gbi/inspect.lua",
     ["gbi.literal"] = "lua/gbi/literal.lua",
@@ -37,7 +38,8 @@ build = {
     ["gbi.saved"] = "lua/gbi/saved.lua",
     ["gbi.source"] = "lua/gbi/source.lua",
     ["gbi.tabular"] = "lua/gbi/tabular.lua",
-    ["gbi.trace"] = "lua/gbi/trace.lua",
+    ["gbi.traceback"] = "lua/gbi/traceback.lua",
+    ["gbi.view"] = "lua/gbi/view.lua",
     ["gbi.core"] = {
       sources = {
         "csrc/api.c",

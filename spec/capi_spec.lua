@@ -1,7 +1,7 @@
 -- gbi.h: what Lua and C do to one registry, and the programs that use it.
 
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local gbi = require "gbi"
 local capi = require "capi"
 local new_source = gbi.source.GlobalSource
@@ -310,7 +310,7 @@ describe("on_collect", function()
   it("is not called when the state closes", function()
     local out, ok = run(("%s -e '%s'"):format(portable.start(), [[
       local r = require "gbi".new()
-      local setmetatable = require "spec.portable".setmetatable
+      local setmetatable = require "spec.support.portable".setmetatable
       local o = setmetatable({}, { __gc = function() r:sweep() end })
       kept = setmetatable({}, { __gc = function() r:sweep() end })
       r:register(o)

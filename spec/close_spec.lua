@@ -3,10 +3,10 @@
 -- that has been finalized. Each case is a script in a Lua of its own.
 
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 
 local PRELUDE = [[
-  gbi, portable = require "gbi", require "spec.portable"
+  gbi, portable = require "gbi", require "spec.support.portable"
   compat = require "gbi.compat"
   local setmetatable = portable.setmetatable
   r = gbi.new()

@@ -1,11 +1,11 @@
 -- The codegen: what each operation means, and that everything emitted is
 -- evaluated once and in the order emitted.
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local fixture = require "spec.support.fixture"
+local portable = require "spec.support.portable"
 local gbi = require "gbi"
 
-local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
-io.write("codegen_spec: GBI_SEED=", SEED, "\n")
+local SEED = require "spec.support.seed" "codegen_spec"
 
 local NAN = 0 / 0
 
@@ -32,11 +32,6 @@ local function value(emit, f, x, y)
     return box
   end, f, x, y)
   return box[1], text
-end
-
-local function module(name, object)
-  package.loaded[name] = object
-  finally(function() package.loaded[name] = nil end)
 end
 
 local function three() return "one", "two", "three" end
@@ -70,7 +65,7 @@ describe("a codegen operation", function()
   it("load_import pushes a module or a field of one", function()
     assert.equal(io, value(function(cg) cg:load_import "io" end))
     assert.equal(io.open, value(function(cg) cg:load_import("io", "open") end))
-    module("gbi spec\n]]", "mine")
+    fixture.module("gbi spec\n]]", "mine")
     assert.equal("mine", value(function(cg)
       cg:load_import "gbi spec\n]]"
     end))

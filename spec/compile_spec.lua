@@ -1,14 +1,13 @@
 -- Compiled functions: they compute what the graph says, in its order, once.
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local gbi = require "gbi"
 local source = gbi.source
 
 local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
   source.AttrSource, source.GetItemSource
 
-local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
-io.write("compile_spec: GBI_SEED=", SEED, "\n")
+local SEED = require "spec.support.seed" "compile_spec"
 
 -- Compiles a graph of inputs called `params`: build(g, input, ...) records it
 -- and returns its outputs.

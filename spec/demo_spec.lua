@@ -1,6 +1,6 @@
 -- The example runs, and agrees with a plain loop over the same files.
 
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 
 describe("examples/wordcount.lua", function()
   local function run(files)

@@ -3,8 +3,8 @@
 
 local gbi = require "gbi"
 local core = require "gbi.core"
-local portable = require "spec.portable"
-local annotate = dofile("docs/annotate.lua")
+local portable = require "spec.support.portable"
+local annotate = dofile("tools/annotate.lua")
 
 local model, read = annotate.read(), portable.read
 

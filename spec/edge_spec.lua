@@ -4,7 +4,8 @@
 local gbi = require "gbi"
 local capi = require "capi"
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local kilobytes = require "spec.support.memory"
+local portable = require "spec.support.portable"
 
 local Source = gbi.source.GlobalSource
 local collect, unpack = portable.collect, compat.unpack
@@ -42,11 +43,6 @@ local function state(r)
   for i, e in r:entries() do see(i, e.kind, e.status, e.object) end
   for i, f, kind in r:constructors() do see(i, f, kind) end
   return out
-end
-
-local function kilobytes()
-  collect()
-  return collectgarbage "count"
 end
 
 -- All that takes an index: whether it answered.

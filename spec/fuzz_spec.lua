@@ -1,7 +1,7 @@
 -- The corpora of the two fuzz targets, replayed without a fuzzer. `make fuzz`
 -- looks for more.
 
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 
 local function replay(target)
   local out = portable.run(("%s spec/corpus/%s/*"):format(

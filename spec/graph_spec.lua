@@ -1,19 +1,12 @@
 -- Graphs: what is recorded, how it prints, what lint finds, what misuse gets.
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local fixture = require "spec.support.fixture"
+local portable = require "spec.support.portable"
+local raises = require "spec.support.errors".raises
 local gbi = require "gbi"
 local source = gbi.source
 
 local L, G, Attr = source.LocalSource, source.GlobalSource, source.AttrSource
-
--- Asserts that f, a function of one line, raises exactly `message` there.
-local function raises(message, f)
-  local info = debug.getinfo(f, "S")
-  local ok, err = pcall(f)
-  assert.is_false(ok)
-  assert.equal(("%s:%d: %s"):format(info.short_src, info.linedefined, message),
-    err)
-end
 
 -- Asserts that lint refuses the graph, compile with the same words, and that
 -- compile does so at the line of its caller.
@@ -281,8 +274,7 @@ describe("a graph shows itself", function()
   end)
 
   it("as a table", function()
-    local name = os.tmpname()
-    finally(function() os.remove(name) end)
+    local name = fixture.path()
     local file = assert(io.open(name, "w"))
     local g = gbi.graph.new()
     local x = g:placeholder("x")

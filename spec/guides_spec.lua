@@ -1,7 +1,7 @@
 -- The code in the guides runs, in the order it is printed, and prints what
 -- they say.
 
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local read, write = portable.read, portable.write
 
 -- What a command prints; it must succeed.
@@ -74,7 +74,7 @@ describe("the guide", function()
 
   it("pytorch has every name of theirs that a comment gives", function()
     local text = read("docs/pytorch.md")
-    local model = dofile("docs/annotate.lua").read()
+    local model = dofile("tools/annotate.lua").read()
     for name, item in pairs(model.items) do
       for _, seed in ipairs(item.seed or {}) do
         local theirs = seed:gsub("\\_", "_"):match("[%w_.]+")

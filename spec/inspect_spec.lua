@@ -1,7 +1,8 @@
 -- Seeing: the table of a registry, and the places that registered its entries.
 
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local fixture = require "spec.support.fixture"
+local portable = require "spec.support.portable"
 local capi = require "capi"
 
 local Local, collect = gbi.source.LocalSource, portable.collect
@@ -177,10 +178,9 @@ describe("gbi.debug", function()
     assert.equal(a, g.registry:place(1))
     assert.equal(b, g.registry:place(2))
     g:output(x)
-    local path = os.tmpname()
+    local path = fixture.path()
     assert(g:save(path))
     local loaded = gbi.load_graph(path) local c = here()
-    os.remove(path)
     assert.equal(c, loaded.registry:place(1))
   end)
 

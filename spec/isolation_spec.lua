@@ -3,13 +3,13 @@
 -- may do anything, and only what is used costs.
 local compat = require "gbi.compat"
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local kilobytes = require "spec.support.memory"
+local portable = require "spec.support.portable"
 local source = gbi.source
 
 local L, G = source.LocalSource, source.GlobalSource
 
-local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
-io.write("isolation_spec: GBI_SEED=", SEED, "\n")
+local SEED = require "spec.support.seed" "isolation_spec"
 
 -- A compiled function f(o, act), for which `o` is an external object. It calls
 -- act(handle) three times; see(handle) is the object as this run sees it.
@@ -47,9 +47,7 @@ local function nothing() end
 
 -- The memory in use, in bytes.
 local function memory()
-  collectgarbage()
-  collectgarbage()
-  return collectgarbage("count") * 1024
+  return kilobytes() * 1024
 end
 
 describe("isolation: recursion", function()
@@ -658,14 +656,14 @@ end)
 describe("no growth:", function()
   -- Asserts that `n` calls of f leave memory where the first ones left it.
   local function constant(n, f)
-    collectgarbage("restart") -- under any collector: see spec/collector.lua
+    collectgarbage("restart") -- for spec/support/collector.lua
     if portable.modes then
       local mode = collectgarbage("generational", 20, 100)
       finally(function() collectgarbage(mode) end)
     end
     for _ = 1, 2000 do f() end
     -- what runs leave behind stays until a collection, and how much that is
-    -- depends on the collector (spec/collector.lua)
+    -- depends on the collector (spec/support/collector.lua)
     local limit = os.getenv "GBI_COLLECTOR" and 2 ^ 26 or 500000
     local grown
     for _ = 1, 2 do -- Lua's table of strings may double, but not twice
@@ -895,7 +893,7 @@ describe("a state that closes", function()
 
   local SETUP = [[
     local gbi = require "gbi"
-    local portable = require "spec.portable"
+    local portable = require "spec.support.portable"
     local setmetatable = portable.setmetatable
     local g = gbi.graph.new()
     g:placeholder("o")

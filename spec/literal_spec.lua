@@ -1,10 +1,9 @@
 -- Every constant and name that is written in Lua source reads back as it was.
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local literal = require "gbi.literal"
 
-local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
-io.write("literal_spec: GBI_SEED=", SEED, "\n")
+local SEED = require "spec.support.seed" "literal_spec"
 
 local KEYWORDS = [[and break do else elseif end false for function global goto
   if in local nil not or repeat return then true until while]]

@@ -3,13 +3,11 @@
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local capi = require "capi"
 
-local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
+local SEED = require "spec.support.seed" "model_spec"
 local PROGRAMS, STEPS = 9, 4000
-
-io.write(("GBI_SEED=%d\n"):format(SEED))
 
 local function noop() end
 

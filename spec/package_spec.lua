@@ -2,7 +2,7 @@
 -- works from an empty folder.
 
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local LUA, read, write = portable.lua, portable.read, portable.write
 local VERSION = _VERSION:match("%d+%.%d+")
 
@@ -139,6 +139,17 @@ describe("an uninstalled checkout", function()
       .. [[%s -e 'require "gbi" print((require "other"))']], empty, LUA, LUA))
     must("rm -r %s", empty)
   end)
+
+  it("may be in a folder with any name", function()
+    -- make env printed the path in double quotes, where the shell expands $
+    local empty = folder()
+    local odd = empty .. [[/a$HOME 'b' "c"]]
+    local quoted = "'" .. odd:gsub("'", [['\'']]) .. "'"
+    must("mkdir -p %s && cp -r Makefile csrc spec %s/", quoted, quoted)
+    assert.equal(odd .. "/lua/?.lua", must('eval "$(make -s -C %s env)" && '
+      .. 'printf %%s "${LUA_PATH%%%%;*}"', quoted):match("^[^;]*"))
+    must("rm -r %s", empty)
+  end)
 end)
 
 describe("make install", function()
@@ -156,6 +167,20 @@ describe("make install", function()
     assert.equal(HEADER .. "\n", must(pc .. "--modversion gbi"))
     must("${CC:-cc} $(%s --cflags gbi) %s -c examples/c/wheel.c -o %s/wheel.o",
       pc, os.getenv("LUA_CFLAGS"), empty)
+    must("rm -r %s", empty)
+  end)
+
+  it("takes any PREFIX", function()
+    -- sed took a | in it for the end of what it replaces
+    local empty = folder()
+    must("make install LUA=%s DESTDIR=%s PREFIX='/a|b & c'", LUA, empty)
+    local pc = read(empty .. "/a|b & c/share/pkgconfig/gbi.pc")
+    assert.equal("/a|b & c", pc:match("^prefix=([^\n]*)\n"))
+    local flags = must("PKG_CONFIG_PATH='%s/a|b & c/share/pkgconfig' "
+      .. "pkg-config --define-variable=prefix='%s/a|b & c' --cflags gbi",
+      empty, empty)
+    must("eval ${CC:-cc} '%s' %s -c examples/c/wheel.c -o %s/wheel.o",
+      flags:match("[^\n]*"), os.getenv("LUA_CFLAGS"), empty)
     must("rm -r %s", empty)
   end)
 end)

@@ -2,34 +2,14 @@
 -- order, and stores them all.
 local compat = require "gbi.compat"
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local fixture = require "spec.support.fixture"
+local kilobytes = require "spec.support.memory"
+local portable = require "spec.support.portable"
 local source, collect = gbi.source, portable.collect
 
 local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
   source.AttrSource, source.GetItemSource
 local Call, Import = source.CallFunctionNoArgsSource, source.ImportSource
-
--- What is to be undone when the test is over; busted's `finally` takes one
--- function a test.
-local undo = {}
-
-local function later(f)
-  undo[#undo + 1] = f
-  finally(function()
-    while #undo > 0 do table.remove(undo)() end
-  end)
-end
-
--- Sets a global variable for the length of a test.
-local function global(name, object)
-  rawset(_G, name, object)
-  later(function() rawset(_G, name, nil) end)
-end
-
-local function module(name, object)
-  package.loaded[name] = object
-  later(function() package.loaded[name] = nil end)
-end
 
 -- A registry of these sources.
 local function registry_of(sources)
@@ -314,9 +294,9 @@ describe("a string", function()
       called[#called + 1] = { self, argument }
       return object
     end } }
-    global(s, object)
+    fixture.global(s, object)
     -- require reads no further than a NUL
-    module(s:sub(1, (s .. "\0"):find("\0", 1, true) - 1), x)
+    fixture.module(s:sub(1, (s .. "\0"):find("\0", 1, true) - 1), x)
     local registry = registry_of { L(s), G(s), Attr(L "x", s), Item(L "x", s),
       Import(s), Import(s, s) }
     registry:register(object, setmetatable({
@@ -408,8 +388,7 @@ describe("the text", function()
   end)
 
   it("makes a function that luac lists", function()
-    local path = os.tmpname()
-    finally(function() os.remove(path) end)
+    local path = fixture.path()
     portable.write(path, string.dump(prologue))
     local listing, ok = portable.run(portable.luac .. " " .. path)
     assert.is_true(ok, listing)
@@ -609,8 +588,7 @@ describe("an object that the prologue creates", function()
     local function f() return {} end
     local function memory(runs)
       for _ = 1, runs do prologue(f) end
-      collect()
-      return collectgarbage "count"
+      return kilobytes()
     end
     memory(100)
     local before = memory(100)

@@ -1,17 +1,16 @@
 -- What the README prints runs as printed.
 
-local portable = require "spec.portable"
+local fixture = require "spec.support.fixture"
+local portable = require "spec.support.portable"
 
 local readme = portable.read("README.md")
 
 -- Runs a script in a new Lua, as a user would; returns what it wrote to its
 -- two streams and whether it succeeded.
 local function run(script)
-  local path = os.tmpname()
+  local path = fixture.path()
   local out, ok = portable.script(script, "2>" .. path)
-  local err = portable.read(path)
-  os.remove(path)
-  return out, err, ok
+  return out, portable.read(path), ok
 end
 
 describe("README.md", function()

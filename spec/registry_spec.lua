@@ -2,7 +2,8 @@
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
+local source = require "spec.support.named_source"
 
 -- The module function and the method of each of the seed's functions.
 local SEED = {
@@ -45,12 +46,6 @@ local function assert_raises(message, f)
   local ok, err = pcall(f)
   assert.is_false(ok)
   assert.equal(message, tostring(err):match("^[^:]+:%d+: (.*)$"))
-end
-
--- A source that reconstructs itself as nothing and prints as `name`.
-local function source(name)
-  return setmetatable({ reconstruct = function() end },
-    { __tostring = function() return name end })
 end
 
 local function noop() end
@@ -449,7 +444,7 @@ describe("the seed's functions", function()
         f()
       end })
     end
-    collectgarbage("restart") -- under any collector: see spec/collector.lua
+    collectgarbage("restart") -- for spec/support/collector.lua
     if portable.modes then collectgarbage("incremental") end
     local pause = collectgarbage("setpause", 0)
     local speed = collectgarbage("setstepmul", 1000)

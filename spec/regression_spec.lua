@@ -3,7 +3,7 @@
 
 local core = require "gbi.core"
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 
 -- Calls `call`, and `f` in a finalizer, in the middle of it: at its `n`-th
 -- allocation that may start the collector, which then does a whole cycle.
@@ -90,7 +90,7 @@ describe("regression:", function()
     -- when the state closed, and left the numbers that runs had given them.
     local out = portable.script([[
       local core, number = require "gbi.core", nil
-      local portable = require "spec.portable"
+      local portable = require "spec.support.portable"
       local registry = core.new()
       older = portable.setmetatable({}, { __gc = function()
         local object, why = registry:find(number)
@@ -342,10 +342,10 @@ describe("regression, memory:", function()
     return setmetatable({}, { __index = fail, __tostring = fail })
   end
 
-  -- Lets each allocation fail in the cases of spec/faults.lua that have this
-  -- in their name.
+  -- Lets each allocation fail in the cases of spec/support/faults.lua that have
+  -- this in their name.
   local function faults(case)
-    local out = portable.run(("%s spec/faults.lua short '%s'"):format(
+    local out = portable.run(("%s spec/support/faults.lua short '%s'"):format(
       portable.start(portable.build .. "/faults"), case))
     local failed = out:match "(%d+) allocations failed\n$"
     assert.is_true(failed ~= nil and tonumber(failed) > 0, out)

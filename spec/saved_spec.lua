@@ -1,7 +1,8 @@
 -- Graphs in files: what is saved comes back, here and in another process; any
 -- other file gives nil and a reason.
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
+local raises = require "spec.support.errors".raises
 local gbi = require "gbi"
 local source = gbi.source
 
@@ -10,21 +11,11 @@ local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
 local Const, Call, Import = source.ConstantSource,
   source.CallFunctionNoArgsSource, source.ImportSource
 
-local SEED = tonumber(os.getenv "GBI_SEED") or os.time()
-io.write("saved_spec: GBI_SEED=", SEED, "\n")
+local SEED = require "spec.support.seed" "saved_spec"
 
 local CONSTANTS = { true, false, 0, 1, -1, 0.0, -0.0, 0.1 + 0.2, 1e300, 5e-324,
   2.0 ^ 53, 1 / 0, -1 / 0, 0 / 0, portable.max, portable.min, "", "nil",
   "a\nb\r\0\200\255", "s5:hello", "]]", ("x"):rep(10000) }
-
--- Runs f, a function of one line, which must raise exactly `message` there.
-local function raises(message, f)
-  local info = debug.getinfo(f, "S")
-  local ok, err = pcall(f)
-  assert.is_false(ok)
-  assert.equal(("%s:%d: %s"):format(info.short_src, info.linedefined, message),
-    err)
-end
 
 local path -- of a file for the spec that runs; there is none yet
 

@@ -1,7 +1,9 @@
 -- Sources: where an object came from, and how to obtain it again.
 local gbi = require "gbi"
 local compat = require "gbi.compat"
-local portable = require "spec.portable"
+local fixture = require "spec.support.fixture"
+local portable = require "spec.support.portable"
+local raises = require "spec.support.errors".raises
 local source = gbi.source
 
 local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
@@ -51,15 +53,6 @@ if compat.integers then
   table.insert(SOURCES, { "0.0", function() return Const(0.0) end })
 end
 
--- Runs f, a function of one line, which must raise exactly `message` there.
-local function raises(message, f)
-  local info = debug.getinfo(f, "S")
-  local ok, err = pcall(f)
-  assert.is_false(ok)
-  assert.equal(("%s:%d: %s"):format(info.short_src, info.linedefined, message),
-    err)
-end
-
 -- The object of a source in a prologue of `params`.
 local function obtain(s, params, ...)
   local registry = gbi.new()
@@ -77,16 +70,6 @@ local function value(s, params, ...)
       cg:call_function(1)
     end,
   }, params, ...)[1]
-end
-
-local function global(name, object)
-  rawset(_G, name, object)
-  finally(function() rawset(_G, name, nil) end)
-end
-
-local function module(name, object)
-  package.loaded[name] = object
-  finally(function() package.loaded[name] = nil end)
 end
 
 describe("a source", function()
@@ -172,7 +155,7 @@ describe("what a source obtains", function()
 
   it("is a global variable for GlobalSource", function()
     assert.equal(io, obtain(G "io"))
-    global("not a name\n", object)
+    fixture.global("not a name\n", object)
     assert.equal(object, obtain(G "not a name\n"))
   end)
 
@@ -218,7 +201,7 @@ describe("what a source obtains", function()
   it("is a module, or a field of one, for ImportSource", function()
     assert.equal(string, obtain(Import "string"))
     assert.equal(string.rep, obtain(Import("string", "rep")))
-    module("gbi spec\n", { ["end"] = object })
+    fixture.module("gbi spec\n", { ["end"] = object })
     assert.equal(object, obtain(Import("gbi spec\n", "end")))
   end)
 

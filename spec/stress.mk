@@ -5,7 +5,7 @@
         need-stress need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
-# the cases of spec/faults.lua with these words in their name.
+# the cases of spec/support/faults.lua with these words in their name.
 SUITE = $(or $(ARGS),$(if $(SHORT),spec/registry_spec.lua \
   spec/close_spec.lua spec/source_spec.lua))
 CASES = $(if $(SHORT),: store)
@@ -17,17 +17,18 @@ stress: need-stress ## try to break it, for more than an hour: all that follows
 
 faults: ## each allocation of each function fails, and then all after it
 	@$(MAKE) -s all users
-	$(BUILD)/faults spec/faults.lua long
+	$(BUILD)/faults spec/support/faults.lua long
 
 # A full collection at every instruction, and at every allocation; the suite
 # with other collectors; and most of it with a collection at every N-th
 # allocation. (Not those files that stop the collector to look at one moment.)
 collectors: ## the collector at its worst
 	@$(MAKE) -s all users
-	$(BUILD)/faults spec/faults.lua collect $(if $(CASES),"$(CASES)")
-	$(BUILD)/faults -e 1 spec/faults.lua collect $(if $(CASES),"$(CASES)")
+	$(BUILD)/faults spec/support/faults.lua collect $(if $(CASES),"$(CASES)")
+	$(BUILD)/faults -e 1 spec/support/faults.lua collect $(if $(CASES),"$(CASES)")
 	for mode in generational incremental stop; do \
-	  GBI_COLLECTOR=$$mode $(BUSTED) --helper=spec/collector.lua $(SUITE) || exit 1; \
+	  GBI_COLLECTOR=$$mode $(BUSTED) --helper=spec/support/collector.lua \
+	    $(SUITE) || exit 1; \
 	done
 	$(BUILD)/faults -e 997 $(SCRIPT) $(or $(SUITE),$(foreach part, \
 	  capi close codegen compile graph prologue registry source, \
@@ -43,7 +44,7 @@ threads: ## states in many threads, under ThreadSanitizer
 	@$(CC) $(WARN) -O1 -g -fsanitize=thread -Icsrc $(LUA_CFLAGS) \
 	  -o $(TSAN)/threads spec/c/threads.c spec/c/capi.c $(SRC) \
 	  $(LUA_LIBS) -pthread
-	$(TSAN)/threads $(if $(SHORT),4 1,8 5) spec/threads.lua
+	$(TSAN)/threads $(if $(SHORT),4 1,8 5) spec/support/threads.lua
 
 # The suite runs in a Lua built with the sanitizers, so that compilers which it
 # starts are not checked for leaks; the Lua that it starts preloads them.
@@ -61,9 +62,9 @@ asan: ## the suite, or ARGS, under AddressSanitizer, LeakSanitizer, UBSan
 	  $$($(CC) -print-file-name=libubsan.so) \
 	  $$(command -v $(LUA)) > $(ASAN)/bin/$(LUA)
 	@chmod +x $(ASAN)/bin/$(LUA)
-	PATH="$(HERE)/$(ASAN)/bin:$$PATH" BUILD=$(ASAN) \
+	PATH=$(call quote,$(HERE)/$(ASAN)/bin):"$$PATH" BUILD=$(ASAN) \
 	  ASAN_OPTIONS=quarantine_size_mb=1 $(ASAN)/faults $(SCRIPT) \
-	  --cpath='$(HERE)/$(ASAN)/?.so' $(SUITE)
+	  --cpath=$(call quote,$(HERE)/$(ASAN)/?.so) $(SUITE)
 	$(ASAN)/host examples/c/jobs.lua > /dev/null
 
 MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
@@ -74,7 +75,8 @@ memcheck: ## the suite, and faults in some states, under valgrind
 	for cases in close $(if $(SHORT),"$(CASES)","guarded: store" \
 	  "guarded: C" "in two coroutines: C s" "registered: a prologue" \
 	  "released: re"); do \
-	  $(MEMCHECK) $(BUILD)/faults spec/faults.lua short "$$cases" || exit 1; \
+	  $(MEMCHECK) $(BUILD)/faults spec/support/faults.lua short "$$cases" \
+	    || exit 1; \
 	done
 	$(if $(SHORT),,$(MEMCHECK) $(LUA) $(SCRIPT))
 
@@ -87,11 +89,11 @@ coverage: ## the lines of csrc and lua that no spec reaches, in three Luas
 	  $(OTHER) -s cover LUA=$$lua BUILD=build-cov-$$lua LDFLAGS=--coverage \
 	    CFLAGS="-O0 -g --coverage" || exit 1; \
 	done
-	@lua5.4 spec/coverage.lua $(COV_LUAS:%=build-cov-%)
+	@lua5.4 spec/support/coverage.lua $(COV_LUAS:%=build-cov-%)
 
 cover: all users $(BUILD)/lines.so
 	@rm -f $(BUILD)/*.gcda
-	$(BUSTED) --helper=spec/coverage.lua $(ARGS)
+	$(BUSTED) --helper=spec/support/coverage.lua $(ARGS)
 	@gcov -t -o $(BUILD) $(SRC) > $(BUILD)/gcov 2>/dev/null
 
 $(BUILD)/lines.so: spec/c/lines.c csrc/compat.h
@@ -134,7 +136,7 @@ $(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
 	  $(FUZZ_C) $(LUA_LIBS)
 
 need-stress: need-test
-	$(call need,valgrind:valgrind)
+	$(NEED) valgrind:valgrind
 
 need-fuzz:
-	$(call need,$(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev)
+	$(NEED) $(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev

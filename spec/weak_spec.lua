@@ -3,7 +3,9 @@
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local kilobytes = require "spec.support.memory"
+local portable = require "spec.support.portable"
+local source = require "spec.support.named_source"
 
 local collect, setmetatable = portable.collect, portable.setmetatable
 
@@ -16,14 +18,6 @@ local function witness(object)
     collect()
     return seen[1] ~= nil
   end
-end
-
--- A source called `name`; __tostring may also be a function.
-local function source(name)
-  return setmetatable({ reconstruct = noop }, {
-    __tostring = type(name) == "function" and name
-      or function() return name end,
-  })
 end
 
 local r
@@ -244,12 +238,10 @@ describe("a registry does not grow", function()
   local function check(round, limit)
     collectgarbage("restart")
     for _ = 1, 100 do round() end
-    collect()
-    local before = collectgarbage("count")
+    local before = kilobytes()
     for _ = 1, ROUNDS do round() end
-    collect()
-    local growth = collectgarbage("count") - before
-    -- spec/collector.lua lets garbage grow as it likes
+    local growth = kilobytes() - before
+    -- spec/support/collector.lua lets garbage grow as it likes
     if os.getenv "GBI_COLLECTOR" then limit = 2 ^ 16 end
     assert.is_true(growth < (limit or 16), ("%.1f KB"):format(growth))
   end

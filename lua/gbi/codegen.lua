@@ -13,9 +13,10 @@
 -- @classmod gbi.codegen
 local compat = require "gbi.compat"
 local core = require "gbi.core"
+local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 local sources = require "gbi.source"
-local trace = require "gbi.trace"
+local traceback = require "gbi.traceback"
 
 compat.interpret()
 
@@ -26,19 +27,19 @@ Codegen.__name = "gbi.codegen"
 -- Lua allows 200 locals and 255 registers in a function, and some 200 levels
 -- of nesting in an expression. These leave room for each other.
 local MAX_PARAMS = 50 -- beyond, parameters are read from a table
-local MAX_LOCALS = 100 -- beyond, variables are elements of a table
+local MAX_NAMED = 100 -- beyond, variables share locals
+local MAX_SHARED = 20 -- beyond, variables are elements of a table
 local MAX_ARGS = 30 -- beyond, arguments are unpacked from a table
 local MAX_WEIGHT = 20 -- registers that a part of an expression takes
 local MAX_SIZE = 50 -- operations in a part of an expression
 
 -- What generated code is bound to, the arguments of its chunk; and what else
 -- it calls things. A parameter of such a name is given another one.
-local BINDINGS = { "G", "require", "registry", "unpack", "runs", "select",
-                   "number", "unnumber", "enter", "body" }
+local BINDINGS = { "G", "require", "registry", "unpack", "select", "enter",
+                   "leave", "body" }
 -- `arg` is 5.1's own, in a function with `...`.
-local RESERVED = { run = true, frame = true, vars = true, params = true,
-                   objects = true, arg = true,
-                   part = not compat.close or nil }
+local RESERVED = { run = true, vars = true, params = true, objects = true,
+                   arg = true }
 for _, name in ipairs(BINDINGS) do RESERVED[name] = true end
 
 -- Can a local of the generated function be called `name`?
@@ -47,14 +48,21 @@ local function is_free(name)
     and not name:find("^[pv]%d+$")
 end
 
-local function bad(fname, arg, message, level)
-  error(("bad argument #%d to '%s' (%s)"):format(arg, fname, message),
-    (level or 2) + 1)
-end
-
 local function check_count(n, fname, arg)
   if not compat.is_integer(n) or n < 0 then
-    bad(fname, arg, "count expected", 3)
+    errors.argument(3, fname, arg, "count expected")
+  end
+end
+
+local function check_string(value, fname, arg)
+  if type(value) ~= "string" then
+    errors.expected(3, fname, arg, "string", value)
+  end
+end
+
+local function check_constant(value, fname, arg)
+  if not literal.is_constant(value) then
+    errors.expected(3, fname, arg, "constant", value)
   end
 end
 
@@ -71,6 +79,9 @@ end
 local function prefixed(e)
   return e.prefix and e.text or "(" .. e.text .. ")"
 end
+
+-- The expression of the run, in a function that has one.
+Codegen.RUN = atom("run", true)
 
 -- The expression of a constant.
 function Codegen.constant(value)
@@ -108,23 +119,21 @@ end
 -- A codegen for a function of `params`.
 -- @tparam {string,...} params their names, any strings, none twice; "...",
 -- after all others, takes the arguments that are left
--- @tparam ?boolean traced false: errors do not tell where they come from
-function Codegen.new(params, traced)
+function Codegen.new(params)
   local self = setmetatable({
     lines = {}, -- the function's body
+    notes = {}, -- line of the body -> what it does
+    what = nil, -- what the lines to come do
     stack = {},
     floor = 0, -- the running constructor may not pop below it
     vars = {}, -- the set of variables
-    nlocals = 0, nvars = 0, -- variables that are locals; elements of `vars`
+    nnamed = 0, nshared = 0, -- variables that are locals
+    nvars = 0, -- variables that are elements of `vars`
     free = {}, -- variables to be used again
     names = {}, -- names of locals
-    risky = false, -- can what was emitted since `at` fail?
-    untraced = traced == false,
-    traced = false, -- is there code that tells where it is?
-    framed = false, -- is there code that makes a frame?
-    may_yield = false, -- see trace.lua
     locals = {}, -- parameter -> its expression
-    header = {},
+    head = {}, -- lines before the function
+    header = {}, -- lines before the body
     args = {}, -- the parameters as the function declares them
   }, Codegen)
   local n = #params
@@ -158,7 +167,7 @@ end
 -- @seed PyCodegen.\_\_call\_\_
 function Codegen:__call(source)
   if not sources.is_source(source) then
-    bad("codegen", 1, "source expected, got " .. type(source))
+    errors.expected(2, "codegen", 1, "source", source)
   end
   self:construct(function() source:reconstruct(self) end,
     "source " .. sources.name(source))
@@ -180,6 +189,23 @@ end
 -- Emits a line.
 function Codegen:emit(line)
   self.lines[#self.lines + 1] = line
+  self.notes[#self.lines] = self.what
+end
+
+-- Says what is done by the lines that are emitted from here on, for
+-- gbi.traceback.
+function Codegen:note(what)
+  self:settle()
+  self.what = literal.comment(what)
+end
+
+-- Emits the code that obtains an external object into a variable.
+function Codegen:obtain(registry, index, constructor, var)
+  local name, place = registry:name(index), registry:place(index)
+  self:note(place and ("%s, registered at %s"):format(name, place) or name)
+  self:emit("-- " .. literal.comment(name))
+  self:construct(constructor, "the constructor of " .. name)
+  self:store(var)
 end
 
 -- Pushes an expression.
@@ -219,29 +245,11 @@ function Codegen:assign(var, text)
   return var
 end
 
--- Emits the code of `emit`. If it can fail, it does so as number `at` of the
--- run: see trace.lua.
-function Codegen:traced_as(at, emit)
-  self:settle()
-  local from = #self.lines + 1
-  self.risky = false
-  emit()
-  if self.risky and not self.untraced then self:trace(at, from) end
-end
-
--- Says which part of the run it is that line `from` and those after it are.
-function Codegen:trace(at, from)
-  self.traced = true
-  table.insert(self.lines, from or #self.lines + 1, ("run[1] = %d"):format(at))
-end
-
 --- Pushes a constant.
 -- @tparam ?gbi.constant value
 -- @seed PyCodegen.create_load_const
 function Codegen:load_const(value)
-  if not literal.is_constant(value) then
-    bad("load_const", 1, "constant expected, got " .. type(value))
-  end
+  check_constant(value, "load_const", 1)
   self:push(atom(literal.of(value)))
 end
 
@@ -252,8 +260,9 @@ end
 function Codegen:load_local(name)
   local e = self.locals[name]
   if not e then
-    bad("load_local", 1, ("L[%s] is not a parameter of the compiled function")
-      :format(type(name) == "string" and literal.of(name) or tostring(name)))
+    errors.argument(2, "load_local", 1,
+      ("L[%s] is not a parameter of the compiled function"):format(
+        type(name) == "string" and literal.of(name) or tostring(name)))
   end
   if e.many then e = atom("(" .. e.text .. ")", true) end
   self:push(e)
@@ -284,7 +293,6 @@ function Codegen:combine(text, es, call)
     weight = math.max(weight, i - 1 + es[i].weight)
     size = size + es[i].size
   end
-  self.risky = true
   self:push { text = text, weight = weight + 1, size = size, prefix = true,
               call = call }
 end
@@ -303,21 +311,12 @@ end
 
 -- Pushes an operator's value.
 function Codegen:operate(format, operands)
-  self.risky = true
   self:push { text = operation(format, operands), weight = 3, size = 1 }
-end
-
--- Pushes the number that an object has in this run alone.
-function Codegen:number(object, index)
-  self.risky = true
-  self:push { text = ("number(registry, %s, %d)"):format(object.text, index),
-              weight = 4, size = 1, prefix = true, call = true }
 end
 
 -- Emits an operator that is a statement.
 function Codegen:statement(format, operands)
   self:settle()
-  self.risky = true
   local text = operation(format, operands)
   -- a parenthesis could call what the line before ends with
   self:emit(text:sub(1, 1) == "(" and ("do %s end"):format(text) or text)
@@ -327,9 +326,7 @@ end
 -- @tparam string name
 -- @seed PyCodegen.create_load_global
 function Codegen:load_global(name)
-  if type(name) ~= "string" then
-    bad("load_global", 1, "string expected, got " .. type(name))
-  end
+  check_string(name, "load_global", 1)
   self:combine("G" .. literal.index(name), {})
 end
 
@@ -338,11 +335,8 @@ end
 -- @tparam ?string member
 -- @seed PyCodegen.load_import_from
 function Codegen:load_import(module, member)
-  if type(module) ~= "string" then
-    bad("load_import", 1, "string expected, got " .. type(module))
-  elseif not literal.is_constant(member) then
-    bad("load_import", 2, "constant expected, got " .. type(member))
-  end
+  check_string(module, "load_import", 1)
+  check_constant(member, "load_import", 2)
   self:combine(("require(%s)"):format(literal.of(module)), {}, true)
   if member ~= nil then self:load_attr(member) end
 end
@@ -356,9 +350,8 @@ end
 -- @tparam gbi.constant key
 -- @seed PyCodegen.load_attr
 function Codegen:load_attr(key)
-  if key == nil or not literal.is_constant(key) then
-    bad("load_attr", 1, "constant expected, got " .. type(key))
-  end
+  if key == nil then errors.expected(2, "load_attr", 1, "constant", key) end
+  check_constant(key, "load_attr", 1)
   local es = self:parts(1, "load_attr")
   self:combine(prefixed(es[1]) .. literal.index(key), es)
 end
@@ -386,9 +379,7 @@ end
 -- @tparam integer nargs how many, from 0 on
 -- @seed PyCodegen.load_method, PyCodegen.call_method
 function Codegen:call_method(name, nargs)
-  if type(name) ~= "string" then
-    bad("call_method", 1, "string expected, got " .. type(name))
-  end
+  check_string(name, "call_method", 1)
   check_count(nargs, "call_method", 2)
   local es = self:parts(nargs + 1, "call_method")
   local plain = literal.is_identifier(name)
@@ -416,19 +407,24 @@ end
 -- @treturn gbi.variable
 -- @seed PyCodegen.new_var
 function Codegen:new_var(hint)
-  local free = self.free
-  if self.nlocals < MAX_LOCALS then
-    self.nlocals = self.nlocals + 1
+  if self.nnamed < MAX_NAMED then
+    self.nnamed = self.nnamed + 1
     if not hint or not is_free(hint) or self.names[hint] then
-      hint = "v" .. self.nlocals
+      hint = "v" .. self.nnamed
     end
     self.names[hint] = true
     return self:variable(hint)
-  elseif #free > 0 then
-    return table.remove(free)
   end
-  self.nvars = self.nvars + 1
-  return self:element("vars", self.nvars)
+  local var = table.remove(self.free)
+  if not var and self.nshared < MAX_SHARED then
+    self.nshared = self.nshared + 1
+    var = self:variable("v" .. MAX_NAMED + self.nshared)
+  elseif not var then
+    self.nvars = self.nvars + 1
+    var = self:element("vars", self.nvars)
+  end
+  var.shared = true
+  return var
 end
 
 -- A variable that is an element of a table which the generated code has.
@@ -438,10 +434,13 @@ function Codegen:element(name, i)
   return var
 end
 
--- Gives back a variable that nothing refers to any more.
+-- Gives back a variable that nothing refers to any more. One that is called
+-- after its value is not used again for another.
 function Codegen:free_var(var)
-  var.assigned = nil
-  table.insert(self.free, var)
+  if var.shared then
+    var.assigned = nil
+    table.insert(self.free, var)
+  end
 end
 
 -- Pops a call, all its results into one variable as a list.
@@ -471,7 +470,7 @@ end
 -- Checks the argument of `fname`.
 function Codegen:check_var(var, fname)
   if type(var) ~= "table" or not self.vars[var] then
-    bad(fname, 1, "not a variable of this codegen", 3)
+    errors.argument(3, fname, 1, "not a variable of this codegen")
   end
 end
 
@@ -501,7 +500,7 @@ end
 function Codegen:load(var)
   self:check_var(var, "load")
   if not var.assigned then
-    bad("load", 1, "nothing was stored in the variable")
+    errors.argument(2, "load", 1, "nothing was stored in the variable")
   end
   self:push(var)
 end
@@ -524,68 +523,43 @@ function Codegen:pop_top()
   else self:assign(self:new_var(), e.text) end
 end
 
--- Emits the code that makes a frame of objects, which lasts as long as the
--- call does: its last line is return_from.
-function Codegen:enter(objects, n)
-  self.framed = true
-  self:emit(("local frame%s = enter(registry, {%s}, %d)"):format(
-    compat.close and " <close>" or "", objects, n))
-  if not compat.close then self:emit("run.frame = frame") end
-end
-
--- Emits the return of what a call returns.
-function Codegen:return_from(call)
-  if self.framed and not compat.close then
-    call = ("runs.leave(frame, %s)"):format(call)
-  end
-  self:emit("return " .. call)
-end
-
 -- The text of a chunk that returns the function. It is called with the
--- bindings: the globals, `require`, the registry, `table.unpack`, the runs of
--- trace.lua; and for a graph also `select`, the core's `number`, `unnumber` and
--- `enter`, and the body that a backend made.
+-- bindings: the globals, `require`, the registry, `table.unpack`; and for a
+-- graph also `select`, the core's `enter` and `leave`, and the body that a
+-- backend made.
 -- @tparam string title a comment on its first line
 -- @treturn string
+-- @treturn {[integer]=string} what its lines do
 function Codegen:text(title)
-  local args = table.concat(self.args, ", ")
-  local out = { "-- " .. title,
-    ("local %s = ..."):format(table.concat(BINDINGS, ", ")) }
-  local called = not compat.close and (self.traced or self.framed)
+  local out, notes = { "-- " .. title,
+    ("local %s = ..."):format(table.concat(BINDINGS, ", ")) }, {}
   local function add(line) out[#out + 1] = "  " .. line end
-  if called then
-    out[3] = ("local function part(run%s)"):format(args == "" and ""
-      or ", " .. args)
-  else
-    out[3] = ("return function(%s)"):format(args)
-  end
+  for _, line in ipairs(self.head) do out[#out + 1] = line end
+  out[#out + 1] = ("return function(%s)"):format(table.concat(self.args, ", "))
   for _, line in ipairs(self.header) do add(line) end
   if self.nvars > 0 then add("local vars = {}") end
-  if self.traced and not called then
-    add("local run <close> = runs[1] or runs.new()")
-    add("runs[1] = false")
-  end
-  for _, line in ipairs(self.lines) do add(line) end
-  if called then
-    out[#out + 1] = ("end\nreturn function(%s)"):format(args)
-    add(("return runs.call(part%s)"):format(args == "" and "" or ", " .. args))
+  for i, line in ipairs(self.lines) do
+    add(line)
+    notes[#out] = self.notes[i]
   end
   out[#out + 1] = "end\n"
-  return table.concat(out, "\n")
+  return table.concat(out, "\n"), notes
 end
 
 -- Loads the function.
--- @tparam string title a comment on its first line
+-- @tparam string title what error messages call its chunk
 -- @param registry its registry
--- @tparam {[integer]=string} names of the parts of its run, see trace.lua
 -- @param ?body what a backend made of the graph
 -- @treturn function
 -- @treturn string its source
-function Codegen:finish(title, registry, names, body)
-  local text, runs = self:text(title), trace(names, self.may_yield)
-  local chunk = assert(compat.load(text, "=" .. title:match("^[^,]+"), {}))
-  return chunk(_G, require, registry, compat.unpack, runs, select,
-    core.number, core.unnumber, core.enter, body), text
+function Codegen:finish(title, registry, body)
+  title = literal.comment(title)
+  local text, notes = self:text(title)
+  local chunk = assert(compat.load(text, "=" .. title, {}))
+  local f = chunk(_G, require, registry, compat.unpack, select, core.enter,
+    core.leave, body)
+  traceback.note(f, notes)
+  return f, text
 end
 
 return Codegen

@@ -2,6 +2,8 @@
 --
 -- Everything else is written for 5.4 in what all have in common; this is the
 -- one file that asks which Lua it is, by trying.
+local errors = require "gbi.errors"
+
 local compat = {}
 
 --- `table.unpack`, `table.pack`, `table.move`.
@@ -35,27 +37,18 @@ else
   end
 end
 
--- An answer to one of the questions below, not an error for want of memory.
-local function answer(ok, err)
-  if err == "not enough memory" then error(err, 0) end
-  return ok
-end
-
 --- Is there the syntax of this chunk?
 -- @tparam string text
 -- @treturn boolean
 function compat.parses(text)
-  return answer(compat.load(text, "=", {})) ~= nil
+  local chunk, err = compat.load(text, "=", {})
+  if errors.exhausted(err) then error(err, 0) end
+  return chunk ~= nil
 end
 
---- Are there integers beside floats? Are there to-be-closed variables? Has a
--- table's `#` a metamethod? Can a coroutine yield in `pcall`?
+--- Are there integers beside floats? Has a table's `#` a metamethod?
 compat.integers = math.type ~= nil
-compat.close = compat.parses("local x <close> = nil")
 compat.len = #setmetatable({}, { __len = function() return 1 end }) == 1
-compat.yields = coroutine.wrap(function()
-  return answer(pcall(coroutine.yield, true))
-end)()
 
 --- Is `x` an integer? Where there are none: a whole number that is exact.
 -- @param x any value

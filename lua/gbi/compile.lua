@@ -1,20 +1,18 @@
 --- Compiles a graph and its prologue to one Lua function.
 --
--- Every value is a local of the function (beyond Lua's limit, an element of a
--- table), so an object that the body uses costs no more than a local. One that
--- is handed on by number gets a number of this call's own, until its end. For a
--- backend, which looks objects up by their indices, they are stored in a frame
--- of the registry, which belongs to this call alone.
+-- Every value is a local of the function, named after its node; beyond Lua's
+-- limit, values share locals, then they are elements of a table. So an object
+-- that the body uses costs no more than a local. A run, which knows objects by
+-- number, is made only for a backend, and for objects that are handed on.
 local compat = require "gbi.compat"
-local literal = require "gbi.literal"
+local core = require "gbi.core"
 local Codegen = require "gbi.codegen"
 local node = require "gbi.node"
+local view = require "gbi.view"
 
 compat.interpret()
 
 local MAX_RESULTS = 20 -- of one call; beyond, they are gathered in a table
-local MAX_NUMBERS = 5000 -- that one call takes back
-
 local Compiler = {}
 Compiler.__index = Compiler
 
@@ -24,7 +22,7 @@ function Compiler:operand(arg)
   return Codegen.constant(arg)
 end
 
--- Names the value on the top after its node; nobody needs it, drops it.
+-- Stores the top in a variable named after its node, or drops it if unused.
 function Compiler:keep(each)
   if not self.last_use[each] then
     self.cg:pop_top()
@@ -37,14 +35,12 @@ end
 
 -- Gives back the variables that `each` was the last to use.
 function Compiler:free(each)
-  local function done(used)
-    if node.is(used) and self.last_use[used] == each and self.owned[used] then
+  for _, used in each:inputs() do
+    if self.last_use[used] == each and self.owned[used] then
       self.cg:free_var(self.owned[used])
       self.owned[used] = nil
     end
   end
-  done(each.target)
-  for i = 1, each.args.n do done(each.args[i]) end
 end
 
 -- Pushes a call.
@@ -83,12 +79,11 @@ end
 -- Emits a node that is neither input nor output nor external object.
 function Compiler:emit(each)
   local cg, builtin, operator = self.cg, each:builtin(), each:operator()
-  if builtin == node.INDEX then
-    local external = each.args[1]
-    cg:number(self.values[external], external.args[1])
+  if builtin == node.HANDLE then
+    cg:push(Codegen.RUN)
+    cg:push(Codegen.constant(each:external()))
+    cg:call_method("handle", 1)
     self:keep(each)
-    self.owned[each] = nil -- needed to the end, to take the number back
-    table.insert(self.numbers, self.values[each])
   elseif builtin == node.RESULT then
     return -- its call has given it a value
   elseif each.op == "get_attr" then
@@ -115,7 +110,8 @@ function Compiler:emit(each)
   end
 end
 
--- What the inputs, the uses and the results of calls are.
+-- Collects the inputs, the external objects, the results of calls, and who is
+-- the last to use a node.
 function Compiler:scan(nodes, live)
   for _, each in ipairs(nodes) do
     if each.op == "placeholder" then
@@ -125,6 +121,8 @@ function Compiler:scan(nodes, live)
       local builtin = each:builtin()
       if builtin == node.EXTERNAL then
         table.insert(self.externals, each)
+      elseif builtin == node.HANDLE then
+        self.handed_on[each:external()] = true
       elseif builtin == node.RESULT then
         local call, i = each.args[1], each.args[2]
         local results = self.results[call] or { n = 0, names = {} }
@@ -133,43 +131,103 @@ function Compiler:scan(nodes, live)
         results.n = math.max(results.n, i)
         self.results[call] = results
       end
-      if node.is(each.target) then self.last_use[each.target] = each end
-      for i = 1, each.args.n do
-        local arg = each.args[i]
-        if node.is(arg) then self.last_use[arg] = each end
-      end
+      for _, used in each:inputs() do self.last_use[used] = each end
     end
   end
   table.sort(self.externals, function(a, b) return a.args[1] < b.args[1] end)
 end
 
 -- Emits the prologue: obtains the external objects in the order of their
--- indices, and stores them in a frame if a backend is to look them up.
-function Compiler:prologue(graph, framed)
+-- indices.
+function Compiler:prologue(registry)
   local cg, constructors = self.cg, {}
-  for index, constructor in graph.registry:constructors() do
+  for index, constructor in registry:constructors() do
     constructors[index] = constructor
   end
-  local stored, last = {}, 0
+  for _, each in ipairs(self.externals) do
+    local index, var = each.args[1], cg:new_var(each.name)
+    cg:obtain(registry, index, constructors[index], var)
+    self.values[each] = var
+  end
+end
+
+-- Emits the beginning of a run of the external objects whose indices are in a
+-- set. It is used until the run is over: LuaJIT does not keep a local alive
+-- that is not.
+-- @tparam {[integer]=boolean} set
+function Compiler:enter(set)
+  local objects, last = {}, 0
   for _, each in ipairs(self.externals) do
     local index = each.args[1]
-    local var = cg:new_var(each.name)
-    cg:traced_as(self.at[each], function()
-      cg:construct(constructors[index], "the constructor of "
-        .. graph.registry:name(index))
-      cg:store(var)
-    end)
-    self.values[each] = var
-    if framed then
-      for i = last + 1, index - 1 do stored[i] = "false" end
-      -- a false that was obtained is no object: an error, as nil is
-      stored[index], last = var.text .. " or nil", index
+    if set[index] then
+      for i = last + 1, index - 1 do objects[i] = "false" end
+      -- false says that there is none, so a false that was obtained is nil
+      objects[index] = self.values[each].text .. " or nil"
+      last = index
     end
   end
-  if last > 0 then
-    if cg.traced then cg:trace(0) end
-    cg:enter(table.concat(stored, ", "), last)
+  self.cg:note("the run begins")
+  self.cg:emit(("local run = enter(registry, {%s}, %d)"):format(
+    table.concat(objects, ", "), last))
+end
+
+-- Emits the nodes, and the return of the outputs.
+function Compiler:body(nodes, live)
+  local cg = self.cg
+  local handing = next(self.handed_on) ~= nil
+  if handing then self:enter(self.handed_on) end
+  for _, each in ipairs(nodes) do
+    if each.op == "output" then
+      local outputs = {}
+      for i = 1, each.args.n do outputs[i] = self:operand(each.args[i]) end
+      cg:note(self:describe(each))
+      if handing then cg:emit("leave(run)") end
+      cg:emit("return " .. Codegen.list(outputs))
+    elseif live[each] and each.op ~= "placeholder"
+           and each:builtin() ~= node.EXTERNAL then
+      cg:note(self:describe(each))
+      self:emit(each)
+      self:free(each)
+    end
   end
+end
+
+-- Emits the call of a backend's function, with the run and all inputs. All
+-- runs without objects are one.
+function Compiler:call_backend(nodes)
+  local cg, set = self.cg, {}
+  local arguments = { Codegen.RUN }
+  for _, each in ipairs(nodes) do
+    if each.op == "placeholder" then
+      table.insert(arguments, self.values[each])
+    end
+  end
+  for _, each in ipairs(self.externals) do set[each.args[1]] = true end
+  local call = ("body(%s)"):format(Codegen.list(arguments))
+  if next(set) then
+    self:enter(set)
+    call = ("leave(run, %s)"):format(call)
+  else
+    table.insert(cg.head, "local run = enter(registry, {}, 0)")
+  end
+  cg:note("the backend's function")
+  cg:emit("return " .. call)
+end
+
+-- What a node does, for gbi.traceback.
+function Compiler:describe(each)
+  local parts, seen = {}, {}
+  for _, used in each:inputs() do
+    local index = used:external()
+    if index and not seen[index] then
+      seen[index] = true
+      table.insert(parts, self.registry:name(index))
+    end
+  end
+  table.insert(parts, each.place and "recorded at " .. each.place)
+  table.insert(parts, 1, ("node %s: %s%s"):format(each.name, each.op,
+    each.op == "output" and "" or " " .. view.target(each.target)))
+  return table.concat(parts, ", ")
 end
 
 local function callable(value)
@@ -180,77 +238,42 @@ end
 --- Compiles a graph that passes its `lint`.
 -- @param graph
 -- @tparam {[node]=true,...} live the nodes that matter
--- @tparam table options see Graph:compile
+-- @tparam ?function backend see Graph:compile
 -- @treturn function
 -- @treturn string its source
-local function compile(graph, live, options)
+local function compile(graph, live, backend)
+  local body
+  if backend then
+    body = backend(graph, graph.registry)
+    if not callable(body) then
+      error(("the backend returned a %s, not a function"):format(
+        core.typename(body)), 3)
+    end
+  end
   local self = setmetatable({
+    registry = graph.registry,
     params = {}, -- names of the inputs
-    externals = {}, -- nodes of the external objects
+    externals = {}, -- nodes of the external objects, in the order of indices
+    handed_on = {}, -- the set of indices of those that get a handle
     results = {}, -- call -> list of its result nodes; `n`, the highest number
     -- that is used; `names`, number -> name
     last_use = {}, -- node -> the last one to use it
     values = {}, -- node -> its expression
-    numbers = {}, -- what objects are handed on by, in this run
     owned = {}, -- node -> the variable that is free after its last use
-    at = {}, -- node -> its number in the run
   }, Compiler)
   self:scan(graph.nodes, live)
-  local names, body = {}, nil
-  for i, each in ipairs(graph.nodes) do
-    self.at[each] = i
-    names[i] = "node " .. each.name
-    local function add(used)
-      if node.is(used) and used:builtin() == node.EXTERNAL then
-        names[i] = ("%s, %s"):format(names[i],
-          graph.registry:name(used.args[1]))
-      end
-    end
-    add(each)
-    add(each.target)
-    for k = 1, each.args.n do add(each.args[k]) end
-  end
-  if options.backend then
-    body = options.backend(graph, graph.registry)
-    if not callable(body) then
-      error(("the backend returned a %s, not a function"):format(type(body)),
-        3)
-    end
-  end
-  local cg = Codegen.new(self.params, options.trace)
-  self.cg, cg.may_yield = cg, true
-  self:prologue(graph, body ~= nil)
-  local inputs = {}
+  self.cg = Codegen.new(self.params)
   for _, each in ipairs(graph.nodes) do
     if each.op == "placeholder" then
-      self.values[each] = cg.locals[each.target]
-      table.insert(inputs, self.values[each])
+      self.values[each] = self.cg.locals[each.target]
     end
   end
-  if body then
-    if cg.traced then cg:trace(0) end
-    cg:return_from(("body(%s)"):format(Codegen.list(inputs)))
-  else
-    for i, each in ipairs(graph.nodes) do
-      if each.op == "output" then
-        local outputs = {}
-        for k = 1, each.args.n do outputs[k] = self:operand(each.args[k]) end
-        for first = 1, #self.numbers, MAX_NUMBERS do
-          cg:emit(("unnumber(registry, %s)"):format(Codegen.list(compat.move(
-            self.numbers, first, math.min(first + MAX_NUMBERS - 1,
-              #self.numbers), 1, {}))))
-        end
-        cg:emit("return " .. Codegen.list(outputs))
-      elseif live[each] and each.op ~= "placeholder"
-             and each:builtin() ~= node.EXTERNAL then
-        cg:traced_as(i, function() self:emit(each) end)
-        self:free(each)
-      end
-    end
-  end
-  return cg:finish(("gbi graph, inputs: %s"):format(
-    literal.comment(table.concat(self.params, ", "))), graph.registry, names,
-    body)
+  self:prologue(graph.registry)
+  if body then self:call_backend(graph.nodes)
+  else self:body(graph.nodes, live) end
+  local f, text = self.cg:finish(("gbi graph(%s)"):format(
+    table.concat(self.params, ", ")), graph.registry, body)
+  return f, text
 end
 
 return compile

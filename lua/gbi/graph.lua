@@ -13,15 +13,17 @@
 -- @classmod gbi.graph
 local compat = require "gbi.compat"
 local core = require "gbi.core"
+local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 local source = require "gbi.source"
 local compile = require "gbi.compile"
 local saved = require "gbi.saved"
 local node = require "gbi.node"
-local tabular = require "gbi.tabular"
+local view = require "gbi.view"
 
 compat.interpret()
 
+local bad, expected = errors.argument, errors.expected
 local operators, is_node = node.operators, node.is
 local EXTERNAL = node.EXTERNAL
 
@@ -29,17 +31,6 @@ local graph = {}
 
 local Graph = { __name = "gbi.graph" }
 Graph.__index = Graph
-
--- Errors. A `level` is what its function would give to `error`: 2 blames the
--- function's caller. None of those who pass it on does so in a tail call, which
--- would leave no trace of them.
-local function bad(level, fname, arg, message)
-  error(("bad argument #%d to '%s' (%s)"):format(arg, fname, message), level)
-end
-
-local function expected(level, fname, arg, what, value)
-  bad(level + 1, fname, arg, ("%s expected, got %s"):format(what, type(value)))
-end
 
 -- A name for a node that no other has: its hint, hint_1, hint_2 …
 local function unique(self, hint)
@@ -58,7 +49,7 @@ end
 -- Checks that nothing follows the output.
 local function check_open(self, level)
   if self.finished then
-    error("the graph has its output, nothing can follow it", level)
+    error("the graph has its output, nothing can follow it", level + 1)
   end
 end
 
@@ -97,7 +88,7 @@ function Graph:append(level, op, target, args, hint)
   check_open(self, level + 1)
   local new = node.new {
     graph = self, op = op, target = target, args = args,
-    name = unique(self, hint),
+    name = unique(self, hint), place = core.place(),
   }
   self.nodes[#self.nodes + 1] = new
   return new
@@ -131,17 +122,17 @@ end
 -- @seed torch.fx.Graph.placeholder
 function Graph:placeholder(name)
   if type(name) ~= "string" then
-    expected(3, "placeholder", 1, "string", name)
+    expected(2, "placeholder", 1, "string", name)
   end
   for _, other in ipairs(self.nodes) do
     if other.op == "placeholder" and other.target == name then
-      bad(3, "placeholder", 1, ("input %s is there already"):format(
+      bad(2, "placeholder", 1, ("input %s is there already"):format(
         literal.of(name)))
     elseif other:is_varargs() then
-      bad(3, "placeholder", 1, "'...' is the last input")
+      bad(2, "placeholder", 1, "'...' is the last input")
     end
   end
-  local new = self:append(3, "placeholder", name, { n = 0 },
+  local new = self:append(2, "placeholder", name, { n = 0 },
     name == "..." and "varargs" or name)
   return new
 end
@@ -152,7 +143,7 @@ function Graph:operate(level, name, fname, first, ...)
   local args, operator = compat.pack(...), operators[name]
   if args.n ~= operator.operands then
     error(("operator '%s' takes %d operands, got %d"):format(name,
-      operator.operands, args.n), level)
+      operator.operands, args.n), level + 1)
   end
   for i = 1, args.n do
     check_one(self, level + 1, args[i], fname, first + i - 1)
@@ -190,12 +181,12 @@ function Graph:call_function(target, ...)
   local new
   if type(target) == "string" then
     if not operators[target] then
-      bad(3, "call_function", 1, ("there is no operator %s"):format(
+      bad(2, "call_function", 1, ("there is no operator %s"):format(
         literal.of(target)))
     end
-    new = self:operate(3, target, "call_function", 2, ...)
+    new = self:operate(2, target, "call_function", 2, ...)
   else
-    new = self:call(3, "call_function", 2, target, ...)
+    new = self:call(2, "call_function", 2, target, ...)
   end
   return new
 end
@@ -208,12 +199,12 @@ end
 -- @seed torch.fx.Graph.call_method
 function Graph:call_method(name, object, ...)
   if type(name) ~= "string" then
-    expected(3, "call_method", 1, "string", name)
+    expected(2, "call_method", 1, "string", name)
   end
-  check_one(self, 3, object, "call_method", 2)
+  check_one(self, 2, object, "call_method", 2)
   local args = compat.pack(object, ...)
-  check_args(self, 3, args, "call_method", 2)
-  local new = self:append(3, "call_method", name, args, name)
+  check_args(self, 2, args, "call_method", 2)
+  local new = self:append(2, "call_method", name, args, name)
   return new
 end
 
@@ -226,13 +217,13 @@ end
 function Graph:get_attr(object, name)
   local new
   if not is_node(object) and name == nil and source.is_source(object) then
-    new = self:append(3, "get_attr", object, { n = 0 },
+    new = self:append(2, "get_attr", object, { n = 0 },
       last_name(object, "attr"))
     return new
   end
-  if type(name) ~= "string" then expected(3, "get_attr", 2, "string", name) end
-  check_one(self, 3, object, "get_attr", 1)
-  new = self:append(3, "get_attr", name, { n = 1, object }, name)
+  if type(name) ~= "string" then expected(2, "get_attr", 2, "string", name) end
+  check_one(self, 2, object, "get_attr", 1)
+  new = self:append(2, "get_attr", name, { n = 1, object }, name)
   return new
 end
 
@@ -242,7 +233,7 @@ end
 -- @tparam ?gbi.node|gbi.constant value
 -- @treturn gbi.node without a value
 function Graph:set_item(object, key, value)
-  local new = self:operate(3, "setitem", "set_item", 1, object, key, value)
+  local new = self:operate(2, "setitem", "set_item", 1, object, key, value)
   return new
 end
 
@@ -252,8 +243,8 @@ end
 -- @seed torch.fx.Graph.output
 function Graph:output(...)
   local args = compat.pack(...)
-  check_args(self, 3, args, "output", 1)
-  local last = self:append(3, "output", "output", args, "output")
+  check_args(self, 2, args, "output", 1)
+  local last = self:append(2, "output", "output", args, "output")
   self.finished = true
   return last
 end
@@ -271,11 +262,10 @@ end
 -- Registers an external object; an error is the caller's.
 local function register(self, level, method, hint, ...)
   check_open(self, level + 1)
-  local ok, index = pcall(self.registry[method], self.registry, ...)
+  local ok, index = errors.attempt(self.registry[method], self.registry, ...)
   if not ok then
     if type(index) == "table" then -- gbi's `unimplemented`
-      local _, where = source.attempt(error, "", level + 2)
-      index.where = where
+      index.where = errors.position(level + 1)
       error(index, 0)
     end
     error(index, level + 1)
@@ -294,9 +284,9 @@ end
 -- held weakly
 function Graph:external(value, from)
   if not source.is_source(from) then
-    expected(3, "external", 2, "source", from)
+    expected(2, "external", 2, "source", from)
   end
-  local new = register(self, 3, "register", last_name(from, "external"),
+  local new = register(self, 2, "register", last_name(from, "external"),
     value, from)
   return new
 end
@@ -310,9 +300,9 @@ end
 -- be held weakly
 function Graph:created(example, construct_fn)
   if type(construct_fn) ~= "function" then
-    expected(3, "created", 2, "function", construct_fn)
+    expected(2, "created", 2, "function", construct_fn)
   end
-  local new = register(self, 3, "register_created", "created", example,
+  local new = register(self, 2, "register_created", "created", example,
     construct_fn)
   return new
 end
@@ -320,95 +310,28 @@ end
 
 -- Looking at a graph ------------------------------------------------------
 
-local function show_arg(arg)
-  if is_node(arg) then return "%" .. arg.name end
-  return literal.of(arg)
-end
-
-local function show_args(args)
-  local texts = {}
-  for i = 1, args.n do texts[i] = show_arg(args[i]) end
-  return ("(%s%s)"):format(table.concat(texts, ", "), args.n == 1 and ","
-    or "")
-end
-
-local function show_target(target)
-  if is_node(target) then return "%" .. target.name end
-  return literal.comment(source.name(target))
-end
-
--- How often each node is used.
-local function count_users(self)
-  local users = {}
-  local function use(value)
-    if is_node(value) then users[value] = (users[value] or 0) + 1 end
-  end
-  for _, each in ipairs(self.nodes) do
-    use(each.target)
-    for i = 1, each.args.n do use(each.args[i]) end
-  end
-  return users
-end
-
 --- The graph as FX prints it: `tostring(graph)`.
 -- @treturn string
 -- @seed torch.fx.Graph.\_\_str\_\_
 function Graph:__tostring()
-  local users, out = count_users(self), { "graph():" }
-  for _, each in ipairs(self.nodes) do
-    if each.op == "output" then
-      out[#out + 1] = "    return " .. show_args(each.args)
-    else
-      out[#out + 1] = ("    %%%s : [num_users=%d] = %s[target=%s]%s"):format(
-        each.name, users[each] or 0, each.op, show_target(each.target),
-        each.args.n > 0 and ("(args = %s)"):format(show_args(each.args)) or "")
-    end
-  end
-  return table.concat(out, "\n")
+  return view.text(self)
 end
 
 --- Prints the graph as a table: opcode, name, target, args.
 -- @tparam ?file* out standard output otherwise
 -- @seed torch.fx.Graph.print_tabular
 function Graph:print_tabular(out)
-  local rows = {}
-  for i, each in ipairs(self.nodes) do
-    rows[i] = { each.op, each.name, show_target(each.target),
-      show_args(each.args) }
-  end
   if out == nil then out = io.stdout
   elseif type(out) ~= "userdata" and type(out) ~= "table" then
-    expected(3, "print_tabular", 1, "file", out)
+    expected(2, "print_tabular", 1, "file", out)
   end
-  out:write(tabular({ "opcode", "name", "target", "args" }, rows))
+  out:write(view.tabular(self))
 end
 
 --- The graph in Graphviz's language.
 -- @treturn string
 function Graph:to_dot()
-  local out = { "digraph gbi {", "  node [shape=record];" }
-  local function text(s) return (s:gsub('[\\"{}|<>]', "\\%0")) end
-  for _, each in ipairs(self.nodes) do
-    local external = each:builtin() == EXTERNAL
-    local what = external and self.registry:name(each.args[1])
-      or show_target(each.target)
-    out[#out + 1] = ('  "%s" [label="{%s|%s|%s}"%s];'):format(each.name,
-      text(each.name), each.op, text((what:gsub("%c", " "))),
-      external and ", style=bold" or "")
-  end
-  for _, each in ipairs(self.nodes) do
-    if is_node(each.target) then
-      out[#out + 1] = ('  "%s" -> "%s" [style=dashed];'):format(
-        each.target.name, each.name)
-    end
-    for i = 1, each.args.n do
-      if is_node(each.args[i]) then
-        out[#out + 1] = ('  "%s" -> "%s";'):format(each.args[i].name, each.name)
-      end
-    end
-  end
-  out[#out + 1] = "}\n"
-  return table.concat(out, "\n")
+  return view.dot(self)
 end
 
 --- Looks for what cannot be compiled: a node used before it is made, or one
@@ -441,13 +364,11 @@ function Graph:lint()
     elseif finished then
       return nil, ("node %s comes after the output"):format(each.name)
     end
-    for i = 0, each.args.n do
-      local used = each.args[i]
-      if i == 0 then used = each.target end
-      if is_node(used) and not made[used] then
+    for _, used in each:inputs() do
+      if not made[used] then
         return nil, ("node %s uses %s before it is made"):format(each.name,
           used.name)
-      elseif is_node(used) and not used:has_value() then
+      elseif not used:has_value() then
         return nil, ("node %s uses %s, which has no value"):format(each.name,
           used.name)
       end
@@ -466,10 +387,7 @@ local function live_nodes(self)
     local each = self.nodes[i]
     if live[each] or not each:is_pure() then
       live[each] = true
-      if is_node(each.target) then live[each.target] = true end
-      for k = 1, each.args.n do
-        if is_node(each.args[k]) then live[each.args[k]] = true end
-      end
+      for _, used in each:inputs() do live[used] = true end
     end
   end
   return live
@@ -495,35 +413,32 @@ local function check(self)
   if not ok then error(reason, 3) end
 end
 
-local OPTIONS = { backend = "function", trace = "boolean" }
-
 --- What `compile` is told.
 -- @table options
 -- @tfield ?fun(graph:gbi.graph,registry:gbi.registry):function backend returns
--- a function of the inputs, which replaces the body
--- @tfield ?boolean trace false for a function whose errors do not name the
--- node, and that pays nothing for it
+-- what replaces the body: a function of the run and the inputs. `run[index]` is
+-- an external object of this run, nil where it has none; `run:handle(index)` is
+-- a handle of it, as `node:handle()` makes one.
 
 --- Compiles the graph and its prologue to one Lua function.
 -- @tparam ?gbi.options options
--- @treturn function of the inputs
+-- @treturn function of the inputs; @{gbi.traceback} says which node of it
+-- failed
 -- @treturn string its source
 -- @raise what `lint` finds, before any object is obtained
 function Graph:compile(options)
   if options ~= nil and type(options) ~= "table" then
-    expected(3, "compile", 1, "table", options)
+    expected(2, "compile", 1, "table", options)
   end
-  options = options or {}
-  for name, value in pairs(options) do
-    if not OPTIONS[name] then
-      bad(3, "compile", 1, ("there is no option '%s'"):format(tostring(name)))
-    elseif type(value) ~= OPTIONS[name] then
-      bad(3, "compile", 1, ("field '%s' is not a %s"):format(name,
-        OPTIONS[name]))
+  for name, value in pairs(options or {}) do
+    if name ~= "backend" then
+      bad(2, "compile", 1, ("there is no option '%s'"):format(tostring(name)))
+    elseif type(value) ~= "function" then
+      bad(2, "compile", 1, "field 'backend' is not a function")
     end
   end
   check(self)
-  local f, text = compile(self, live_nodes(self), options)
+  local f, text = compile(self, live_nodes(self), options and options.backend)
   return f, text
 end
 
@@ -533,7 +448,7 @@ end
 -- @seed torch.fx.Graph.python_code
 function Graph:code()
   check(self)
-  local _, text = compile(self, live_nodes(self), {})
+  local _, text = compile(self, live_nodes(self))
   return text
 end
 
@@ -544,7 +459,7 @@ end
 -- @raise naming it, when an object or a function has no source of gbi's own
 -- kinds
 function Graph:save(path)
-  if type(path) ~= "string" then expected(3, "save", 1, "string", path) end
+  if type(path) ~= "string" then expected(2, "save", 1, "string", path) end
   check(self)
   local ok, reason = saved.save(self, live_nodes(self), path)
   return ok, reason
@@ -558,7 +473,7 @@ end
 -- @treturn ?string what is wrong with the file
 function graph.load(path)
   if type(path) ~= "string" then
-    expected(3, "load_graph", 1, "string", path)
+    expected(2, "load_graph", 1, "string", path)
   end
   return saved.load(graph.new(), path)
 end

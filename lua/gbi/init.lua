@@ -8,13 +8,17 @@ local core = require "gbi.core"
 local inspect = require "gbi.inspect"
 
 local gbi = {
-  --- `"gbi 0.1.0"`.
+  --- `"gbi 0.2.0"`.
   -- @tfield string _VERSION
   _VERSION = core._VERSION,
   --- The registry of this Lua state that the module's functions work on.
   -- @tfield gbi.registry default
   default = core.default,
   new = core.new,
+  --- The handle table of this Lua state.
+  -- @tfield gbi.handles handles
+  handles = core.handles,
+  new_handles = core.new_handles,
   --- Where objects come from: module @{gbi.source}.
   -- @tfield gbi.source source
   source = require "gbi.source",
@@ -25,6 +29,7 @@ local gbi = {
   load_graph = require "gbi.graph".load,
   inspect = inspect.inspect,
   debug = inspect.debug,
+  traceback = require "gbi.traceback".traceback,
 }
 
 for name, f in pairs(core.functions) do gbi[name] = f end

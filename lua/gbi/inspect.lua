@@ -1,6 +1,7 @@
 --- Seeing what a registry holds, and where it came from.
 -- @module gbi
 local core = require "gbi.core"
+local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 local source = require "gbi.source"
 local tabular = require "gbi.tabular"
@@ -21,29 +22,21 @@ end
 -- registered it, if `gbi.debug(true)` was called before.
 --
 -- The status is that of `find`: an index that the last `store` left out is
--- `unregistered`. One that is not in the table was released, or never given
--- out.
+-- `unregistered`.
 -- @function inspect
 -- @tparam gbi.registry registry
 -- @treturn string lines, each with its end
 -- @raise an argument error when it is no registry
 function inspect.inspect(registry)
-  if getmetatable(registry) ~= getmetatable(core.default) then
-    error(("bad argument #1 to 'inspect' (gbi.registry expected, got %s)")
-      :format(type(registry)), 2)
+  errors.check_registry(2, "inspect", 1, registry)
+  local rows = {} -- there are no gaps: a row's number is its index
+  for index, _, kind, from in registry:constructors() do
+    rows[index] = row(registry, index, kind, "unregistered", nil, from)
   end
-  local rows, present = {}, {}
   for index, entry in registry:entries() do
-    present[index] = true
-    rows[#rows + 1] = row(registry, index, entry.kind, entry.status,
+    rows[index] = row(registry, index, entry.kind, entry.status,
       entry.object, entry.source)
   end
-  for index, _, kind, from in registry:constructors() do
-    if not present[index] then
-      rows[#rows + 1] = row(registry, index, kind, "unregistered", nil, from)
-    end
-  end
-  table.sort(rows, function(a, b) return tonumber(a[1]) < tonumber(b[1]) end)
   return tabular(HEADER, rows)
 end
 
@@ -57,18 +50,17 @@ local function find_own()
   return chunk:match("^(.*gbi[/\\])inspect%.lua$") or chunk
 end
 
---- Has registrations note the place they come from, or no more: file and line
--- of the innermost Lua function that is not gbi's own. It is for all
--- registries of this Lua state; `registry:place` and `gbi.inspect` show it.
--- Off at first, and then it costs nothing.
+--- Turns the recording of places on or off: of registrations and of a graph's
+-- nodes, file and line of the innermost Lua function that is not gbi's own. It
+-- is for the whole Lua state; `registry:place`, `gbi.inspect` and
+-- `gbi.traceback` show the places. Off at first.
 -- @function debug
 -- @tparam boolean on
 -- @treturn boolean what it was before
 -- @raise an argument error when `on` is no boolean
 function inspect.debug(on)
   if type(on) ~= "boolean" then
-    error(("bad argument #1 to 'debug' (boolean expected, got %s)"):format(
-      type(on)), 2)
+    errors.expected(2, "debug", 1, "boolean", on)
   end
   own = own or find_own()
   return core.record(on, own)

@@ -6,6 +6,8 @@
 -- their caller's line, for what a graph cannot record.
 -- @classmod gbi.node
 local compat = require "gbi.compat"
+local errors = require "gbi.errors"
+
 local node = {}
 
 -- Lua's operators as targets of `call_function`, by the names of their
@@ -52,13 +54,14 @@ operators.getitem = { operands = 2, format = "%s[%s]" }
 operators.setitem = { operands = 3, format = "%s[%s] = %s", effect = true }
 
 -- Further targets of call_function: the object of an external index (an
--- argument: the index), the number of an external object in this run (the
+-- argument: the index), the handle of an external object in this run (the
 -- node), and one of a call's results (the call, its number).
 node.EXTERNAL = "get_external_object_by_index"
-node.INDEX = "external_object_index"
+node.HANDLE = "external_object_handle"
 node.RESULT = "call_result"
 
--- A node. Fields: graph, op, target, args (a list with its length `n`), name.
+-- A node. Fields: graph, op, target, args (a list with its length `n`), name,
+-- and place, where it was recorded, if that was noted.
 local Node = { __name = "gbi.node" }
 Node.__index = Node
 
@@ -76,6 +79,28 @@ end
 function Node:builtin()
   return self.op == "call_function" and type(self.target) == "string"
     and self.target or nil
+end
+
+local function next_input(self, i)
+  for k = i + 1, self.args.n do
+    local used = self.args[k]
+    if k == 0 then used = self.target end
+    if node.is(used) then return k, used end
+  end
+end
+
+-- Iterates over the nodes that a node uses: at 0 the one that it calls, then
+-- those among its arguments.
+function Node:inputs()
+  return next_input, self, -1
+end
+
+-- The index of the external object that the node stands for, itself or by
+-- number; or nil.
+function Node:external()
+  local builtin = self:builtin()
+  if builtin == node.EXTERNAL then return self.args[1] end
+  return builtin == node.HANDLE and self.args[1]:external() or nil
 end
 
 -- The operator that this node applies, or nil.
@@ -108,18 +133,18 @@ function Node:is_call()
     or self.op == "call_function" and not self:builtin()
 end
 
---- A number for an external object, for a function that looks it up itself in
--- `graph.registry`. Every run gives out its own, which finds the object of that
--- run and no other, from any coroutine, until the run returns; after a run that
--- failed, as long as the object lives.
+--- Hands an external object on as a number: a handle of `gbi.handles`, which
+-- finds the object of this run and no other, from any coroutine or C callback,
+-- until the run ends. The handles of a run that failed or was dropped are dead
+-- after the next full collection.
 -- @treturn gbi.node
--- @raise when the node is no external object
-function Node:index()
+-- @raise when the node is not an external object
+function Node:handle()
   if self:builtin() ~= node.EXTERNAL then
-    error("only an external object has an index", 2)
+    error("only an external object has a handle", 2)
   end
-  local new = self.graph:append(3, "call_function", node.INDEX,
-    { n = 1, self }, self.name .. "_index")
+  local new = self.graph:append(2, "call_function", node.HANDLE,
+    { n = 1, self }, self.name .. "_handle")
   return new
 end
 
@@ -131,11 +156,11 @@ function Node:results(n)
   if not self:is_call() then
     error(("%s is not a call, it has one value"):format(self.name), 2)
   elseif not compat.is_integer(n) or n < 1 or n > 200 then
-    error("bad argument #1 to 'results' (number from 1 to 200 expected)", 2)
+    errors.argument(2, "results", 1, "number from 1 to 200 expected")
   end
   local nodes = {}
   for i = 1, n do
-    nodes[i] = self.graph:append(3, "call_function", node.RESULT,
+    nodes[i] = self.graph:append(2, "call_function", node.RESULT,
       { n = 2, self, i }, self.name .. "_" .. i)
   end
   return compat.unpack(nodes)
@@ -190,9 +215,9 @@ local function applying(name, operator, first)
     local graph = (node.is(a) and a or b).graph
     local new
     if operator.operands == 1 then -- Lua gives the operand twice
-      new = graph:operate(3, name, name, first, a)
+      new = graph:operate(2, name, name, first, a)
     else
-      new = graph:operate(3, name, name, first, a, b)
+      new = graph:operate(2, name, name, first, a, b)
     end
     return new
   end
@@ -212,7 +237,7 @@ end
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node its first result; `node:results(n)` for more
 function Node:__call(...)
-  local new = self.graph:call(3, self.name, 1, self, ...)
+  local new = self.graph:call(2, self.name, 1, self, ...)
   return new
 end
 

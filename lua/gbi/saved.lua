@@ -1,10 +1,12 @@
 --- Graphs in files: data that is checked on the way in and never executed.
 --
--- A file is the line `gbi graph 1`, a line with the length and the checksum of
+-- A file is the line `gbi graph 2`, a line with the length and the checksum of
 -- what follows, and a list of nodes. A value is written as a letter and what
 -- it takes: n nil, t true, f false, i123; integer, d0.5; float, s5:hello
 -- string, r7; the 7th node, and for a source its kind's letters and its parts.
+-- The external objects that matter are numbered 1, 2, 3 ... in their order.
 local compat = require "gbi.compat"
+local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 local node = require "gbi.node"
 local source = require "gbi.source"
@@ -13,7 +15,7 @@ compat.interpret()
 
 local saved = {}
 
-local HEADER = "gbi graph 1\n"
+local HEADER = "gbi graph 2\n"
 local MAX_DEPTH = 100 -- of sources in sources
 
 -- Kinds of sources: letter, and the parts that it is made of.
@@ -88,8 +90,9 @@ end
 -- Writes a graph of which the nodes in `live` matter, for the caller's caller.
 -- @treturn true; or nil and why the file cannot be written
 function saved.save(graph, live, path)
-  local _, where = source.attempt(error, "", 5)
+  local where = errors.position(3)
   local sources, numbers, nodes, out = {}, {}, {}, {}
+  local indices, renumbered = {}, {}
   for index, _, _, from in graph.registry:constructors() do
     sources[index] = from
   end
@@ -97,8 +100,13 @@ function saved.save(graph, live, path)
     if live[each] then
       nodes[#nodes + 1] = each
       numbers[each] = #nodes
+      if each:builtin() == node.EXTERNAL then
+        indices[#indices + 1] = each.args[1]
+      end
     end
   end
+  table.sort(indices)
+  for i, index in ipairs(indices) do renumbered[index] = i end
   put(out, #nodes)
   for _, each in ipairs(nodes) do
     local external = each:builtin() == node.EXTERNAL
@@ -108,7 +116,10 @@ function saved.save(graph, live, path)
     put(out, each.name)
     put(out, each.target, numbers, who)
     put(out, each.args.n)
-    for i = 1, each.args.n do put(out, each.args[i], numbers, who) end
+    for i = 1, each.args.n do
+      put(out, external and renumbered[each.args[i]] or each.args[i], numbers,
+        who)
+    end
     if external then
       local from = sources[each.args[1]]
       put(out, source.content(from) and from or {}, numbers, who)
@@ -188,7 +199,7 @@ function Reader:value(depth)
   local b
   if kind.parts > 1 then b = self:value(depth) end
   if node.is(a) or node.is(b) then fail("a source is made of nodes") end
-  local ok, made = source.attempt(kind.make, a, b)
+  local ok, made = errors.attempt(kind.make, a, b)
   return ok and made or fail("a source is malformed")
 end
 
@@ -207,17 +218,17 @@ function Reader:count()
   return n
 end
 
--- Reads an external object: registers its source under its index.
+-- Reads an external object: its index and its source.
 function Reader:external(args)
   local index, from = args[1], self:value()
-  if args.n ~= 1 or not compat.is_integer(index) or index < 1
-     or index > 1000000 or not source.content(from) then
+  if args.n ~= 1 or not compat.is_integer(index)
+     or not source.content(from) then
     fail("an external object is malformed")
   elseif self.sources[index] then
     fail("an index is there twice")
   end
   self.sources[index] = from
-  self.last = math.max(self.last, index)
+  self.externals = self.externals + 1
 end
 
 local OPS = { placeholder = true, call_function = true, call_method = true,
@@ -240,8 +251,8 @@ function Reader:node(graph)
   if op == "call_function" and target == node.EXTERNAL then
     self:external(args)
     made = graph:append(2, op, target, args, name)
-  elseif op == "call_function" and target == node.INDEX then
-    made = args.n == 1 and node.is(args[1]) and args[1]:index()
+  elseif op == "call_function" and target == node.HANDLE then
+    made = args.n == 1 and node.is(args[1]) and args[1]:handle()
   elseif op == "call_function" and target == node.RESULT then
     local call, i = args[1], args[2]
     if args.n == 2 and node.is(call) and call:is_call()
@@ -270,9 +281,9 @@ end
 function Reader:graph(graph)
   for _ = 1, self:count() do self:node(graph) end
   if self.at <= #self.text then fail("there is more than a graph") end
-  for index = 1, self.last do
-    graph.registry:register({}, self.sources[index])
-    if not self.sources[index] then graph.registry:release(index) end
+  for index = 1, self.externals do
+    graph.registry:register({}, self.sources[index]
+      or fail("an index is missing"))
   end
 end
 
@@ -291,10 +302,10 @@ function saved.load(graph, path)
     return nil, path .. ": damaged, its checksum does not match"
   end
   local reader = setmetatable({ text = payload, at = 1, nodes = {},
-                                sources = {}, last = 0 }, Reader)
+                                sources = {}, externals = 0 }, Reader)
   local ok, err = pcall(reader.graph, reader, graph)
   if not ok then
-    if err == "not enough memory" then error(err, 0) end
+    if errors.exhausted(err) then error(err, 0) end
     return nil, ("%s: %s"):format(path,
       getmetatable(err) == Failure and err.reason
         or tostring(err):gsub("^.-:%d+: ", "")) -- a graph's own checks

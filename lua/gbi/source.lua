@@ -6,6 +6,7 @@
 -- argument error for what they cannot be made of.
 -- @module gbi.source
 local core = require "gbi.core"
+local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 
 local source = {}
@@ -83,27 +84,8 @@ local function class(kind, emit)
 end
 
 local function check(ok, fname, arg, expected, value)
-  if not ok then
-    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(
-      arg, fname, expected, type(value)), 3)
-  end
+  if not ok then errors.expected(3, fname, arg, expected, value) end
 end
-
--- Did a call fail only because there was no memory or stack left?
-local function exhausted(err)
-  return type(err) == "string" and (err == "not enough memory"
-    or err == "error in error handling" or err:find("stack overflow", 1, true))
-end
-
--- pcall, but for an error that tells nothing of f and is nobody's to swallow.
-local function attempt(f, ...)
-  local ok, result = pcall(f, ...)
-  if not ok and exhausted(result) then error(result, 0) end
-  return ok, result
-end
-
--- For gbi's own modules.
-source.attempt = attempt
 
 local function reconstruct(value)
   return value.reconstruct
@@ -115,7 +97,7 @@ end
 function source.is_source(value)
   local t = type(value)
   if t ~= "table" and t ~= "userdata" then return false end
-  local ok, method = attempt(reconstruct, value)
+  local ok, method = errors.attempt(reconstruct, value)
   t = type(method)
   return ok and (t == "function" or t == "table" or t == "userdata")
 end
@@ -124,7 +106,7 @@ end
 -- @tparam gbi.source value
 -- @treturn string
 function source.name(value)
-  local ok, text = attempt(tostring, value)
+  local ok, text = errors.attempt(tostring, value)
   local t = type(text) -- before 5.3, anything
   return ok and (t == "string" or t == "number") and ("%s"):format(text) or "?"
 end

@@ -1,10 +1,10 @@
 /*
 ** fuzz_load_graph.c - bytes are a file for gbi.load_graph
 **
-** What is done with them is in spec/fuzz_load_graph.lua. The lines of Lua that
-** run count as coverage, and files are mutated by the parts that they are made
-** of, with the right length and checksum. Runs in the project's folder, with
-** its LUA_PATH.
+** What is done with them is in spec/support/fuzz_load_graph.lua. The lines of
+** Lua that run count as coverage, and files are mutated by the parts that they
+** are made of, with the right length and checksum. Runs in the project's
+** folder, with its LUA_PATH.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,7 +68,9 @@ static void open_state (void) {
   luaL_openlibs(L);
   luaL_requiref(L, "gbi.core", luaopen_gbi_core, 0);
   lua_settop(L, 0);
-  if (luaL_dofile(L, "spec/fuzz_load_graph.lua")) fail(lua_tostring(L, -1));
+  if (luaL_dofile(L, "spec/support/fuzz_load_graph.lua")) {
+    fail(lua_tostring(L, -1));
+  }
   lua_settop(L, 1);
   count_lines(L);
 }

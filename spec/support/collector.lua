@@ -3,12 +3,12 @@
 --   generational   minor collections as small as can be
 --   incremental    no pause: one cycle follows the other, in small steps. (With
 --                  one below 100 each cycle is a single step: a full collection
---                  at every check, which is what spec/faults.lua does.)
+--                  at every check, which is what spec/support/faults.lua does.)
 --   stop           no collection but those that a spec asks for
 --
 -- Each test begins so; a few choose their own collector, and keep it. (A
 -- collection at every allocation, and at every VM instruction, is for programs
--- that hold what they look for: spec/faults.lua collect.)
+-- that hold what they look for: spec/support/faults.lua collect.)
 
 local busted = require "busted"
 

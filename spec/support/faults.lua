@@ -1,7 +1,7 @@
 -- Every allocation fails once: run by build/faults (spec/c/faults.c), which
 -- provides `memory`.
 --
---     build/faults spec/faults.lua [short | long | collect] [CASE]
+--     build/faults spec/support/faults.lua [short | long | collect] [CASE]
 --
 -- Each case is run in each starting state, with its 1st, 2nd, 3rd ...
 -- allocation failing, until it succeeds. After a failure the registry must be
@@ -58,8 +58,8 @@ local WORKS = [[
   end
   local gbi = require "gbi"
   local capi = require "capi"
-  local setmetatable = require "spec.portable".setmetatable
-  local collect = require "spec.portable".collect
+  local setmetatable = require "spec.support.portable".setmetatable
+  local collect = require "spec.support.portable".collect
   for _, r in ipairs { gbi.new(), gbi.default, capi.new() } do
     assert(#r == 0 and tostring(r):find "^gbi.registry %(0 live, 0 dead%)")
     local kept = setmetatable({}, { __gc = function() end })
@@ -98,7 +98,7 @@ local WORKS = [[
 -- is handed out after it was finalized.
 local CLOSING = PATHS .. [[
   local gbi = require "gbi"
-  local setmetatable = require "spec.portable".setmetatable
+  local setmetatable = require "spec.support.portable".setmetatable
   local r = gbi.new()
   kept = {}
   local function object()
@@ -153,7 +153,7 @@ end
 --------------------------------------------------------------------------------
 
 local gbi = require "gbi"
-local portable = require "spec.portable"
+local portable = require "spec.support.portable"
 local capi = require "capi"
 local core = require "gbi.core"
 local Source = gbi.source.GlobalSource

@@ -1,15 +1,15 @@
 -- What the comments beside the functions say, for those who do not read them
 -- there: the annotations of LuaLS, and what LDoc cannot find by itself.
 --
---     lua docs/annotate.lua luals > library/gbi.lua
---     lua docs/annotate.lua ldoc > build/functions.lua
+--     lua tools/annotate.lua luals > library/gbi.lua
+--     lua tools/annotate.lua ldoc > build/functions.lua
 --
 -- Three dashes (in C, three stars) begin the comment of a public name, two that
 -- of an internal one. Tags are LDoc's, and two of ours: see config.ld.
 
 local FILES = {
   "lua/gbi/init.lua", "lua/gbi/prologue.lua", "lua/gbi/inspect.lua",
-  "csrc/core.c", "lua/gbi/source.lua", "lua/gbi/codegen.lua",
+  "lua/gbi/traceback.lua", "csrc/core.c", "lua/gbi/source.lua", "lua/gbi/codegen.lua",
   "lua/gbi/graph.lua", "lua/gbi/node.lua",
 }
 
