@@ -111,28 +111,36 @@ lua_Integer gbiH_strong (lua_State *L, int at, int value) {
 }
 
 
+/* Returns the handle that object `i` of the run at `run` was given, or 0. The run
+** remembers it under -i. [-0, +0, -] */
+static lua_Integer givenout (lua_State *L, int run, lua_Integer i) {
+  lua_Integer h = 0;
+  if (lua_rawgeti(L, run, -i) == LUA_TNUMBER) h = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return h;
+}
+
+
 /* Returns the handle of object `i` of the run at `run`, giving it out the first
-** time. The run remembers it under -i. [-0, +0, e] */
+** time. [-0, +0, e] */
 lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
   gbi_Handles *handles = H(L, at);
   int object = lua_gettop(L) + 1;
-  lua_Integer h, key;
-  if (lua_rawgeti(L, run, -i) == LUA_TNUMBER) {
-    h = lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return h;
-  }
-  lua_settop(L, object - 1);
+  lua_Integer key, h = givenout(L, run, i);
+  if (h != 0) return h;
   lua_rawgeti(L, run, i);
   if (gbiG_finalizable(L, object)) gbiG_guard(L, at);
-  key = nextkey(L, handles);
-  h = GBI_HANDLE0 + key;
-  gbi_reserve(L, run, -i);
-  lua_pushvalue(L, object);
-  lua_rawseti(L, run, h);
-  giveout(L, at, handles, GBI_RUNS, key, run);
-  lua_pushinteger(L, h);
-  lua_rawseti(L, run, -i);
+  h = givenout(L, run, i);  /* by a finalizer, perhaps */
+  if (h == 0) {
+    key = nextkey(L, handles);
+    h = GBI_HANDLE0 + key;
+    gbi_reserve(L, run, -i);
+    lua_pushvalue(L, object);
+    lua_rawseti(L, run, h);
+    giveout(L, at, handles, GBI_RUNS, key, run);
+    lua_pushinteger(L, h);
+    lua_rawseti(L, run, -i);
+  }
   lua_settop(L, object - 1);
   return h;
 }
@@ -147,8 +155,8 @@ lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
 /* Pushes the value of handle `h`, or nil; returns its status. [-0, +1, m] */
 int gbiH_find (lua_State *L, int at, lua_Integer h) {
   int top = lua_gettop(L);
-  lua_Integer key = h - GBI_HANDLE0;
-  if (h <= GBI_HANDLE0 || key > H(L, at)->last) {
+  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
+  if (key == 0 || key > H(L, at)->last) {
     lua_pushnil(L);
     return GBI_UNREGISTERED;
   }
