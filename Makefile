@@ -31,8 +31,8 @@ USERS = $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so $(BUILD)/faults
 # what gbi is measured against
 BENCH = $(BUILD)/floor.so $(BUILD)/find.so $(BUILD)/steady.so
 # C for all Luas, and for 5.4 alone
-C54   = $(wildcard bench/*.c spec/c/fuzz*.c) \
-        $(addprefix spec/c/,model.c replay.c threads.c)
+C54   = $(wildcard bench/*.c spec/c/fuzz*.c spec/c/steps_*.c) \
+        $(addprefix spec/c/,model.c replay.c threads.c world.c)
 C     = $(SRC) $(filter-out $(C54),$(wildcard examples/c/*.c spec/c/*.c))
 
 # one word of the shell, whatever is in it

@@ -180,9 +180,7 @@ function annotate.read()
             complain("no name follows")
           end
           if item.name then
-            if params and params ~= "..." then
-              check_params(item, params, complain)
-            end
+            if params then check_params(item, params, complain) end
             if model.items[item.name] then
               complain(item.name .. " has a second comment")
             end
