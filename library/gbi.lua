@@ -673,8 +673,9 @@ function graph:print_tabular(out) end
 function graph:to_dot() end
 
 ---Looks for what cannot be compiled: a node used before it is made, or one
----without a value; a missing output; an index that is not registered; a source
----that wants an input which is not there.
+---without a value; a missing output; an index that is not registered; a handle
+---of another value than an external object; a source that wants an input which
+---is not there.
 ---
 ---In PyTorch: torch.fx.Graph.lint
 ---@return boolean? # true, or nil
