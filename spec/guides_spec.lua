@@ -71,13 +71,32 @@ describe("the guide", function()
         assert.truthy(makefile:find("\n" .. target .. ":", 1, true), target)
       end
     end
-    for path in text:match("## The map\n(.-)\n##"):gmatch("\n| ([^|]*) |") do
+    for path in text:match("## The map\n(.-)\nIn `csrc/`"):gmatch(
+        "\n| ([^|]*) |") do
       for each in path:gmatch("`([^`]+)`") do
         n = n + 1
         output("ls " .. each)
       end
     end
     assert.truthy(n > 15)
+  end)
+
+  it("for contributors maps every file of csrc/ and lua/gbi/", function()
+    local text = read("CONTRIBUTING.md")
+    for folder, ending in pairs { ["csrc"] = "", ["lua/gbi"] = "%.lua" } do
+      local list = text:match("\nIn `" .. folder .. "/`.-\n\n(|.-)\n\n")
+      local named, there = {}, {}
+      for path in ("\n" .. list):gmatch("\n| ([^|]*) |") do
+        for name in path:gmatch("`([^`]+)`") do named[name] = true end
+      end
+      for name in output("ls " .. folder):gmatch("[^\n]+") do
+        -- gbi.h is in the first table; LuaRocks leaves *.o
+        if name ~= "gbi.h" and not name:find("%.o$") then
+          there[name:gsub(ending .. "$", "")] = true
+        end
+      end
+      assert.same(there, named)
+    end
   end)
 
   it("is linked in the README", function()
