@@ -141,7 +141,7 @@ install: all ## install under PREFIX
 REV  ?= HEAD
 DIST  = gbi-$(shell git show $(REV):csrc/gbi.h | $(READ_VERSION))
 
-dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.1.0
+dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.2.0
 	@root=$$(git rev-parse --show-toplevel 2>/dev/null); \
 	[ "$$root" = $(call quote,$(HERE)) ] || { \
 	  echo "make dist packs what git tracks, and this is no checkout" >&2; \
