@@ -122,8 +122,10 @@ static void resume (World *w, lua_State *L, int thread, int n, int enters,
   came_back(w, co, node->run, status, enters);
   node->state = status == LUA_OK ? IDLE
               : status == LUA_YIELD ? SUSPENDED : FAILED;
-  if (status == LUA_OK || status == LUA_YIELD) lua_pop(co, results);
-  if (status == LUA_OK) node->run = 0;
+  if (status == LUA_OK) {
+    lua_settop(co, 1);  /* what the coroutine refers to */
+    node->run = 0;
+  }
 }
 
 
