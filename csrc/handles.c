@@ -6,11 +6,10 @@
 ** a dead handle takes no memory. Three more tables are beside it: what strong
 ** handles keep alive, the callbacks, and the handles that belong to a run.
 **
-** A handle of a run is not a key of the table of objects. Here is only, and
-** weakly, its run, which has the object under the handle's number. When the
-** run is over, however it ended, nobody holds it any more, and its handles are
-** dead without anything having been done; `gbiH_endrun` only makes that come
-** sooner.
+** A handle of a run is not a key of the table of objects. It has, weakly, a list
+** of its object, which only the run holds. When the run is over, however it
+** ended, nobody holds the list any more, and the handle is dead without
+** anything having been done; `gbiH_handback` only makes that come sooner.
 */
 #include "internal.h"
 
@@ -35,7 +34,7 @@ void gbiH_new (lua_State *L) {
   lua_newtable(L);
   lua_setiuservalue(L, at, GBI_CALLBACKS);
   gbi_newweak(L, 0);
-  lua_setiuservalue(L, at, GBI_RUNS);
+  lua_setiuservalue(L, at, GBI_LISTS);
   luaL_setmetatable(L, GBI_HANDLES);
 }
 
@@ -111,37 +110,59 @@ lua_Integer gbiH_strong (lua_State *L, int at, int value) {
 }
 
 
-/* Returns the handle that object `i` of the run at `run` was given, or 0. The run
-** remembers it under -i. [-0, +0, -] */
-static lua_Integer givenout (lua_State *L, int run, lua_Integer i) {
-  lua_Integer h = 0;
-  if (lua_rawgeti(L, run, -i) == LUA_TNUMBER) h = lua_tointeger(L, -1);
-  lua_pop(L, 1);
+/* Returns a new handle of the object that is element 1 of the list at `list`,
+** for as long as somebody holds the list. Element 2, not nil, is replaced by
+** the handle. [-0, +0, e] */
+static lua_Integer handon (lua_State *L, int at, gbi_Handles *handles,
+                           int list) {
+  lua_Integer h = giveout(L, at, handles, GBI_LISTS, nextkey(L, handles), list);
+  lua_pushinteger(L, h);
+  lua_rawseti(L, list, 2);
   return h;
 }
 
 
+/* Gives the handle table a guard for the object in the list at `list`.
+** [-0, +0, m] */
+static void guardlist (lua_State *L, int at, int list) {
+  lua_rawgeti(L, list, 1);
+  if (gbiG_finalizable(L, lua_gettop(L))) gbiG_guard(L, at);
+  lua_pop(L, 1);
+}
+
+
+/* The same, also for an object with a finalizer. [-0, +0, e] */
+lua_Integer gbiH_handon (lua_State *L, int at, int list) {
+  guardlist(L, at, list);
+  return handon(L, at, H(L, at), list);
+}
+
+
 /* Returns the handle of object `i` of the run at `run`, giving it out the first
-** time. [-0, +0, e] */
+** time. The run has its list under -i. [-0, +0, e] */
 lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
-  gbi_Handles *handles = H(L, at);
-  int object = lua_gettop(L) + 1;
-  lua_Integer key, h = givenout(L, run, i);
-  if (h != 0) return h;
-  lua_rawgeti(L, run, i);
-  if (gbiG_finalizable(L, object)) gbiG_guard(L, at);
-  h = givenout(L, run, i);  /* by a finalizer, perhaps */
-  if (h == 0) {
-    key = nextkey(L, handles);
-    h = GBI_HANDLE0 + key;
-    gbi_reserve(L, run, -i);
-    lua_pushvalue(L, object);
-    lua_rawseti(L, run, h);
-    giveout(L, at, handles, GBI_RUNS, key, run);
-    lua_pushinteger(L, h);
-    lua_rawseti(L, run, -i);
+  int list = lua_gettop(L) + 1;
+  lua_Integer h;
+  if (lua_rawgeti(L, run, -i) != LUA_TTABLE) {
+    lua_settop(L, list - 1);
+    lua_createtable(L, 2, 0);
+    lua_rawgeti(L, run, i);
+    lua_rawseti(L, list, 1);
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, list, 2);
+    guardlist(L, at, list);
+    if (lua_rawgeti(L, run, -i) == LUA_TTABLE)
+      lua_replace(L, list);  /* a finalizer was faster */
+    else {
+      gbi_reserve(L, run, -i);
+      handon(L, at, H(L, at), list);
+      lua_pushvalue(L, list);
+      lua_rawseti(L, run, -i);
+    }
   }
-  lua_settop(L, object - 1);
+  lua_rawgeti(L, list, 2);
+  h = lua_tointeger(L, -1);
+  lua_settop(L, list - 1);
   return h;
 }
 
@@ -163,9 +184,9 @@ int gbiH_find (lua_State *L, int at, lua_Integer h) {
   lua_getiuservalue(L, at, GBI_OBJECTS);
   if (lua_rawgeti(L, -1, key) == LUA_TNIL) {
     lua_settop(L, top);
-    lua_getiuservalue(L, at, GBI_RUNS);
+    lua_getiuservalue(L, at, GBI_LISTS);
     if (lua_rawgeti(L, -1, key) != LUA_TNIL) {
-      lua_rawgeti(L, -1, h);
+      lua_rawgeti(L, -1, 1);
       if (H(L, at)->holder.state->closing && gbiG_finalizable(L, -1)) {
         lua_pop(L, 1);
         lua_pushnil(L);
@@ -256,14 +277,14 @@ static lua_Integer *list (lua_State *L, int at, int which, int which2,
 /* Pushes a userdata with the handles that may be live, in order; returns it and
 ** in `n` how many there are. [-0, +1, m] */
 lua_Integer *gbiH_list (lua_State *L, int at, size_t *n) {
-  return list(L, at, GBI_OBJECTS, GBI_RUNS, n);
+  return list(L, at, GBI_OBJECTS, GBI_LISTS, n);
 }
 
 
 /* Returns how many handles are live. [-0, +0, m] */
 lua_Integer gbiH_count (lua_State *L, int at) {
   lua_Integer n = (lua_Integer)collect(L, at, GBI_OBJECTS, NULL, 0, 0);
-  lua_getiuservalue(L, at, GBI_RUNS);
+  lua_getiuservalue(L, at, GBI_LISTS);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
     lua_pop(L, 1);
@@ -302,29 +323,15 @@ int gbiH_release (lua_State *L, int at, lua_Integer h) {
   }
   status = gbiH_find(L, at, h);
   lua_pop(L, 1);
-  gbi_forget(L, at, GBI_RUNS, key);
+  gbi_forget(L, at, GBI_LISTS, key);
   return status;
 }
 
 
-/* Makes the handles of the run at `run` dead. [-0, +0, -] */
-void gbiH_endrun (lua_State *L, int at, int run) {
-  int runs = lua_gettop(L) + 1;
-  lua_getiuservalue(L, at, GBI_RUNS);
-  lua_pushnil(L);
-  while (lua_next(L, run)) {
-    lua_Integer h = lua_tointeger(L, -2);
-    lua_pop(L, 1);
-    if (h > GBI_HANDLE0) {
-      /* a handle whose giving out failed may be another run's by now */
-      lua_rawgeti(L, runs, h - GBI_HANDLE0);
-      if (lua_rawequal(L, -1, run)) {
-        lua_pushnil(L);
-        lua_rawseti(L, runs, h - GBI_HANDLE0);
-      }
-      lua_pop(L, 1);
-    }
-  }
+/* Makes the handle dead whose list is at `list`. [-0, +0, -] */
+void gbiH_handback (lua_State *L, int at, int list) {
+  lua_rawgeti(L, list, 2);
+  gbi_forget(L, at, GBI_LISTS, lua_tointeger(L, -1) - GBI_HANDLE0);
   lua_pop(L, 1);
 }
 

@@ -9,7 +9,8 @@
 
 local FILES = {
   "lua/gbi/init.lua", "lua/gbi/prologue.lua", "lua/gbi/inspect.lua",
-  "lua/gbi/traceback.lua", "csrc/core.c", "lua/gbi/source.lua", "lua/gbi/codegen.lua",
+  "lua/gbi/traceback.lua", "csrc/core.c", "lua/gbi/source.lua",
+  "lua/gbi/codegen.lua",
   "lua/gbi/graph.lua", "lua/gbi/node.lua",
 }
 
