@@ -334,9 +334,9 @@ static void forgetcallback (lua_State *L, int at, lua_Integer key) {
 ** [-0, +0, m] */
 int gbiH_release (lua_State *L, int at, lua_Integer h) {
   gbi_Handles *handles = H(L, at);
-  lua_Integer key = h - GBI_HANDLE0;
+  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
   int status;
-  if (h <= GBI_HANDLE0 || key > handles->last) return GBI_UNREGISTERED;
+  if (key == 0 || key > handles->last) return GBI_UNREGISTERED;
   if (handles->waiting > 0) forgetcallback(L, at, key);
   if (gbi_forget(L, at, GBI_OBJECTS, key)) {
     if (handles->held > 0 && gbi_forget(L, at, GBI_HOLDS, key))
