@@ -335,17 +335,15 @@ static void forgetcallback (lua_State *L, int at, lua_Integer key) {
 int gbiH_release (lua_State *L, int at, lua_Integer h) {
   gbi_Handles *handles = H(L, at);
   lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
-  int status;
+  int status = GBI_LIVE;
   if (key == 0 || key > handles->last) return GBI_UNREGISTERED;
   if (handles->waiting > 0) forgetcallback(L, at, key);
-  if (gbi_forget(L, at, GBI_OBJECTS, key)) {
-    if (handles->held > 0 && gbi_forget(L, at, GBI_HOLDS, key))
-      handles->held--;
-    return GBI_LIVE;
+  if (!gbi_forget(L, at, GBI_OBJECTS, key)) {
+    status = gbiH_find(L, at, h);
+    lua_pop(L, 1);
+    gbi_forget(L, at, GBI_LISTS, key);
   }
-  status = gbiH_find(L, at, h);
-  lua_pop(L, 1);
-  gbi_forget(L, at, GBI_LISTS, key);
+  if (handles->held > 0 && gbi_forget(L, at, GBI_HOLDS, key)) handles->held--;
   return status;
 }
 
