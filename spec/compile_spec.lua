@@ -1,6 +1,7 @@
 -- Compiled functions: they compute what the graph says, in its order, once.
 local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
+local random_graph = require "spec.support.random_graph"
 local gbi = require "gbi"
 local source = gbi.source
 
@@ -1213,273 +1214,43 @@ describe("the generated code", function()
   end)
 end)
 
--- Random graphs, compared with an interpreter of their nodes.
-
--- What graphs run on: functions, objects and a log of what they do. Two
--- worlds that are made alike behave alike.
-local function new_world(lookup)
-  local world, ids = { log = {}, fs = {}, objects = {}, made = 0 }, {}
-  local function show(value)
-    if type(value) == "number" then return portable.digits(value) end
-    return ids[value] or tostring(value)
-  end
-  local function log(what, ...)
-    local texts = compat.pack(...)
-    for i = 1, texts.n do texts[i] = show(texts[i]) end
-    table.insert(world.log, what .. "(" .. table.concat(texts, ", ") .. ")")
-  end
-  world.show = show
-  local methods = {}
-  function methods.method(self, ...)
-    log("method", self, ...)
-    return select("#", ...), self, ...
-  end
-  local function object(id)
-    local o = setmetatable({ field = id }, {
-      __index = methods,
-      __add = function(...) log("add", ...) return 1 end,
-    })
-    ids[o] = id
-    return o
-  end
-  for i = 1, 4 do
-    world.fs[i] = function(...)
-      log("f" .. i, ...)
-      if i == 4 and select("#", ...) == 3 then error("f4 was given three") end
-      return (...), i, select("#", ...) + 0.5, world.objects[i]
-    end
-    ids[world.fs[i]] = "f" .. i
-  end
-  for i = 1, 6 do world.objects[i] = object("o" .. i) end
-  function world.obtain()
-    world.made = world.made + 1
-    log("obtain", world.made)
-    return object("made" .. world.made)
-  end
-  function world.lookup(...)
-    log("lookup", ...)
-    return lookup(...)
-  end
-  ids[world.lookup], ids[world.obtain] = "lookup", "obtain"
-  ids[methods.method] = "method"
-  return world
-end
-
-local OPERATORS = {}
-for name, text in pairs { add = "a + b", sub = "a - b", mul = "a * b",
-    eq = "a == b", ne = "a ~= b", lnot = "not a", concat = "a .. b",
-    lt = "a < b", unm = "-a", idiv = "a // b", band = "a & b",
-    getitem = "a[b]" } do
-  OPERATORS[name] = portable.expression(text)
-end
-local NAMES = {}
-for name in pairs(OPERATORS) do table.insert(NAMES, name) end
-table.sort(NAMES)
-
--- A random graph on G["world"]; also returns its inputs.
-local function random_graph(random)
-  local g = gbi.graph.new()
-  local values, calls, externals, from = {}, {}, {}, {}
-  local function pick(list) return list[random(#list)] end
-  local function source_of(s, find)
-    from[s] = find
-    return s
-  end
-  local world = G "world"
-  for i = 1, random(0, 60) do values[i] = g:placeholder("x" .. i) end
-  local rest = random(3) == 1 and g:placeholder("...") or nil
-  local function any()
-    if #values == 0 or random(4) == 1 then
-      return pick { 1, 2, -1, 0.5, "3", "s", "field", true, false, -0.0, 7 }
-    end
-    -- mostly what was made lately
-    return values[random(2) == 1 and random(#values)
-      or math.max(1, #values - random(0, 5))]
-  end
-  local function arguments()
-    local args = { n = random(10) == 1 and random(28, 55) or random(0, 4) }
-    for i = 1, args.n do args[i] = any() end
-    if rest and random(4) == 1 then
-      args.n = args.n + 1
-      args[args.n] = rest
-    end
-    return compat.unpack(args, 1, args.n)
-  end
-  local function add(node) table.insert(values, node) end
-  local safe = random(3) > 1 -- few graphs would come to their end otherwise
-  local makers = {
-    function()
-      local i = random(6)
-      local node = g:external({}, source_of(Item(Attr(world, "objects"), i),
-        function(w) return w.objects[i] end))
-      table.insert(externals, node)
-      add(node)
-    end,
-    function()
-      local node = g:external({}, source_of(source.CallFunctionNoArgsSource(
-        Attr(world, "obtain")), function(w) return w.obtain() end))
-      table.insert(externals, node)
-      add(node)
-    end,
-    function() if #externals > 0 then add(pick(externals):index()) end end,
-    function()
-      if #externals == 0 then return end
-      local call = g:call_function(source_of(Attr(world, "lookup"),
-        function(w) return w.lookup end), pick(externals):index())
-      add(call)
-    end,
-    function()
-      local i = random(4)
-      local call = g:call_function(source_of(Item(Attr(world, "fs"), i),
-        function(w) return w.fs[i] end), arguments())
-      table.insert(calls, call)
-      add(call)
-    end,
-    function()
-      local name = safe and pick { "eq", "ne", "lnot" } or pick(NAMES)
-      if name == "lnot" or name == "unm" then
-        add(g:call_function(name, any()))
-      else add(g:call_function(name, any(), any())) end
-    end,
-    function()
-      local n = random(12) == 1 and random(15, 30) or random(5)
-      if #calls > 0 then
-        for _, node in ipairs { pick(calls):results(n) } do
-          if random(2) == 1 then add(node) end
-        end
-      end
-    end,
-    function()
-      if #externals == 0 then return end
-      local o = not safe and random(8) == 1 and any() or pick(externals)
-      local what = random(3)
-      if what == 1 then add(g:get_attr(o, "field"))
-      elseif what == 2 then
-        local call = g:call_method("method", o, arguments())
-        table.insert(calls, call)
-        add(call)
-      else
-        local key = any()
-        if safe then key = pick { "field", "a b", 1 } end
-        g:set_item(o, key, any())
-      end
-    end,
-  }
-  for _ = 1, random(3) == 1 and random(150, 400) or random(60) do
-    pick(makers)()
-  end
-  local outputs = {}
-  for i = 1, random(0, 40) do outputs[i] = any() end
-  if rest and random(2) == 1 then table.insert(outputs, rest) end
-  g:output(compat.unpack(outputs))
-  return g, from
-end
-
-function OPERATORS.setitem(t, key, value) t[key] = value end
-
--- Runs the graph node by node. Returns whether it came to its end; its outputs
--- or the name of the node that failed; and its external objects by index.
-local function interpret(g, from, world, objects, inputs, rest, numbered)
-  local values, results, sources, externals = {}, {}, {}, {}
-  local at, taken, outputs = nil, 0, nil
-  for index, _, _, s in g.registry:constructors() do sources[index] = s end
-  local function value(arg)
-    if type(arg) == "table" then return values[arg] end
-    return arg
-  end
-  local function arguments(node, first)
-    local args = { n = 0 }
-    for i = first, node.args.n do
-      local arg = node.args[i]
-      if type(arg) == "table" and arg.target == "..."
-         and arg.op == "placeholder" then
-        compat.move(rest, 1, rest.n, args.n + 1, args)
-        args.n = args.n + rest.n
-      else
-        args.n = args.n + 1
-        args[args.n] = value(arg)
-      end
-    end
-    return compat.unpack(args, 1, args.n)
-  end
-  local function run(node)
-    at = node
-    local target, args = node.target, node.args
-    if node.op == "placeholder" then
-      taken = taken + 1
-      values[node] = inputs[taken]
-    elseif node.op == "output" then outputs = compat.pack(arguments(node, 1))
-    elseif node.op == "get_attr" then values[node] = value(args[1])[target]
-    elseif node.op == "call_method" then
-      local object = value(args[1])
-      results[node] = compat.pack(object[target](object, arguments(node, 2)))
-    elseif target == "get_external_object_by_index" then return
-    elseif target == "external_object_index" then
-      local n = #numbered + 1 -- the registry counts in the same way
-      numbered[n] = objects[args[1].args[1]]
-      values[node] = 4294967296 + n
-    elseif target == "call_result" then
-      values[node] = results[args[1]][args[2]]
-    elseif type(target) == "string" then
-      values[node] = OPERATORS[target](value(args[1]), value(args[2]),
-        value(args[3]))
-    else
-      results[node] = compat.pack(from[target](world)(arguments(node, 1)))
-    end
-    if results[node] then values[node] = results[node][1] end
-  end
-  for _, node in ipairs(g.nodes) do
-    if node.target == "get_external_object_by_index" then
-      table.insert(externals, node)
-    end
-  end
-  table.sort(externals, function(a, b) return a.args[1] < b.args[1] end)
-  local ok = pcall(function()
-    for _, node in ipairs(externals) do
-      local index = node.args[1]
-      objects[index] = from[sources[index]](world)
-      values[node] = objects[index]
-    end
-    for _, node in ipairs(g.nodes) do run(node) end
-  end)
-  return ok, ok and outputs or at.name
-end
-
 describe("random graphs", function()
+  -- Runs f(...), with gbi.traceback as its message handler.
+  local function call(f, ...)
+    local args = compat.pack(...)
+    return compat.pack(xpcall(function()
+      return f(compat.unpack(args, 1, args.n))
+    end, gbi.traceback))
+  end
+
   it("do what an interpreter of their nodes does", function()
     finally(function() _G.world = nil end)
-    local ended, failed = 0, 0
+    local ended, failed, handed_on = 0, 0, 0
     local random = math.random
     for round = 1, 400 do
       math.randomseed((SEED * 1009 + round) % 2 ^ 31)
       local where = ("GBI_SEED=%d, graph %d: "):format(SEED, round)
-      local g, from = random_graph(random)
+      local g, from = random_graph.make(random)
       local f, text = g:compile()
-      g:eliminate_dead_code()
-      local numbered = {} -- objects handed on by number
-      for _ = 1, 2 do
-        local inputs, rest, all = { n = 0 }, { n = random(0, 3) }, {}
-        for i, node in ipairs(g.nodes) do
-          if node.op == "placeholder" and node.target ~= "..." then
-            inputs.n = i
-            inputs[i] = random(3) > 1 and random(5) or nil
-          end
+      local by_backend = g:compile { backend = function()
+        return function(run, ...)
+          local outputs = random_graph.interpret(g, from, _G.world, run, ...)
+          return compat.unpack(outputs, 1, outputs.n)
         end
-        for i = 1, rest.n do rest[i] = random(2) == 1 and i or nil end
-        for i = 1, inputs.n do all[i] = inputs[i] end
-        for i = 1, rest.n do all[inputs.n + i] = rest[i] end
+      end }
+      g:eliminate_dead_code()
+      for _, compiled in ipairs { f, by_backend, f } do
+        local inputs = random_graph.inputs(g, random)
+        local model = random_graph.model(g, from)
+        local ok, outputs, at = pcall(random_graph.interpret, g, from,
+          model.world, model, compat.unpack(inputs, 1, inputs.n))
+        if not ok then at = model.at.name end
 
-        local objects = {}
-        local world = new_world(function(i)
-          return numbered[i - 4294967296]
+        _G.world = random_graph.world(function(handle)
+          return gbi.handles:get(handle)
         end)
-        local ok, result = interpret(g, from, world, objects, inputs, rest,
-          numbered)
-
-        _G.world = new_world(function(i) return g.registry:get(i) end)
-        local got = compat.pack(pcall(f, compat.unpack(all, 1, inputs.n
-          + rest.n)))
-        local log, said = table.concat(world.log, "\n"),
+        local got = call(compiled, compat.unpack(inputs, 1, inputs.n))
+        local log, said = table.concat(model.world.log, "\n"),
           table.concat(_G.world.log, "\n")
         if log ~= said then
           error(("%s\n%s\n\nexpected\n%s\n\ngot\n%s"):format(where, text,
@@ -1488,21 +1259,34 @@ describe("random graphs", function()
         assert(ok == got[1], where .. tostring(got[2]))
         if ok then
           ended = ended + 1
-          assert(result.n == got.n - 1, where .. "number of outputs")
-          for i = 1, result.n do
-            local a, b = world.show(result[i]), _G.world.show(got[i + 1])
+          assert(outputs.n == got.n - 1, where .. "number of outputs")
+          for i = 1, outputs.n do
+            local a, b = model.world.show(outputs[i]),
+              _G.world.show(got[i + 1])
             assert(a == b, ("%soutput %d is %s, not %s"):format(where, i, b,
               a))
           end
-        else
+        elseif compiled == f then
           failed = failed + 1
-          local name = got[2]:match("^node ([%w_]+)[:,]")
-          assert(name == result, ("%s%s failed, and not %s"):format(where,
-            result, got[2]))
+          local name = got[2]:match "\n\t\tnode ([%w_]+):"
+          assert(name == at, ("%s%s failed, and not %s"):format(where, at,
+            got[2]))
+        end
+        for handle, o in pairs(model.handles) do
+          handed_on = handed_on + 1
+          local found, why = gbi.handles:find(handle)
+          -- one that failed is over when it has been collected
+          assert(why == "dead" or not ok and found
+            and _G.world.show(found) == model.world.show(o),
+            where .. "a handle that is over")
         end
       end
     end
     assert.is_true(ended > 100)
     assert.is_true(failed > 100)
+    assert.is_true(handed_on > 100)
+    _G.world = nil
+    portable.collect()
+    assert.equal(0, gbi.handles:count())
   end)
 end)
