@@ -160,9 +160,10 @@ function Compiler:enter(set)
   for _, each in ipairs(self.externals) do
     local index = each.args[1]
     if set[index] then
+      local var = self.values[each].text
       for i = last + 1, index - 1 do objects[i] = "false" end
-      -- false says that there is none, so a false that was obtained is nil
-      objects[index] = self.values[each].text .. " or nil"
+      -- false says that there is none, so a false that was obtained is true
+      objects[index] = ("%s or %s == false or nil"):format(var, var)
       last = index
     end
   end

@@ -227,8 +227,8 @@ end
 
 function OPERATORS.setitem(t, key, value) t[key] = value end
 
--- Runs the graph node by node. Returns its outputs; run.at is the node that it
--- is at.
+-- Runs the graph node by node in a world, whose `at` is the node that it is at;
+-- `run` has its external objects. Returns the outputs.
 function random_graph.interpret(g, from, world, run, ...)
   local values, results, inputs, taken = {}, {}, compat.pack(...), 0
   local rest, outputs = { n = 0 }, nil
@@ -252,7 +252,7 @@ function random_graph.interpret(g, from, world, run, ...)
     return compat.unpack(args, 1, args.n)
   end
   local function visit(node)
-    run.at = node
+    world.at = node
     local target, args = node.target, node.args
     if node.op == "placeholder" and target == "..." then
       compat.move(inputs, taken + 1, inputs.n, 1, rest)
