@@ -100,19 +100,23 @@ $(BUILD)/lines.so: spec/c/lines.c csrc/compat.h
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
-# Fuzzing: bytes are a program that works on registries, or a file of a graph.
+# Fuzzing: bytes are a program that works on registries, handle tables and runs,
+# or a file of a graph.
 # `make fuzz SECONDS=600` runs each target with clang for so long; what it finds
 # goes to build-fuzz/, beside a corpus that grows there. The specs replay the
 # corpus in spec/corpus with programs of any compiler.
 SECONDS  ?= 60
 FUZZERS   = fuzz_registry fuzz_load_graph
-FUZZ_C    = spec/c/model.c spec/c/capi.c $(SRC)
-FUZZ_DEPS = $(FUZZ_C) $(wildcard spec/c/*.h csrc/*.h) Makefile
+WORLD_C   = $(wildcard spec/c/model.c spec/c/world.c spec/c/steps_*.c)
+FUZZ_DEPS = spec/c/capi.c $(WORLD_C) $(SRC) Makefile \
+            $(wildcard spec/c/*.h csrc/*.h)
+FUZZ_C    = spec/c/capi.c $(SRC)
+%/fuzz_registry: FUZZ_C += $(WORLD_C)
 FUZZ_CC   = clang -O1 -g -fno-omit-frame-pointer \
             -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 USERS    += $(if $(IS54),$(FUZZERS:%=$(BUILD)/%))
 
-fuzz: need-fuzz ## fuzz the registry and the files of graphs; SECONDS=60 each
+fuzz: need-fuzz ## fuzz the C core and the files of graphs; SECONDS=60 each
 	@$(MAKE) -s $(FUZZERS:%=build-fuzz/%)
 	@for f in $(FUZZERS); do \
 	  mkdir -p build-fuzz/corpus/$$f; \

@@ -2,8 +2,9 @@
 -- node that it belongs to, whatever the stack looks like.
 local compat = require "gbi.compat"
 local gbi = require "gbi"
-local portable = require "spec.portable"
-local source = gbi.source
+local fixture = require "spec.support.fixture"
+local portable = require "spec.support.portable"
+local source, global = gbi.source, fixture.global
 
 local L, G, Attr = source.LocalSource, source.GlobalSource, source.AttrSource
 
@@ -65,12 +66,6 @@ local function traceback(co, message)
 end
 
 local function oops() error("oops", 0) end
-
--- Sets a global variable for the length of a test.
-local function global(name, value)
-  rawset(_G, name, value)
-  finally(function() rawset(_G, name, nil) end)
-end
 
 describe("gbi.traceback names", function()
   local writer, code
@@ -175,6 +170,16 @@ describe("gbi.traceback names", function()
       f(g:external({}, L "x"):handle())
     end)
     co, err = fail(f, print)
+    assert.equal('external object 1 (L["x"]) cannot be held weakly: got nil',
+      err)
+    assert.same({ 'node x_1_handle: call_function external_object_handle, '
+      .. 'external object 1 (L["x"])' }, notes(traceback(co, err)))
+    local g = gbi.graph.new()
+    g:placeholder "x"
+    g:output(g:external({}, L "x"))
+    co, err = fail(g:compile {
+      backend = function() return function() end end,
+    }, nil)
     assert.equal('external object 1 (L["x"]) cannot be held weakly: got nil',
       err)
     assert.same({ "the run begins" }, notes(traceback(co, err)))

@@ -1,12 +1,26 @@
 /*
 ** capi.c - module capi: gbi.h's functions for the specs, one Lua function
-** each, with the registry as first argument
+** each. The first argument is the registry, or the handle table: nil for the
+** state's own.
 */
 #include "compat.h"
 #include "gbi.h"
 
 #define API ((const gbi_API *)lua_touserdata(L, lua_upvalueindex(1)))
 
+static const char *const statuses[] = {"live", "dead", "unregistered"};
+
+
+/* Returns `n`, how many results are on the top of the stack, if it holds `top`
+** values, as it should. */
+static int results (lua_State *L, int n, int top) {
+  return lua_gettop(L) == top ? n : luaL_error(L, "stack");
+}
+
+
+/* {==================================================================
+** Registries
+** =================================================================== */
 
 static int capi_new (lua_State *L) {
   API->new_registry(L);
@@ -26,12 +40,12 @@ static int capi_check (lua_State *L) {
 }
 
 
-/* (registry, value [, source]) -> index; the registry by a negative index */
+/* (registry, value, source) -> index; the registry by a negative index */
 static int capi_register (lua_State *L) {
   lua_settop(L, 3);
   lua_insert(L, 2);  /* registry, source, value */
-  lua_pushinteger(L, API->register_object(L, -3, lua_isnil(L, 2) ? 0 : -2));
-  return lua_gettop(L) == 3 ? 1 : luaL_error(L, "stack");
+  lua_pushinteger(L, API->register_object(L, -3, -2));
+  return results(L, 1, 3);
 }
 
 
@@ -39,7 +53,7 @@ static int capi_register (lua_State *L) {
 static int capi_register_created (lua_State *L) {
   lua_settop(L, 3);
   lua_pushinteger(L, API->register_created(L, 1));
-  return lua_gettop(L) == 2 ? 1 : luaL_error(L, "stack");
+  return results(L, 1, 2);
 }
 
 
@@ -70,7 +84,7 @@ static int capi_register_c_created (lua_State *L) {
 /* (registry, index) -> object */
 static int capi_get (lua_State *L) {
   API->get(L, 1, luaL_checkinteger(L, 2));
-  return lua_gettop(L) == 3 ? 1 : luaL_error(L, "stack");
+  return results(L, 1, 3);
 }
 
 
@@ -83,14 +97,11 @@ static int capi_get_udata (lua_State *L) {
 }
 
 
-static const char *const statuses[] = {"live", "dead", "unregistered"};
-
-
 /* (registry, index) -> object, status */
 static int capi_find (lua_State *L) {
   int status = API->find(L, 1, luaL_checkinteger(L, 2));
   lua_pushstring(L, statuses[status]);
-  return lua_gettop(L) == 4 ? 2 : luaL_error(L, "stack");
+  return results(L, 2, 4);
 }
 
 
@@ -102,14 +113,14 @@ static int capi_find_in (lua_State *L) {
   side = lua_gettop(L);
   status = gbi_find_in(L, API, 1, side, luaL_checkinteger(L, 2));
   lua_pushstring(L, statuses[status]);
-  return lua_gettop(L) == 5 ? 2 : luaL_error(L, "stack");
+  return results(L, 2, 5);
 }
 
 
 /* (registry, ...) */
 static int capi_store (lua_State *L) {
   API->store(L, 1, lua_gettop(L) - 1);
-  return lua_gettop(L) == 1 ? 0 : luaL_error(L, "stack");
+  return results(L, 0, 1);
 }
 
 
@@ -117,7 +128,7 @@ static int capi_store (lua_State *L) {
 static int capi_set (lua_State *L) {
   lua_settop(L, 3);
   API->set(L, 1, luaL_checkinteger(L, 2));
-  return lua_gettop(L) == 2 ? 0 : luaL_error(L, "stack");
+  return results(L, 0, 2);
 }
 
 
@@ -125,34 +136,27 @@ static int capi_set (lua_State *L) {
 static int capi_stash (lua_State *L) {
   lua_settop(L, 2);
   API->stash(L, -2);
-  return lua_gettop(L) == 1 ? 0 : luaL_error(L, "stack");
-}
-
-
-/* (registry, index) -> boolean */
-static int capi_release (lua_State *L) {
-  lua_pushboolean(L, API->release(L, 1, luaL_checkinteger(L, 2)));
-  return 1;
+  return results(L, 0, 1);
 }
 
 
 static int capi_reset (lua_State *L) {
   API->reset(L, 1);
-  return lua_gettop(L) == 1 ? 0 : luaL_error(L, "stack");
+  return results(L, 0, 1);
 }
 
 
 static int capi_snapshot (lua_State *L) {
   lua_settop(L, 1);
   API->snapshot(L, 1);
-  return lua_gettop(L) == 2 ? 1 : luaL_error(L, "stack");
+  return results(L, 1, 2);
 }
 
 
 static int capi_restore (lua_State *L) {
   lua_settop(L, 2);
   API->restore(L, -2, -1);
-  return lua_gettop(L) == 2 ? 0 : luaL_error(L, "stack");
+  return results(L, 0, 2);
 }
 
 
@@ -163,29 +167,138 @@ static int capi_count (lua_State *L) {
   API->count(L, -1, &live, &dead);
   lua_pushinteger(L, live);
   lua_pushinteger(L, dead);
-  return lua_gettop(L) == 3 ? 2 : luaL_error(L, "stack");
+  return results(L, 2, 3);
 }
 
 
-/* (registry, index, callback) -> boolean */
+/* }================================================================== */
+
+
+/* {==================================================================
+** Handle tables
+** =================================================================== */
+
+/* Where the handle table is: argument 1, or 0 for the state's own. */
+#define HANDLES (lua_isnoneornil(L, 1) ? 0 : 1)
+
+
+static int capi_new_handles (lua_State *L) {
+  API->new_handles(L);
+  return 1;
+}
+
+
+static int capi_state_handles (lua_State *L) {
+  API->state_handles(L);
+  return 1;
+}
+
+
+static int capi_check_handles (lua_State *L) {
+  API->check_handles(L, 1);
+  return 0;
+}
+
+
+/* (handles, value) -> handle; both by a negative index */
+static int capi_weak (lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushinteger(L, API->weak(L, HANDLES == 0 ? 0 : -2, -1));
+  return results(L, 1, 3);
+}
+
+
+/* (handles, value) -> handle */
+static int capi_strong (lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushinteger(L, API->strong(L, HANDLES, 2));
+  return results(L, 1, 3);
+}
+
+
+/* (handles, handle) -> value, status; the table by a negative index */
+static int capi_find_handle (lua_State *L) {
+  int status;
+  lua_settop(L, 2);
+  status = API->find_handle(L, HANDLES == 0 ? 0 : -2,
+                            luaL_checkinteger(L, 2));
+  lua_pushstring(L, statuses[status]);
+  return results(L, 2, 4);
+}
+
+
+/* (handles, handle) -> value, status */
+static int capi_find_handle_in (lua_State *L) {
+  int objects, status;
+  lua_settop(L, 2);
+  API->push_objects(L, HANDLES);
+  objects = lua_gettop(L);
+  status = gbi_find_handle_in(L, API, HANDLES, objects,
+                              luaL_checkinteger(L, 2));
+  lua_pushstring(L, statuses[status]);
+  return results(L, 2, 5);
+}
+
+
+/* (handles, handle) -> value */
+static int capi_get_handle (lua_State *L) {
+  lua_settop(L, 2);
+  API->get_handle(L, HANDLES, luaL_checkinteger(L, 2));
+  return results(L, 1, 3);
+}
+
+
+/* (handles, handle, tname) -> object, is its address the one returned? */
+static int capi_get_handle_udata (lua_State *L) {
+  void *p;
+  lua_settop(L, 3);
+  p = API->get_handle_udata(L, HANDLES, luaL_checkinteger(L, 2),
+                            luaL_checkstring(L, 3));
+  lua_pushboolean(L, p == lua_touserdata(L, -1));
+  return results(L, 2, 5);
+}
+
+
+/* (handles, handle) -> status before */
+static int capi_release (lua_State *L) {
+  lua_settop(L, 2);
+  lua_pushstring(L, statuses[API->release(L, HANDLES,
+                                          luaL_checkinteger(L, 2))]);
+  return results(L, 1, 3);
+}
+
+
+/* (handles, handle, callback) -> status */
 static int capi_on_collect (lua_State *L) {
   lua_settop(L, 3);
-  lua_pushboolean(L, API->on_collect(L, 1, luaL_checkinteger(L, 2)));
-  return lua_gettop(L) == 3 ? 1 : luaL_error(L, "stack");
+  lua_pushstring(L, statuses[API->on_collect(L, HANDLES,
+                                             luaL_checkinteger(L, 2))]);
+  return results(L, 1, 3);
 }
 
 
+/* (handles) -> how many callbacks were called */
 static int capi_sweep (lua_State *L) {
   lua_settop(L, 1);
-  lua_pushinteger(L, API->sweep(L, -1));
-  return lua_gettop(L) == 2 ? 1 : luaL_error(L, "stack");
+  lua_pushinteger(L, API->sweep(L, HANDLES));
+  return results(L, 1, 2);
 }
+
+
+/* (handles) -> how many are live */
+static int capi_count_handles (lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushinteger(L, API->count_handles(L, HANDLES));
+  return results(L, 1, 2);
+}
+
+/* }================================================================== */
 
 
 /* (integer) -> the integer that comes back from a `void *` */
 static int capi_pointer (lua_State *L) {
   void *p = GBI_TOPOINTER(luaL_checkinteger(L, 1));
-  lua_pushinteger(L, GBI_TOINDEX(p));
+  lua_pushinteger(L, GBI_TOHANDLE(p));
   return 1;
 }
 
@@ -218,13 +331,23 @@ static const luaL_Reg functions[] = {
   {"store", capi_store},
   {"set", capi_set},
   {"stash", capi_stash},
-  {"release", capi_release},
   {"reset", capi_reset},
   {"snapshot", capi_snapshot},
   {"restore", capi_restore},
   {"count", capi_count},
+  {"new_handles", capi_new_handles},
+  {"state_handles", capi_state_handles},
+  {"check_handles", capi_check_handles},
+  {"weak", capi_weak},
+  {"strong", capi_strong},
+  {"find_handle", capi_find_handle},
+  {"find_handle_in", capi_find_handle_in},
+  {"get_handle", capi_get_handle},
+  {"get_handle_udata", capi_get_handle_udata},
+  {"release", capi_release},
   {"on_collect", capi_on_collect},
   {"sweep", capi_sweep},
+  {"count_handles", capi_count_handles},
   {"pointer", capi_pointer},
   {"light", capi_light},
   {"open", capi_open},

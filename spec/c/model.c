@@ -1,6 +1,6 @@
 /*
 ** model.c - see model.h; what the functions do is what README.md says of the
-** registry's
+** methods of registries and handle tables
 */
 #include "model.h"
 
@@ -13,22 +13,41 @@
 
 /* A new node, or 0 when there are enough. */
 int model_node (Model *m, Kind kind) {
-  Node *node;
-  if (m->nnodes + 1 >= NODES
-      || (kind == REGISTRY && m->nregistries >= REGISTRIES)
-      || (kind == SNAPSHOT && m->nsnapshots >= SNAPSHOTS))
-    return 0;
-  node = &m->nodes[++m->nnodes];
+  Node *node = &m->nodes[m->nnodes + 1];
+  int part = 0, n = m->nnodes + 1;
+  if (n >= NODES) return 0;
+  switch (kind) {
+    case REGISTRY:
+      if (m->nregistries == REGISTRIES) return 0;
+      part = m->nregistries++;
+      m->registries[part].node = (short)n;
+      break;
+    case SNAPSHOT:
+      if (m->nsnapshots == SNAPSHOTS) return 0;
+      part = m->nsnapshots++;
+      m->snapshots[part].node = (short)n;
+      break;
+    case HANDLE_TABLE:
+      if (m->ntables == TABLES) return 0;
+      part = m->ntables++;
+      m->tables[part].node = (short)n;
+      break;
+    case RUN:
+      if (m->nruns == RUNS) return 0;
+      part = m->nruns++;
+      m->runs[part].node = (short)n;
+      break;
+    default: break;
+  }
   node->kind = kind;
-  if (kind == REGISTRY) {
-    node->part = m->nregistries++;
-    m->registries[node->part].node = (short)m->nnodes;
-  }
-  else if (kind == SNAPSHOT) {
-    node->part = m->nsnapshots++;
-    m->snapshots[node->part].node = (short)m->nnodes;
-  }
-  return m->nnodes;
+  node->part = part;
+  return m->nnodes = n;
+}
+
+
+/* Can it be held weakly? */
+int model_isobject (const Model *m, int node) {
+  return m->nodes[node].kind > VALUE;
 }
 
 
@@ -42,73 +61,142 @@ Snapshot *model_snapshot (Model *m, int node) {
 }
 
 
-/* Marks what `node` holds, itself included. */
-static void mark (Model *m, int node) {
-  short todo[NODES];
-  int i, n = 0;
-#define PUSH(x) (m->held[x] || (x) == 0 \
-                 ? 0 : (m->held[x] = 1, todo[n++] = (short)(x)))
-  PUSH(node);
-  while (n > 0) {
-    const Node *each = &m->nodes[todo[--n]];
-    PUSH(each->ref);
-    if (each->kind == REGISTRY) {
-      const Registry *r = &m->registries[each->part];
-      for (i = 1; i <= INDICES; i++) {
-        PUSH(r->constructors[i].source);
-        PUSH(r->constructors[i].callback);
-        PUSH(r->examples[i]);
-        PUSH(r->updates[i]);
-      }
-      for (i = 0; i < r->nstashed; i++) PUSH(r->stashed[i]);
-      for (i = 0; i < r->nstashed_before; i++) PUSH(r->stashed_before[i]);
-    }
-    else if (each->kind == SNAPSHOT) {
-      const Snapshot *s = &m->snapshots[each->part];
-      PUSH(s->registry);
-      for (i = 1; i <= s->side.size; i++)
-        if (!s->side.slots[i].dead) PUSH(s->side.slots[i].node);
-    }
-    else if (each->kind == THREAD) {  /* its frames hold their registries */
-      int k;
-      for (k = 0; k < m->nregistries; k++)
-        for (i = 1; i <= m->registries[k].nframes; i++) {
-          const Frame *f = &m->registries[k].frames[i];
-          if (!f->ended && &m->nodes[f->thread] == each)
-            PUSH(m->registries[k].node);
-        }
-    }
-  }
-#undef PUSH
+Table *model_table (Model *m, int node) {
+  return &m->tables[m->nodes[node].part];
 }
 
 
-/* Works out what is held. A C function without upvalues always is. */
+Run *model_run (Model *m, int node) {
+  return &m->runs[m->nodes[node].part];
+}
+
+
+/* The nodes that a mark has still to go through. */
+typedef struct Todo {
+  Model *m;
+  int n;
+  short nodes[NODES];
+} Todo;
+
+
+static void push (Todo *todo, int node) {
+  if (node == 0 || todo->m->held[node]) return;
+  todo->m->held[node] = 1;
+  todo->nodes[todo->n++] = (short)node;
+}
+
+
+static void push_all (Todo *todo, const short *nodes, int n) {
+  while (n > 0) push(todo, nodes[--n]);
+}
+
+
+static void push_side (Todo *todo, const Side *side) {
+  int i;
+  for (i = 1; i <= side->size; i++)
+    if (!side->slots[i].dead) push(todo, side->slots[i].node);
+}
+
+
+/* Marks what `node` holds, itself included. */
+static void mark (Model *m, int node) {
+  Todo todo;
+  int i;
+  todo.m = m;
+  todo.n = 0;
+  push(&todo, node);
+  while (todo.n > 0) {
+    const Node *each = &m->nodes[todo.nodes[--todo.n]];
+    push(&todo, each->ref);
+    if (each->run != 0) {  /* a coroutine whose stack has a call of a graph */
+      push(&todo, each->run);
+      push(&todo, model_run(m, each->run)->registry);
+    }
+    if (each->kind == REGISTRY) {
+      const Registry *r = &m->registries[each->part];
+      push_all(&todo, r->sources, INDICES + 1);
+      push_all(&todo, r->examples, INDICES + 1);
+      push_all(&todo, r->updates, INDICES + 1);
+      push_all(&todo, r->stashed, r->nstashed);
+      push_all(&todo, r->stashed_before, r->nstashed_before);
+    }
+    else if (each->kind == SNAPSHOT) {
+      push(&todo, m->snapshots[each->part].registry);
+      push_side(&todo, &m->snapshots[each->part].side);
+    }
+    else if (each->kind == HANDLE_TABLE) {
+      const Table *t = &m->tables[each->part];
+      for (i = 1; i <= t->n; i++) {
+        if (t->handles[i].changing) continue;
+        push(&todo, t->handles[i].callback);
+        if (t->handles[i].kind == STRONG)
+          push(&todo, t->handles[i].slot.node);
+      }
+    }
+    else if (each->kind == RUN)
+      push_all(&todo, m->runs[each->part].objects, INDICES + 1);
+  }
+}
+
+
+/* Works out what is held. Values and C functions without upvalues always
+** are. */
 void model_mark (Model *m) {
   int i;
   memset(m->held, 0, sizeof(m->held));
   for (i = 0; i < VARS; i++) mark(m, m->vars[i]);
   for (i = 0; i < m->npins; i++) mark(m, m->pins[i]);
   for (i = 1; i <= m->nnodes; i++)
-    if (m->nodes[i].kind == LIGHT_FUNCTION) mark(m, i);
+    if (m->nodes[i].kind == LIGHT_FUNCTION || m->nodes[i].kind == VALUE)
+      mark(m, i);
 }
 
 /* }================================================================== */
 
 
 /* {==================================================================
-** Looking up
+** Slots
+** =================================================================== */
+
+/* An object comes in. */
+static Slot slot_of (const Model *m, int node) {
+  Slot slot = {0, 0, 0, 0};
+  slot.node = (short)node;
+  slot.late = (char)m->closing;
+  return slot;
+}
+
+
+/* What a slot may find, after model_mark. `holder` is the node that it goes
+** with; `back` says whether the guard of its table may yet run. */
+static int expect (const Model *m, const Slot *slot, int holder, int back) {
+  const Node *node = &m->nodes[slot->node];
+  if (slot->node == 0) return UNREGISTERED;
+  if (slot->dead) return DEAD;
+  if (m->closing && node->finalizer)
+    return node->gone && !slot->late ? DEAD : LIVE | DEAD;
+  if (slot->doubt || (back && node->finalizer)
+      || (m->loose && !m->held[holder]))
+    return LIVE | DEAD;
+  return LIVE;
+}
+
+
+/* Learns what the collector did. */
+static void seen (Slot *slot, int status) {
+  slot->dead = (status == DEAD);
+  slot->doubt = 0;
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Registries
 ** =================================================================== */
 
 int model_top (const Registry *r) {
   return r->last > r->side.size ? r->last : r->side.size;
-}
-
-
-int model_length (const Registry *r) {
-  int i, n = 0;
-  for (i = 1; i <= r->last; i++) n += (r->constructors[i].kind != NEVER);
-  return n;
 }
 
 
@@ -122,56 +210,22 @@ void model_count (const Registry *r, int *live, int *dead) {
 }
 
 
-static const Slot *slot_at (const Registry *r, long long i) {
-  static const Slot none = {0, 0, 0, 0};
-  return i >= 1 && i <= r->side.size ? &r->side.slots[i] : &none;
-}
-
-
 /* What index `i` may find, after model_mark. */
 int model_expect (const Model *m, const Registry *r, long long i) {
-  const Slot *slot = slot_at(r, i);
-  const Node *node = &m->nodes[slot->node];
-  if (slot->node == 0) return UNREGISTERED;
-  if (slot->dead) return DEAD;
-  if (m->closing && node->finalizer)
-    return node->gone && !slot->late ? DEAD : LIVE | DEAD;
-  if (slot->doubt || (r->back && node->finalizer)
-      || (m->loose && !m->held[slot->node]))
-    return LIVE | DEAD;
-  return LIVE;
+  const Slot *slot = &r->side.slots[i >= 1 && i <= r->side.size ? i : 0];
+  return expect(m, slot, slot->node, r->back);
 }
 
 
-/* Learns what the collector did. */
 void model_seen (Registry *r, long long i, int status) {
-  if (i >= 1 && i <= r->side.size) {
-    r->side.slots[i].dead = (status == DEAD);
-    r->side.slots[i].doubt = 0;
-  }
-}
-
-/* }================================================================== */
-
-
-/* {==================================================================
-** Operations
-** =================================================================== */
-
-/* An object comes into the registry. */
-static Slot slot_of (const Model *m, int node) {
-  Slot slot = {0, 0, 0, 0};
-  slot.node = (short)node;
-  slot.late = (char)m->closing;
-  return slot;
+  if (i >= 1 && i <= r->side.size) seen(&r->side.slots[i], status);
 }
 
 
 int model_register (Model *m, Registry *r, int node, int kind, int source) {
   int i = ++r->last;
-  r->constructors[i].kind = (char)kind;
-  r->constructors[i].source = (short)source;
-  r->constructors[i].callback = 0;
+  r->kinds[i] = (char)kind;
+  r->sources[i] = (short)source;
   r->side.slots[i] = slot_of(m, node);
   if (r->side.size < i) r->side.size = i;
   if (kind == CREATED) r->examples[i] = (short)node;
@@ -184,17 +238,16 @@ void model_store (Model *m, Registry *r, const short *nodes, int n,
   int i;
   memset(&r->side, 0, sizeof(r->side));
   r->side.size = n;
-  for (i = 1; i <= n; i++)
-    if (!r->released[i]) r->side.slots[i] = slot_of(m, nodes[i - 1]);
+  for (i = 1; i <= n; i++) r->side.slots[i] = slot_of(m, nodes[i - 1]);
   memcpy(r->stashed_before, r->stashed, sizeof(r->stashed));
   r->nstashed_before = r->nstashed;
   r->nstashed = 0;
-  for (i = 0; i < ncreated; i++) r->stashed[r->nstashed++] = created[i];
+  for (i = 0; i < ncreated; i++) model_stash(r, created[i]);
 }
 
 
 int model_set (Model *m, Registry *r, long long i, int node) {
-  if (i < 1 || i > model_top(r) + 1 || r->released[i]) return 0;
+  if (i < 1 || i > model_top(r) + 1) return 0;
   r->side.slots[i] = slot_of(m, node);
   r->updates[i] = (short)node;
   if (r->side.size < i) r->side.size = (int)i;
@@ -204,52 +257,6 @@ int model_set (Model *m, Registry *r, long long i, int node) {
 
 void model_stash (Registry *r, int node) {
   r->stashed[r->nstashed++] = (short)node;
-}
-
-
-int model_release (Registry *r, long long i) {
-  int k;
-  static const Constructor none = {NEVER, 0, 0};
-  static const Slot empty = {0, 0, 0, 0};
-  if (i < 1 || i > INDICES
-      || (r->constructors[i].kind == NEVER && slot_at(r, i)->node == 0))
-    return 0;
-  r->released[i] = 1;
-  if (r->last < i) r->last = (int)i;
-  r->constructors[i] = none;
-  r->side.slots[i] = empty;
-  for (k = 1; k <= r->nframes; k++) r->frames[k].side.slots[i] = empty;
-  r->examples[i] = r->updates[i] = 0;
-  return 1;
-}
-
-
-int model_on_collect (Registry *r, long long i, int callback) {
-  if (i < 1 || i > r->last || r->constructors[i].kind == NEVER) return 0;
-  r->constructors[i].callback = (short)callback;
-  return 1;
-}
-
-
-static int ishandle (const Registry *r, int i) {
-  return r->constructors[i].kind == USER && r->constructors[i].source == 0;
-}
-
-
-/* Has a sweep something to do about `i`? */
-int model_sweepable (const Registry *r, int i) {
-  return r->constructors[i].kind != NEVER && slot_at(r, i)->node != 0
-    && slot_at(r, i)->dead
-    && (ishandle(r, i) || r->constructors[i].callback != 0);
-}
-
-
-/* Sweeps `i`. Was it released? */
-int model_sweep (Registry *r, int i) {
-  int handle = ishandle(r, i);
-  r->constructors[i].callback = 0;
-  if (handle) model_release(r, i);
-  return handle;
 }
 
 
@@ -265,107 +272,97 @@ void model_restore (Model *m, Registry *r, const Snapshot *s) {
   r->side = s->side;
   for (i = 1; i <= r->side.size; i++) {
     Slot *slot = &r->side.slots[i];
-    if (r->released[i]) memset(slot, 0, sizeof(*slot));
-    else if (slot->node != 0 && !slot->dead) *slot = slot_of(m, slot->node);
+    if (slot->node != 0 && !slot->dead) *slot = slot_of(m, slot->node);
   }
 }
 
 
-/* Numbers of runs outlive a reset. */
 void model_reset (Registry *r) {
-  Registry old = *r;
+  short node = r->node;
+  char back = r->back;
   memset(r, 0, sizeof(*r));
-  r->node = old.node;
-  r->back = old.back;
-  memcpy(r->frames, old.frames, sizeof(r->frames));
-  r->nframes = old.nframes;
-  memcpy(r->numbers, old.numbers, sizeof(r->numbers));
-  r->nnumbers = old.nnumbers;
-}
-
-
-/* The how many-th number of the registry, from 0. */
-int model_number (Model *m, Registry *r, int node) {
-  r->numbers[r->nnumbers] = slot_of(m, node);
-  return r->nnumbers++;
+  r->node = node;
+  r->back = back;
 }
 
 /* }================================================================== */
 
 
 /* {==================================================================
-** Frames
+** Handle tables. A handle is known by how many were given out before it.
 ** =================================================================== */
 
-static void put_in_place (Registry *r, int place) {
-  if (place == r->place && place != NOBODY) return;
-  if (r->place > 0) r->frames[r->place].side = r->side;
-  if (place > 0) r->side = r->frames[place].side;
-  else memset(&r->side, 0, sizeof(r->side));
-  r->place = place;
+int model_count_handles (const Table *t) {
+  int i, n = 0;
+  for (i = 1; i <= t->n; i++) n += !t->handles[i].slot.dead;
+  return n;
 }
 
 
-/* The position of a coroutine among the runs, or -1. */
-static int run_of (const Registry *r, int thread) {
+/* Does the handle's object go with something else, its run? */
+static int holder (const Handle *h) {
+  return h->kind == OF_RUN ? h->run : h->slot.node;
+}
+
+
+/* What handle `i` may find, after model_mark. */
+int model_expect_handle (const Model *m, const Table *t, long long i) {
+  const Handle *h = &t->handles[i >= 1 && i <= t->n ? i : 0];
+  int expected = expect(m, &h->slot, holder(h), t->back);
+  return h->changing ? expected | DEAD : expected;
+}
+
+
+void model_seen_handle (Table *t, long long i, int status) {
+  if (i >= 1 && i <= t->n) seen(&t->handles[i].slot, status);
+}
+
+
+int model_handle (Model *m, Table *t, int node, int kind) {
+  static const Handle none;
+  t->handles[++t->n] = none;
+  t->handles[t->n].slot = slot_of(m, node);
+  t->handles[t->n].kind = (char)kind;
+  return t->n;
+}
+
+
+/* A new handle of external object `i` of the run. */
+int model_handle_of_run (Model *m, Run *run, int i) {
+  int h = model_handle(m, &m->tables[0], run->objects[i], OF_RUN);
+  m->tables[0].handles[h].run = run->node;
+  run->handles[i] = (short)h;
+  return h;
+}
+
+
+void model_release (Table *t, long long i) {
+  Handle *h;
+  if (i < 1 || i > t->n) return;
+  h = &t->handles[i];
+  h->slot.dead = 1;
+  h->callback = 0;
+  if (h->kind == STRONG) h->kind = WEAK;  /* it holds nothing any more */
+}
+
+
+/* The call is about to return. */
+void model_ending (Model *m, const Run *run) {
   int i;
-  for (i = r->nruns - 1; i >= 0 && r->runs[i].thread != thread; i--);
-  return i;
+  for (i = 1; i <= INDICES; i++)
+    m->tables[0].handles[run->handles[i]].changing = (run->handles[i] != 0);
 }
 
 
-/* Puts the side table in place that a coroutine is to see: its own run's, or
-** that of the only run, or nobody's. */
-void model_switch (Registry *r, int thread) {
-  int i = run_of(r, thread);
-  if (!r->framed) return;
-  if (i >= 0) put_in_place(r, r->runs[i].frame);
-  else if (r->nruns == 1) put_in_place(r, r->runs[0].frame);
-  else if (r->nruns > 1) put_in_place(r, NOBODY);
-}
-
-
-/* The number of the new frame. */
-int model_enter (Model *m, Registry *r, int thread, const short *nodes,
-                 int n) {
-  int i, k = run_of(r, thread);
-  Frame *f = &r->frames[++r->nframes];
-  memset(f, 0, sizeof(*f));
-  f->thread = (short)thread;
-  f->side.size = n;
-  for (i = 1; i <= n; i++)
-    if (!r->released[i] && nodes[i - 1] != 0)
-      f->side.slots[i] = slot_of(m, nodes[i - 1]);
-  if (k >= 0) f->outer = r->runs[k].frame;
-  else {
-    k = r->nruns++;
-    r->runs[k].thread = (short)thread;
-  }
-  r->runs[k].frame = (short)r->nframes;
-  r->framed = 1;
-  put_in_place(r, r->nframes);
-  return r->nframes;
-}
-
-
-/* The coroutine's run is gone. */
-void model_forget_run (Registry *r, int thread) {
-  int k = run_of(r, thread);
-  if (k >= 0) r->runs[k] = r->runs[--r->nruns];
-}
-
-
-void model_leave (Registry *r, int frame) {
-  Frame *f = &r->frames[frame];
-  int k = run_of(r, f->thread), outer = f->outer;
-  f->ended = 1;
-  if (k >= 0 && r->runs[k].frame == frame) {
-    if (outer != 0) r->runs[k].frame = (short)outer;
-    else model_forget_run(r, f->thread);
-  }
-  if (r->place == frame) {
-    if (outer != 0) put_in_place(r, outer);
-    else r->place = 0;  /* it stays */
+/* The call has returned: its handles are dead, as if their objects were. */
+void model_end (Model *m, Run *run) {
+  int i;
+  run->ended = 1;
+  for (i = 1; i <= INDICES; i++) {
+    Handle *h = &m->tables[0].handles[run->handles[i]];
+    if (run->handles[i] == 0) continue;
+    h->slot.dead = 1;
+    h->changing = 0;
   }
 }
 
@@ -376,25 +373,29 @@ void model_leave (Registry *r, int frame) {
 ** The collector
 ** =================================================================== */
 
-/* What nobody holds is gone from a side table. */
-static void collect_side (const Model *m, const Registry *r, Side *side) {
-  int i;
-  for (i = 1; i <= side->size; i++) {
-    Slot *slot = &side->slots[i];
-    if (slot->node == 0) continue;
-    if (!m->held[slot->node]) slot->dead = 1;
-    else if (r->back && m->nodes[slot->node].finalizer) slot->doubt = 1;
+/* Calls `f` for every slot that holds its object weakly, with what it goes
+** with and whether the guard of its table may yet run. */
+static void each_slot (Model *m, void (*f) (const Model *m, Slot *slot,
+                                            int holder, int back)) {
+  int i, k;
+  for (k = 0; k < m->nregistries; k++) {
+    Registry *r = &m->registries[k];
+    for (i = 1; i <= r->side.size; i++)
+      if (r->side.slots[i].node != 0)
+        f(m, &r->side.slots[i], r->side.slots[i].node, r->back);
+  }
+  for (k = 0; k < m->ntables; k++) {
+    Table *t = &m->tables[k];
+    for (i = 1; i <= t->n; i++)
+      if (t->handles[i].kind != STRONG)
+        f(m, &t->handles[i].slot, holder(&t->handles[i]), t->back);
   }
 }
 
 
-/* What a finalizer brings back may be live or dead in a side table. */
-static void doubt_side (const Model *m, const char *before, Side *side) {
-  int i;
-  for (i = 1; i <= side->size; i++) {
-    int in = side->slots[i].node;
-    if (in != 0 && m->held[in] && !before[in]) side->slots[i].doubt = 1;
-  }
+static void collect_slot (const Model *m, Slot *slot, int holder, int back) {
+  if (!m->held[holder]) slot->dead = 1;
+  else if (back && m->nodes[slot->node].finalizer) slot->doubt = 1;
 }
 
 
@@ -403,18 +404,9 @@ static void doubt_side (const Model *m, const char *before, Side *side) {
 const char *model_collected (Model *m) {
   int i, k;
   model_mark(m);
-  for (k = 0; k < m->nregistries; k++) {
-    Registry *r = &m->registries[k];
-    collect_side(m, r, &r->side);
-    for (i = 1; i <= r->nframes; i++) {
-      collect_side(m, r, &r->frames[i].side);
-      if (!m->held[r->frames[i].thread])
-        model_forget_run(r, r->frames[i].thread);
-    }
-    for (i = 0; i < r->nnumbers; i++)
-      if (!m->held[r->numbers[i].node]) r->numbers[i].node = 0;
-    r->back = 0;
-  }
+  each_slot(m, collect_slot);
+  for (k = 0; k < m->nregistries; k++) m->registries[k].back = 0;
+  for (k = 0; k < m->ntables; k++) m->tables[k].back = 0;
   for (i = 1; i <= m->nnodes; i++) {
     if (m->nodes[i].finalizer && !m->held[i] && m->nodes[i].finalized != 1)
       return "an object that nobody holds was not finalized";
@@ -423,31 +415,31 @@ const char *model_collected (Model *m) {
 }
 
 
-/* A finalizer is about to bring `node` back, and all that only it held: in a
-** side table these may be dead, and so may be what has a finalizer in a
-** registry among them. */
+/* What was brought back is marked 2 in `held`. */
+static void doubt_slot (const Model *m, Slot *slot, int holder, int back) {
+  (void)back;
+  if (m->held[holder] == 2) slot->doubt = 1;
+}
+
+
+/* A finalizer is about to bring `node` back, and all that only it held: what
+** stands for these may be dead, and so may be what has a finalizer in a
+** registry or handle table among them. */
 void model_back (Model *m, int node) {
   char before[NODES];
-  int i, k;
+  int i;
   model_mark(m);
   memcpy(before, m->held, sizeof(before));
   mark(m, node);
   for (i = 1; i <= m->nnodes; i++) {
     if (before[i] || !m->held[i]) continue;
+    m->held[i] = 2;
     if (m->nodes[i].finalizer && !m->nodes[i].finalized)
       m->nodes[i].pending = 1;
     if (m->nodes[i].kind == REGISTRY) model_registry(m, i)->back = 1;
+    else if (m->nodes[i].kind == HANDLE_TABLE) model_table(m, i)->back = 1;
   }
-  for (k = 0; k < m->nregistries; k++) {
-    Registry *r = &m->registries[k];
-    doubt_side(m, before, &r->side);
-    for (i = 1; i <= r->nframes; i++)
-      doubt_side(m, before, &r->frames[i].side);
-    for (i = 0; i < r->nnumbers; i++) {
-      int in = r->numbers[i].node;
-      if (in != 0 && m->held[in] && !before[in]) r->numbers[i].doubt = 1;
-    }
-  }
+  each_slot(m, doubt_slot);
 }
 
 /* }================================================================== */

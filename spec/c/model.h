@@ -1,9 +1,10 @@
 /*
-** model.h - what registries must hold, worked out without Lua
+** model.h - what registries and handle tables must hold, worked out without
+** Lua
 **
 ** Objects are nodes with numbers; node 0 is none. The model knows which node
 ** refers to which, so it can tell which objects are held: reached from a
-** variable of the program, or kept alive by a registry that is. It shares no
+** variable of the program, or kept alive by something that is. It shares no
 ** code with csrc/.
 **
 ** An object that nobody holds may go whenever the collector may run (`loose`);
@@ -14,24 +15,27 @@
 
 enum {
   NODES = 300,
-  INDICES = 60,     /* highest index of a side table */
-  VARS = 41,
+  INDICES = 60,      /* highest index of a side table */
+  HANDLES = 100,     /* of a handle table */
+  VARS = 67,
   REGISTRIES = 12,
+  TABLES = 8,        /* handle tables */
   SNAPSHOTS = 24,
-  NUMBERS = 40,
+  RUNS = 24,
   STASHES = 64,
-  FRAMES = 12,      /* of a registry */
-  PINS = 200
+  PINS = 200,
+  VALUES = 4         /* the first nodes: what is no object */
 };
 
 typedef enum Kind {
-  NONE, TABLE, USERDATA, FUNCTION, THREAD, LIGHT_FUNCTION, REGISTRY, SNAPSHOT
+  NONE, VALUE, TABLE, USERDATA, FUNCTION, THREAD, LIGHT_FUNCTION, REGISTRY,
+  SNAPSHOT, HANDLE_TABLE, RUN
 } Kind;
 
-/* what an index may find; or-ed where the collector decides */
+/* what a number may find; or-ed where the collector decides */
 enum { LIVE = 1, DEAD = 2, UNREGISTERED = 4 };
 
-/* A slot of a side table: unregistered if node is 0. */
+/* What a number stands for. Node 0 is unregistered. */
 typedef struct Slot {
   short node;
   char dead;
@@ -39,47 +43,23 @@ typedef struct Slot {
   char late;    /* came in while the state closed */
 } Slot;
 
+/* A side table. */
 typedef struct Side {
   int size;
   Slot slots[INDICES + 1];
 } Side;
 
-enum { NEVER, USER, CREATED };  /* kinds of constructors */
-
-typedef struct Constructor {
-  char kind;
-  short source;    /* or construct_fn; 0 for a handle */
-  short callback;  /* what on_collect was given */
-} Constructor;
-
-/* A run of a compiled function, in a coroutine. */
-typedef struct Frame {
-  short thread;
-  short outer;     /* number of the frame around it, 0 if none */
-  char ended;
-  int serial;      /* of all frames */
-  Side side;       /* while it is not in place */
-} Frame;
-
-enum { NOBODY = -1 };
+enum { STORED, USER, CREATED };  /* kinds of entries */
 
 typedef struct Registry {
   short node;
-  int last;        /* highest index given out or released */
-  Side side;       /* the one in place */
-  int place;       /* whose it is: a frame's, 0 for no frame's, NOBODY's */
-  Frame frames[FRAMES + 1];
-  int nframes;
-  struct { short thread, frame; } runs[FRAMES];  /* a coroutine's innermost */
-  int nruns;
-  char framed;     /* was there a frame since the last reset? */
-  Constructor constructors[INDICES + 1];
-  char released[INDICES + 1];
+  int last;        /* constructors */
+  char kinds[INDICES + 1];
+  short sources[INDICES + 1];  /* or construct_fn */
+  Side side;
   short examples[INDICES + 1], updates[INDICES + 1];
   short stashed[STASHES], stashed_before[STASHES];
   int nstashed, nstashed_before;
-  Slot numbers[NUMBERS];   /* of runs: live or unregistered */
-  int nnumbers;
   char back;       /* brought back by a finalizer, its guard may yet run */
 } Registry;
 
@@ -87,6 +67,38 @@ typedef struct Snapshot {
   short node, registry;
   Side side;
 } Snapshot;
+
+enum { WEAK, STRONG, OF_RUN };  /* kinds of handles */
+
+typedef struct Handle {
+  Slot slot;
+  char kind;
+  char changing;   /* by a call: it may be dead, and hold nothing any more */
+  short run;       /* whose it is, for OF_RUN */
+  short callback;  /* what on_collect was given */
+} Handle;
+
+typedef struct Table {
+  short node;
+  int n;           /* handles given out */
+  Handle handles[HANDLES + 1];
+  char back;       /* as a registry's */
+} Table;
+
+enum { ENTERING, RETURNS, FAILS, YIELDS };  /* what the body of a run does */
+
+/* One call of a compiled graph. */
+typedef struct Run {
+  short node, registry;
+  int n;
+  short objects[INDICES + 1];
+  short handles[INDICES + 1];  /* in the state's own table; 0: none */
+  char does;
+  char ended;      /* has the call returned? */
+} Run;
+
+/* what a coroutine is at; a failed one can only be closed */
+enum { IDLE, RUNNING, SUSPENDED, FAILED };
 
 typedef struct Node {
   Kind kind;
@@ -98,8 +110,10 @@ typedef struct Node {
   char steps;       /* of the program that it runs when it is called */
   char fails;       /* does it raise an error then? */
   char revives;     /* does its finalizer bring it back? */
+  char state;       /* of a coroutine */
+  short run;        /* on the stack of a coroutine */
   const void *address;
-  int part;         /* its Registry or Snapshot */
+  int part;         /* its Registry, Snapshot, Table or Run */
 } Node;
 
 typedef struct Model {
@@ -107,7 +121,9 @@ typedef struct Model {
   int nnodes;       /* the last one */
   Registry registries[REGISTRIES];
   Snapshot snapshots[SNAPSHOTS];
-  int nregistries, nsnapshots;
+  Table tables[TABLES];  /* the state's own first */
+  Run runs[RUNS];
+  int nregistries, nsnapshots, ntables, nruns;
   short vars[VARS];
   short pins[PINS]; /* on the stack of a call */
   int npins;
@@ -117,34 +133,34 @@ typedef struct Model {
 } Model;
 
 int model_node (Model *m, Kind kind);
+int model_isobject (const Model *m, int node);
 Registry *model_registry (Model *m, int node);
 Snapshot *model_snapshot (Model *m, int node);
+Table *model_table (Model *m, int node);
+Run *model_run (Model *m, int node);
 void model_mark (Model *m);
 
 int model_top (const Registry *r);
-int model_length (const Registry *r);
 void model_count (const Registry *r, int *live, int *dead);
 int model_expect (const Model *m, const Registry *r, long long i);
 void model_seen (Registry *r, long long i, int status);
-
 int model_register (Model *m, Registry *r, int node, int kind, int source);
 void model_store (Model *m, Registry *r, const short *nodes, int n,
                   const short *created, int ncreated);
 int model_set (Model *m, Registry *r, long long i, int node);
 void model_stash (Registry *r, int node);
-int model_release (Registry *r, long long i);
-int model_on_collect (Registry *r, long long i, int callback);
-int model_sweepable (const Registry *r, int i);
-int model_sweep (Registry *r, int i);
 void model_take (Snapshot *s, const Registry *r);
 void model_restore (Model *m, Registry *r, const Snapshot *s);
 void model_reset (Registry *r);
-int model_number (Model *m, Registry *r, int node);
 
-void model_switch (Registry *r, int thread);
-int model_enter (Model *m, Registry *r, int thread, const short *nodes, int n);
-void model_leave (Registry *r, int frame);
-void model_forget_run (Registry *r, int thread);
+int model_count_handles (const Table *t);
+int model_expect_handle (const Model *m, const Table *t, long long i);
+void model_seen_handle (Table *t, long long i, int status);
+int model_handle (Model *m, Table *t, int node, int kind);
+int model_handle_of_run (Model *m, Run *run, int i);
+void model_release (Table *t, long long i);
+void model_ending (Model *m, const Run *run);
+void model_end (Model *m, Run *run);
 
 const char *model_collected (Model *m);
 void model_back (Model *m, int node);
