@@ -1132,8 +1132,8 @@ end
 end)
 
 describe("names", function()
-  local NAMES = { "run", "enter", "leave", "handle", "body", "vars", "params",
-    "objects", "G", "require", "registry", "unpack", "select", "v1", "p1",
+  local NAMES = { "run", "enter", "leave", "hand_on", "hand_back", "body",
+    "vars", "params", "objects", "G", "require", "registry", "unpack", "select", "v1", "p1",
     "v2", "p2", "v101", "p51", "_G", "_ENV", "self", "arg", "load", "and",
     "end", "goto", "local", "nil", "return", "true", "while", "" }
 
@@ -1426,7 +1426,7 @@ describe("random graphs", function()
       g:eliminate_dead_code()
       for _, compiled in ipairs { f, by_backend, f } do
         local inputs = random_graph.inputs(g, random)
-        local model = random_graph.model(g, from)
+        local model = random_graph.model(g, from, compiled == by_backend)
         local ok, outputs, at = pcall(random_graph.interpret, g, from,
           model.world, model, compat.unpack(inputs, 1, inputs.n))
         if not ok then at = model.world.at.name end

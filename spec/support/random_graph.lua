@@ -202,8 +202,9 @@ end
 
 -- What a run of a graph would be, in a world of its own, if gbi.handles gave
 -- out the next handles to it: run[index], run:handle(index), and run.handles,
--- handle -> object.
-function random_graph.model(g, from)
+-- handle -> object. A run `by_backend` has one handle of each object, others
+-- have one for each node.
+function random_graph.model(g, from, by_backend)
   local last, sources = gbi.handles:strong("the last one"), {}
   gbi.handles:release(last)
   local run, given = { handles = {} }, {}
@@ -215,7 +216,7 @@ function random_graph.model(g, from)
     run[index] = from[sources[index]](run.world)
   end
   function run:handle(index)
-    if not given[index] then
+    if not (by_backend and given[index]) then
       last = last + 1
       given[index] = last
       self.handles[last] = self[index]
