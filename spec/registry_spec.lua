@@ -2,6 +2,7 @@
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
+local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
 local source = require "spec.support.named_source"
 
@@ -810,8 +811,122 @@ describe("a registry", function()
     end
   end)
 
-  -- A restore of a shorter side table left the room of the longer one noted,
-  -- so a store in its place wrote behind what the new table had room for.
+  -- The room that the side table was made with was still noted when register
+  -- or set had written behind it, or a restore had made a shorter table. A
+  -- store in place then ran out of memory between two of its slots.
+  it("stores all or nothing where memory ends, in a table of any history",
+    function()
+      local path = fixture.path()
+      portable.write(path, [[
+        local gbi = require "gbi"
+        if jit then jit.off() end
+        local from, failures = gbi.source.GlobalSource "x", 0
+        local old, new, LAST = {}, {}, 12
+        for i = 1, LAST do old[i], new[i] = { i }, { i } end
+
+        local function first(list, n)
+          local t = {}
+          for i = 1, n do t[i] = list[i] end
+          return t
+        end
+
+        -- Tables of n slots, and what a store meets there.
+        local HISTORIES = {
+          ["stored"] = function(r, n) r:store_list(first(old, n)) end,
+          ["registered one by one"] = function(r, n)
+            for i = 1, n do r:register(old[i], from) end
+          end,
+          ["set one by one"] = function(r, n)
+            for i = 1, n do r:set(i, old[i]) end
+          end,
+          ["restored"] = function(r, n)
+            r:store_list(first(old, n))
+            local snapshot = r:snapshot()
+            r:store_list(old)
+            r:restore(snapshot)
+          end,
+          ["restored, then set"] = function(r, n)
+            r:store_list(first(old, n > 2 and n - 2 or 0))
+            local snapshot = r:snapshot()
+            r:store_list(old)
+            r:restore(snapshot)
+            for i = n > 2 and n - 1 or 1, n do r:set(i, old[i]) end
+          end,
+          ["restored, then registered"] = function(r, n)
+            for i = 1, n - 1 do r:register(old[i], from) end
+            r:store()
+            local snapshot = r:snapshot()
+            r:store_list(old)
+            r:restore(snapshot)
+            if n > 0 then r:register(old[n], from) end
+            r:set(1, old[1])
+          end,
+          ["stored short, then registered"] = function(r, n)
+            for i = 1, n - 1 do r:register(old[i], from) end
+            r:store_list(first(old, n > 4 and n - 4 or 0))
+            if n > 0 then r:register(old[n], from) end
+          end,
+        }
+
+        local function seen(r)
+          local t = {}
+          for i = 1, LAST + 2 do
+            local object, why = r:find(i)
+            t[i] = object or why
+          end
+          return t
+        end
+
+        local function same(a, b)
+          for i = 1, LAST + 2 do
+            if a[i] ~= b[i] then return false end
+          end
+          return true
+        end
+
+        local function check(way, history, from_n, to_n, store)
+          local n, ok = 0, nil
+          repeat
+            n = n + 1
+            local r = gbi.new()
+            history(r, from_n)
+            local before, list = seen(r), first(new, to_n)
+            local after = first(new, to_n)
+            for i = to_n + 1, LAST + 2 do after[i] = "unregistered" end
+            local hits
+            hits, ok = memory.inject(n, true, store, r, list, to_n)
+            failures = failures + hits
+            if not same(seen(r), ok and after or before) then
+              print(("%s, %d by %d, allocation %d"):format(way, from_n, to_n,
+                n))
+            end
+            store(r, list, to_n)
+            if not same(seen(r), after) then print(way, "again") end
+          until ok
+        end
+
+        for way, history in pairs(HISTORIES) do
+          for from_n = 0, LAST - 2 do
+            for to_n = 0, LAST do
+              check(way, history, from_n, to_n, function(r, list, k)
+                r:store_list(list, k)
+              end)
+            end
+            check(way, history, from_n, 3, function(r, list)
+              r:store(list[1], list[2], list[3])
+            end)
+            check(way, history, from_n, 5, function(r, list)
+              r:store_list(list, 5, list)
+            end)
+          end
+        end
+        print(failures > 1000 and "done" or failures)
+      ]])
+      local out = portable.run(("%s %s"):format(
+        portable.start(portable.build .. "/faults"), path))
+      assert.equal("done\n", out)
+    end)
+
   it("stores in place after it restored a shorter snapshot", function()
     local old = {}
     for i = 1, 40 do old[i] = { "old" } end
