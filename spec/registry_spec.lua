@@ -821,52 +821,8 @@ describe("a registry", function()
         local gbi = require "gbi"
         if jit then jit.off() end
         local from, failures = gbi.source.GlobalSource "x", 0
-        local old, new, LAST = {}, {}, 12
-        for i = 1, LAST do old[i], new[i] = { i }, { i } end
-
-        local function first(list, n)
-          local t = {}
-          for i = 1, n do t[i] = list[i] end
-          return t
-        end
-
-        -- Tables of n slots, and what a store meets there.
-        local HISTORIES = {
-          ["stored"] = function(r, n) r:store_list(first(old, n)) end,
-          ["registered one by one"] = function(r, n)
-            for i = 1, n do r:register(old[i], from) end
-          end,
-          ["set one by one"] = function(r, n)
-            for i = 1, n do r:set(i, old[i]) end
-          end,
-          ["restored"] = function(r, n)
-            r:store_list(first(old, n))
-            local snapshot = r:snapshot()
-            r:store_list(old)
-            r:restore(snapshot)
-          end,
-          ["restored, then set"] = function(r, n)
-            r:store_list(first(old, n > 2 and n - 2 or 0))
-            local snapshot = r:snapshot()
-            r:store_list(old)
-            r:restore(snapshot)
-            for i = n > 2 and n - 1 or 1, n do r:set(i, old[i]) end
-          end,
-          ["restored, then registered"] = function(r, n)
-            for i = 1, n - 1 do r:register(old[i], from) end
-            r:store()
-            local snapshot = r:snapshot()
-            r:store_list(old)
-            r:restore(snapshot)
-            if n > 0 then r:register(old[n], from) end
-            r:set(1, old[1])
-          end,
-          ["stored short, then registered"] = function(r, n)
-            for i = 1, n - 1 do r:register(old[i], from) end
-            r:store_list(first(old, n > 4 and n - 4 or 0))
-            if n > 0 then r:register(old[n], from) end
-          end,
-        }
+        local new, kept, LAST = {}, {}, 12
+        for i = 1, LAST do new[i], kept[i] = { i }, { i } end
 
         local function seen(r)
           local t = {}
@@ -884,39 +840,104 @@ describe("a registry", function()
           return true
         end
 
-        local function check(way, history, from_n, to_n, store)
-          local n, ok = 0, nil
+        -- Makes a registry by a dozen random calls. Returns the last index of its
+        -- side table.
+        local function history(r, seed)
+          local function random(n)
+            seed = seed * 1103515245 % 2147483648 + 12345
+            seed = seed % 2147483648
+            return math.floor(seed / 65536) % n + 1
+          end
+          local snapshot, count, size, saved = nil, 0, 0, 0
+          local function object()
+            return random(3) == 1 and kept[random(LAST)] or {}
+          end
+          local function store(n)
+            local t = {}
+            for i = 1, n do t[i] = object() end
+            r:store_list(t)
+            size = n
+          end
+          local calls = {
+            function() store(random(LAST)) end,
+            function() store(random(5) - 1) end,
+            function() snapshot, saved = r:snapshot(), size end,
+            function()
+              if snapshot then
+                r:restore(snapshot)
+                snapshot, size = nil, saved
+              end
+            end,
+            function()
+              for _ = 1, random(4) do
+                if count < LAST then
+                  count = count + 1
+                  r:register(object(), from)
+                  if count > size then size = count end
+                end
+              end
+            end,
+            function()
+              local i = (count > size and count or size) + 1
+              if i <= LAST then
+                r:set(i, kept[i])
+                size = i
+              end
+            end,
+            function() -- this one may run out of memory
+              if count > 3 then
+                store(random(count - 2))
+                collectgarbage()
+              end
+              if count < LAST then
+                local _, done = memory.inject(random(8), true, r.register, r,
+                  object(), from)
+                if done then count = count + 1 end
+                if done and count > size then size = count end
+              end
+            end,
+            collectgarbage,
+          }
+          for _ = 1, 12 do calls[random(#calls)]() end
+          collectgarbage()
+          collectgarbage()
+          return size
+        end
+
+        local function check(seed, to_n, store)
+          local n, ok, hits = 0, nil, nil
+          local list, after = {}, {}
+          for i = 1, LAST + 2 do
+            after[i] = i <= to_n and new[i] or "unregistered"
+            list[i] = i <= to_n and new[i] or nil
+          end
           repeat
             n = n + 1
             local r = gbi.new()
-            history(r, from_n)
-            local before, list = seen(r), first(new, to_n)
-            local after = first(new, to_n)
-            for i = to_n + 1, LAST + 2 do after[i] = "unregistered" end
-            local hits
+            history(r, seed)
+            local before = seen(r)
             hits, ok = memory.inject(n, true, store, r, list, to_n)
             failures = failures + hits
             if not same(seen(r), ok and after or before) then
-              print(("%s, %d by %d, allocation %d"):format(way, from_n, to_n,
-                n))
+              print(("history %d, store of %d, allocation %d"):format(seed,
+                to_n, n))
             end
             store(r, list, to_n)
-            if not same(seen(r), after) then print(way, "again") end
+            if not same(seen(r), after) then print(seed, "again") end
           until ok
         end
 
-        for way, history in pairs(HISTORIES) do
-          for from_n = 0, LAST - 2 do
-            for to_n = 0, LAST do
-              check(way, history, from_n, to_n, function(r, list, k)
-                r:store_list(list, k)
-              end)
-            end
-            check(way, history, from_n, 3, function(r, list)
-              r:store(list[1], list[2], list[3])
+        for seed = 1, 1000 do
+          local size = history(gbi.new(), seed)
+          for _, n in ipairs { size, seed % (LAST + 1) } do
+            check(seed, n, function(r, list, k) r:store_list(list, k) end)
+            check(seed, n, function(r, list, k)
+              r:store_list(list, k, list)
             end)
-            check(way, history, from_n, 5, function(r, list)
-              r:store_list(list, 5, list)
+          end
+          if size == 3 then
+            check(seed, 3, function(r, list)
+              r:store(list[1], list[2], list[3])
             end)
           end
         end
