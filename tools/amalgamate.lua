@@ -1,4 +1,4 @@
--- Writes gbi.c: the C files, and the internal headers that they include, in one.
+-- Writes gbi.c: the C files and the internal headers that they include, in one.
 --
 --     lua tools/amalgamate.lua csrc/*.c > gbi.c
 --
