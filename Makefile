@@ -54,8 +54,8 @@ BUSTED = busted --lua=$(LUA) --cpath="$(BUILD)/?.so" \
 IS54   = $(filter lua5.4,$(LUA))
 
 .PHONY: all help demo test test-all users bench bench-instructions lint docs \
-        meta env install dist clean need-build need-test need-lint need-dot \
-        need-bench need-docs
+        meta env amalgamation install dist clean need-build need-test need-lint \
+        need-dot need-bench need-docs
 
 all: $(CORE) ## build the C module under build/
 
@@ -94,9 +94,9 @@ bench-instructions: need-bench ## the same rows, counted by callgrind
 	@$(MAKE) -s all $(BENCH)
 	@$(MEASURE) bench/instructions.lua $(or $(CSV),bench/instructions.csv)
 
-lint: need-lint ## luacheck, and the C code with every warning an error
+lint: need-lint amalgamation ## luacheck, and the C code with every warning an error
 	luacheck .
-	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)) lua5.5,$(call compile,$(lua),$(C)))
+	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)) lua5.5,$(call compile,$(lua),$(C) $(ONE)/gbi.c))
 	@$(call compile,lua5.4,$(C54))
 
 # $(call compile,LUA,FILES): where the headers of this Lua are installed
@@ -122,6 +122,15 @@ meta: all ## write the annotations for LuaLS, library/gbi.lua
 env: ## print the export lines that make this checkout loadable
 	@printf '%s\n' $(call quote,export LUA_PATH=$(call quote,$(LUA_PATH)))
 	@printf '%s\n' $(call quote,export LUA_CPATH=$(call quote,$(LUA_CPATH)))
+
+# gbi in two files, for the tree of a host
+ONE = $(BUILD)/amalgamation
+
+amalgamation: need-build ## write gbi.c and gbi.h to build/amalgamation
+	@mkdir -p $(ONE)
+	$(LUA) tools/amalgamate.lua $(sort $(SRC)) >$(ONE)/gbi.c.new
+	mv $(ONE)/gbi.c.new $(ONE)/gbi.c
+	cp csrc/gbi.h $(ONE)/
 
 LUA_VERSION = $(shell $(LUA) -e 'print(_VERSION:match "[%d.]+")')
 
