@@ -186,6 +186,34 @@ describe("C", function()
     end
   end)
 
+  it("has no functions for a state that has not loaded gbi.core", function()
+    local LOADED = "gbi.core is not loaded in this Lua state (call gbi_open)"
+    local GOT = "bad argument #1 to '?' (%s expected, got string)"
+    local n = 0
+    for name, err in pairs(capi.bare()) do
+      n = n + 1
+      if name == "check_registry" then
+        assert.equal(GOT:format "gbi.registry", err)
+      elseif name == "check_handles" then
+        assert.equal(GOT:format "gbi.handles", err)
+      else
+        assert.equal(LOADED, err, name)
+      end
+    end
+    assert.equal(17, n)
+    -- in one that has, all of them work, by their own errors
+    local core = assert(package.loadlib(portable.build .. "/gbi/core.so",
+      "luaopen_gbi_core"))
+    for name, err in pairs(capi.bare(core)) do
+      assert.not_equal(LOADED, err, name)
+      if name ~= "check_registry" and name ~= "check_handles"
+         and name ~= "weak of a value" and name ~= "get_handle"
+         and name ~= "get_handle_udata" then
+        assert.equal("no error", err, name)
+      end
+    end
+  end)
+
   it("loads gbi when nobody has, in any order", function()
     for _, first in ipairs { 'require "capi" require "gbi"',
                              'require "gbi" require "capi"' } do
