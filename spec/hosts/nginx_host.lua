@@ -6,7 +6,7 @@ local portable = require "spec.support.portable"
 
 -- What tools/nginx unpacked, or else the one that is installed.
 local UNPACKED = hosts.here .. "/build/hosts/nginx"
-local MODULES = "/usr/lib/nginx/modules"
+local NGINX, MODULES = "/usr/sbin/nginx", "/usr/lib/nginx/modules"
 
 local function free_port()
   local ok, uv = pcall(require, "luv")
@@ -21,7 +21,7 @@ end
 
 describe("nginx", function()
   local unpacked = portable.read(UNPACKED .. "/nginx")
-  local why = hosts.missing("curl", unpacked and "sh" or "nginx")
+  local why = hosts.missing("curl", unpacked and UNPACKED .. "/nginx" or NGINX)
   local modules = unpacked and UNPACKED .. MODULES or MODULES
   if not why and not portable.read(modules .. "/ngx_http_lua_module.so") then
     why = "nginx has no Lua module: make test-hosts unpacks one that has"
@@ -36,13 +36,18 @@ describe("nginx", function()
         if pid then portable.run("kill " .. pid) end
       end)
       hosts.follow("OpenResty", home, function(text)
-        text = text:gsub("8080", port):gsub(" " .. MODULES, " '" .. modules
-          .. "'")
+        text = text:gsub("8080", port)
         if text:find("nginx.conf ", 1, true) then
           text = ("%s\nsed -i s/8080/%d/ ~/site/nginx.conf"):format(text, port)
         end
-        return unpacked and ("PATH='%s':$PATH\n%s"):format(UNPACKED, text)
-          or text
+        if unpacked then
+          for _, path in ipairs { NGINX, MODULES } do
+            local new = hosts.quote(path == NGINX and UNPACKED .. "/nginx"
+              or modules)
+            text = text:gsub(path, function() return new end)
+          end
+        end
+        return text
       end)
 
       local seen = {}

@@ -10,17 +10,20 @@ local hosts = {}
 local PAGE = "docs/hosts.md"
 hosts.here = portable.run("pwd"):match("[^\n]+")
 
--- A command that ends with an error after `seconds`; in what it starts is
--- nothing of this checkout, and HOME is a folder for the host.
+-- Keeps this checkout out of what a script finds, and makes HOME a folder for
+-- the host.
 local PLAIN = [[
   unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS BUILD MAKEFLAGS MAKELEVEL
   unset XDG_DATA_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME
   export HOME=%s
 ]]
 
-local function quote(text)
+-- One word of the shell.
+function hosts.quote(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
+
+local quote = hosts.quote
 
 -- The blocks of a section of the page, in order: { language, text }.
 local function blocks(title)
