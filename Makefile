@@ -53,9 +53,9 @@ BUSTED = busted --lua=$(LUA) --cpath="$(BUILD)/?.so" \
          $(if $(IS54),,--exclude-pattern=fuzz)
 IS54   = $(filter lua5.4,$(LUA))
 
-.PHONY: all help demo test test-all users bench bench-instructions lint docs \
-        meta env amalgamation install dist clean need-build need-test need-lint \
-        need-dot need-bench need-docs
+.PHONY: all help demo test test-all test-hosts users bench bench-instructions \
+        lint docs meta env amalgamation install dist clean need-build need-test \
+        need-hosts need-lint need-dot need-bench need-docs
 
 all: $(CORE) ## build the C module under build/
 
@@ -82,6 +82,11 @@ test-all: ## test every Lua that is installed or can be
 	  command -v $$lua || command -v apt-get || continue; \
 	  $(OTHER) test LUA=$$lua || exit 1; \
 	done
+
+test-hosts: need-hosts ## run gbi in Neovim, nginx, LÖVE and luv, as docs/hosts.md says
+	@tools/nginx build/hosts/nginx
+	@$(MAKE) -s all
+	$(BUSTED) --pattern=_host spec/hosts
 
 include spec/stress.mk
 
@@ -132,7 +137,9 @@ amalgamation: need-build ## write gbi.c and gbi.h to build/amalgamation
 	mv $(ONE)/gbi.c.new $(ONE)/gbi.c
 	cp csrc/gbi.h $(ONE)/
 
-LUA_VERSION = $(shell $(LUA) -e 'print(_VERSION:match "[%d.]+")')
+# LuaJIT's headers are enough, for a program with a LuaJIT of its own
+LUA_VERSION = $(if $(findstring luajit,$(LUA)),5.1,$(shell \
+  $(LUA) -e 'print(_VERSION:match "[%d.]+")'))
 
 TO = $(call quote,$(DESTDIR)$(PREFIX))
 # what sed puts in as it is, between |
@@ -200,6 +207,11 @@ need-build:
 need-test:
 	$(NEED) $(BUILD_NEEDS) cxx:g++ busted:lua-busted \
 	  pkgconfig:pkg-config luarocks:luarocks
+
+need-hosts:
+	$(NEED) $(BUILD_NEEDS) busted:lua-busted nvim:neovim love:love xvfb:xvfb \
+	  curl:curl zip:zip luv:lua-luv
+	@LUA_CFLAGS="$(call cflags,luajit)" tools/need headers:libluajit-5.1-dev
 
 need-lint:
 	$(NEED) $(BUILD_NEEDS) luacheck:lua-check

@@ -1,6 +1,5 @@
 -- gbi.h: what Lua and C do to one registry, and the programs that use it.
 
-local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
 local gbi = require "gbi"
 local capi = require "capi"

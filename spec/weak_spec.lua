@@ -1,7 +1,6 @@
 -- What is only true when something is really collected: who holds an object
 -- and for how long, what is said of a dead one, and finalizers that interfere.
 
-local compat = require "gbi.compat"
 local gbi = require "gbi"
 local kilobytes = require "spec.support.memory"
 local portable = require "spec.support.portable"
