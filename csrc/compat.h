@@ -85,39 +85,6 @@ static inline void compat_setfuncs (lua_State *L, const luaL_Reg *l, int n) {
 }
 #define luaL_setfuncs compat_setfuncs
 
-static inline void compat_requiref (lua_State *L, const char *name,
-                                    lua_CFunction open, int global) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-  lua_getfield(L, -1, name);
-  if (!lua_toboolean(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushcfunction(L, open);
-    lua_pushstring(L, name);
-    lua_call(L, 1, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -3, name);
-  }
-  lua_remove(L, -2);
-  if (global) {
-    lua_pushvalue(L, -1);
-    lua_setglobal(L, name);
-  }
-}
-#define luaL_requiref compat_requiref
-
-static inline void compat_traceback (lua_State *L, lua_State *of,
-                                     const char *message, int level) {
-  lua_getglobal(L, "debug");
-  lua_getfield(L, -1, "traceback");
-  lua_remove(L, -2);
-  lua_pushthread(of);
-  if (of != L) lua_xmove(of, L, 1);
-  lua_pushstring(L, message);
-  lua_pushinteger(L, level + 1);
-  lua_call(L, 3, 1);
-}
-#define luaL_traceback compat_traceback
-
 #ifndef LUA_GCISRUNNING  /* 5.1, and not LuaJIT */
 
 /* It does not tell: the collector may be stopped. */
@@ -169,6 +136,20 @@ static inline int compat_rawget (lua_State *L, int t) {
   return lua_type(L, -1);
 }
 #define lua_rawget compat_rawget
+
+/* Sets __name. */
+static inline int compat_newmetatable (lua_State *L, const char *name) {
+  luaL_getmetatable(L, name);
+  if (!lua_isnil(L, -1)) return 0;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, name);
+  return 1;
+}
+#define luaL_newmetatable compat_newmetatable
 
 /* A metatable that has no __name has the one it is registered by. */
 static inline int compat_getmetafield (lua_State *L, int i, const char *name) {

@@ -317,8 +317,7 @@ end
 -- Pushes a handle of external object `index`, whose value is `object`. Returns
 -- the variable of the list that the handle lives as long as.
 function Codegen:hand_on(object, index)
-  local list = self:assign(self:new_var(),
-    ("{%s or nil, 0}"):format(object.text))
+  local list = self:assign(self:new_var(), ("{%s, 0}"):format(object.text))
   self:push { text = ("hand_on(registry, %s, %d)"):format(list.text, index),
               weight = 4, size = 1, prefix = true, call = true }
   return list

@@ -1,13 +1,14 @@
 --- Lua 5.4's functions on the Luas before it, and what the running one can.
 --
 -- Everything else is written for 5.4 in what all have in common; this is the
--- one file that asks which Lua it is, by trying.
+-- one file that asks which Lua it is, by trying. Globals that not every Lua has
+-- are read with rawget: in a game, reading an undeclared one may raise.
 local errors = require "gbi.errors"
 
 local compat = {}
 
 --- `table.unpack`, `table.pack`, `table.move`.
-compat.unpack = table.unpack or unpack -- luacheck: ignore 113
+compat.unpack = table.unpack or rawget(_G, "unpack")
 
 compat.pack = table.pack or function(...)
   return { n = select("#", ...), ... }
@@ -24,11 +25,12 @@ end
 -- @tparam string name of the chunk
 -- @tparam ?table env `_G` otherwise
 -- @treturn function; or nil and why not
-if setfenv then -- luacheck: ignore 113
+local setfenv, loadstring = rawget(_G, "setfenv"), rawget(_G, "loadstring")
+if setfenv then
   function compat.load(text, name, env)
     if text:find("^\27") then return nil, "bytecode" end
-    local chunk, err = loadstring(text, name) -- luacheck: ignore 113
-    if chunk and env then setfenv(chunk, env) end -- luacheck: ignore 113
+    local chunk, err = loadstring(text, name)
+    if chunk and env then setfenv(chunk, env) end
     return chunk, err
   end
 else

@@ -188,8 +188,9 @@ function Compiler:call_backend(nodes)
   for _, each in ipairs(self.externals) do
     local index = each.args[1]
     for i = last + 1, index - 1 do objects[i] = "false" end
-    -- false says that there is none, so a false that was obtained is nil
-    objects[index] = self.values[each].text .. " or nil"
+    -- false says that there is none, so a false that was obtained is true
+    local var = self.values[each].text
+    objects[index] = ("%s or %s == false or nil"):format(var, var)
     last = index
   end
   local enter = ("local run = enter(registry, {%s}, %d)"):format(
