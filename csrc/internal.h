@@ -202,8 +202,8 @@ static inline lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
 enum {
   GBI_HOLDS = GBI_NHOLDER + 1,  /* key -> what a strong handle keeps alive */
   GBI_CALLBACKS,                /* key -> callback of on_collect */
-  GBI_RUNS,  /* key -> the run that the handle belongs to, weak values */
-  GBI_NHANDLES = GBI_RUNS
+  GBI_LISTS,  /* key -> { object, handle } of a run, weak values */
+  GBI_NHANDLES = GBI_LISTS
 };
 
 typedef struct gbi_Handles {
@@ -218,6 +218,7 @@ GBI_INTERN void gbiH_default (lua_State *L);
 GBI_INTERN int gbiH_getdefault (lua_State *L);
 GBI_INTERN lua_Integer gbiH_weak (lua_State *L, int at, int value);
 GBI_INTERN lua_Integer gbiH_strong (lua_State *L, int at, int value);
+GBI_INTERN lua_Integer gbiH_handon (lua_State *L, int at, int list);
 GBI_INTERN lua_Integer gbiH_ofrun (lua_State *L, int at, int run,
                                    lua_Integer i);
 GBI_INTERN int gbiH_find (lua_State *L, int at, lua_Integer h);
@@ -225,7 +226,7 @@ GBI_INTERN int gbiH_error (lua_State *L, int at, lua_Integer h);
 GBI_INTERN int gbiH_typeerror (lua_State *L, lua_Integer h,
                                const char *tname);
 GBI_INTERN int gbiH_release (lua_State *L, int at, lua_Integer h);
-GBI_INTERN void gbiH_endrun (lua_State *L, int at, int run);
+GBI_INTERN void gbiH_handback (lua_State *L, int at, int list);
 GBI_INTERN int gbiH_on_collect (lua_State *L, int at, lua_Integer h,
                                 int callback);
 GBI_INTERN lua_Integer gbiH_sweep (lua_State *L, int at);

@@ -1,10 +1,11 @@
 /*
-** run.c - the external objects of one call of a compiled graph
+** run.c - what a call of a compiled graph hands on
 **
-** A run is a table that only its call holds: run[i] is external object i. The
-** code that gbi generates makes one when a backend's function or `node:handle`
-** needs it, and uses it again when the call is over, so that it is held for as
-** long.
+** A run is a table of the external objects of one call, for the function that a
+** backend made: run[i] is external object i. Only the call holds it. Code that
+** gbi generates has the objects as locals and needs no run; it has a list for
+** each object that it hands on. It uses runs and lists again when the call is
+** over, because LuaJIT does not keep a local alive that is not used again.
 */
 #include "internal.h"
 
@@ -58,11 +59,40 @@ static int core_enter (lua_State *L) {
 
 /* leave(run, ...) -> ...: for the code that gbi generates. The call is over. */
 static int core_leave (lua_State *L) {
+  int top = lua_gettop(L);
   checkrun(L);
-  gbiH_endrun(L, HANDLES, 1);
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    if (lua_tointeger(L, -2) < 0 && lua_istable(L, -1))
+      gbiH_handback(L, HANDLES, top + 2);
+    lua_settop(L, top + 1);
+  }
   lua_pushvalue(L, OVER);
   lua_setmetatable(L, 1);
-  return lua_gettop(L) - 1;
+  return top - 1;
+}
+
+
+/* hand_on(registry, list, index) -> handle: for the code that gbi generates. The
+** list is { object, 0 } of external object `index`. */
+static int core_hand_on (lua_State *L) {
+  luaL_checkudata(L, 1, GBI_REGISTRY);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  if (lua_rawgeti(L, 2, 1) < GBI_HELD)
+    return gbi_argunheld(L, 1, 2, luaL_checkinteger(L, 3));
+  lua_pushinteger(L, gbiH_handon(L, HANDLES, 2));
+  return 1;
+}
+
+
+/* hand_back(list, ...): for the code that gbi generates. The call is over. */
+static int core_hand_back (lua_State *L) {
+  int i, top = lua_gettop(L);
+  for (i = 1; i <= top; i++) {
+    luaL_checktype(L, i, LUA_TTABLE);
+    gbiH_handback(L, HANDLES, i);
+  }
+  return 0;
 }
 
 
@@ -91,8 +121,13 @@ static int run_handle (lua_State *L) {
 /* Sets the functions of runs in the module at `core`. [-0, +0, m] */
 void gbi_openrun (lua_State *L, int core) {
   static const luaL_Reg methods[] = {{"handle", run_handle}, {NULL, NULL}};
-  static const luaL_Reg functions[] =
-    {{"enter", core_enter}, {"leave", core_leave}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+    {"enter", core_enter},
+    {"leave", core_leave},
+    {"hand_on", core_hand_on},
+    {"hand_back", core_hand_back},
+    {NULL, NULL}
+  };
   int metatable = lua_gettop(L) + 1;
   const luaL_Reg *l;
   luaL_newmetatable(L, GBI_RUN);

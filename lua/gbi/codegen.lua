@@ -36,7 +36,7 @@ local MAX_SIZE = 50 -- operations in a part of an expression
 -- What generated code is bound to, the arguments of its chunk; and what else
 -- it calls things. A parameter of such a name is given another one.
 local BINDINGS = { "G", "require", "registry", "unpack", "select", "enter",
-                   "leave", "body" }
+                   "leave", "hand_on", "hand_back", "body" }
 -- `arg` is 5.1's own, in a function with `...`.
 local RESERVED = { run = true, vars = true, params = true, objects = true,
                    arg = true }
@@ -314,6 +314,16 @@ function Codegen:operate(format, operands)
   self:push { text = operation(format, operands), weight = 3, size = 1 }
 end
 
+-- Pushes a handle of external object `index`, whose value is `object`. Returns
+-- the variable of the list that the handle lives as long as.
+function Codegen:hand_on(object, index)
+  local list = self:assign(self:new_var(),
+    ("{%s or nil, 0}"):format(object.text))
+  self:push { text = ("hand_on(registry, %s, %d)"):format(list.text, index),
+              weight = 4, size = 1, prefix = true, call = true }
+  return list
+end
+
 -- Emits an operator that is a statement.
 function Codegen:statement(format, operands)
   self:settle()
@@ -557,7 +567,7 @@ function Codegen:finish(title, registry, body)
   local text, notes = self:text(title)
   local chunk = assert(compat.load(text, "=" .. title, {}))
   local f = chunk(_G, require, registry, compat.unpack, select, core.enter,
-    core.leave, body)
+    core.leave, core.hand_on, core.hand_back, body)
   traceback.note(f, notes)
   return f, text
 end

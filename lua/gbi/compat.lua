@@ -94,8 +94,9 @@ end
 -- take the length of a table for what it was before something was appended by
 -- another of its names (LuaJIT issue 843). For what appends to lists.
 function compat.interpret()
-  if jit then -- luacheck: ignore 113
-    jit.off(debug.getinfo(2, "f").func, true) -- luacheck: ignore 113
+  local jit, debug = rawget(_G, "jit"), rawget(_G, "debug")
+  if jit and debug and debug.getinfo then
+    jit.off(debug.getinfo(2, "f").func, true)
   end
 end
 

@@ -3,7 +3,7 @@
 -- Every value is a local of the function, named after its node; beyond Lua's
 -- limit, values share locals, then they are elements of a table. So an object
 -- that the body uses costs no more than a local. A run, which knows objects by
--- number, is made only for a backend, and for objects that are handed on.
+-- number, is made only for a backend.
 local compat = require "gbi.compat"
 local core = require "gbi.core"
 local Codegen = require "gbi.codegen"
@@ -13,6 +13,9 @@ local view = require "gbi.view"
 compat.interpret()
 
 local MAX_RESULTS = 20 -- of one call; beyond, they are gathered in a table
+local MAX_LISTS = 30 -- in one call of hand_back
+
+
 local Compiler = {}
 Compiler.__index = Compiler
 
@@ -80,9 +83,8 @@ end
 function Compiler:emit(each)
   local cg, builtin, operator = self.cg, each:builtin(), each:operator()
   if builtin == node.HANDLE then
-    cg:push(Codegen.RUN)
-    cg:push(Codegen.constant(each:external()))
-    cg:call_method("handle", 1)
+    local list = cg:hand_on(self.values[each.args[1]], each:external())
+    table.insert(self.lists, list)
     self:keep(each)
   elseif builtin == node.RESULT then
     return -- its call has given it a value
@@ -121,8 +123,6 @@ function Compiler:scan(nodes, live)
       local builtin = each:builtin()
       if builtin == node.EXTERNAL then
         table.insert(self.externals, each)
-      elseif builtin == node.HANDLE then
-        self.handed_on[each:external()] = true
       elseif builtin == node.RESULT then
         local call, i = each.args[1], each.args[2]
         local results = self.results[call] or { n = 0, names = {} }
@@ -151,37 +151,18 @@ function Compiler:prologue(registry)
   end
 end
 
--- Emits the beginning of a run of the external objects whose indices are in a
--- set. It is used until the run is over: LuaJIT does not keep a local alive
--- that is not.
--- @tparam {[integer]=boolean} set
-function Compiler:enter(set)
-  local objects, last = {}, 0
-  for _, each in ipairs(self.externals) do
-    local index = each.args[1]
-    if set[index] then
-      for i = last + 1, index - 1 do objects[i] = "false" end
-      -- false says that there is none, so a false that was obtained is nil
-      objects[index] = self.values[each].text .. " or nil"
-      last = index
-    end
-  end
-  self.cg:note("the run begins")
-  self.cg:emit(("local run = enter(registry, {%s}, %d)"):format(
-    table.concat(objects, ", "), last))
-end
-
 -- Emits the nodes, and the return of the outputs.
 function Compiler:body(nodes, live)
   local cg = self.cg
-  local handing = next(self.handed_on) ~= nil
-  if handing then self:enter(self.handed_on) end
   for _, each in ipairs(nodes) do
     if each.op == "output" then
       local outputs = {}
       for i = 1, each.args.n do outputs[i] = self:operand(each.args[i]) end
       cg:note(self:describe(each))
-      if handing then cg:emit("leave(run)") end
+      for first = 1, #self.lists, MAX_LISTS do
+        cg:emit(("hand_back(%s)"):format(Codegen.list(compat.move(self.lists,
+          first, math.min(first + MAX_LISTS - 1, #self.lists), 1, {}))))
+      end
       cg:emit("return " .. Codegen.list(outputs))
     elseif live[each] and each.op ~= "placeholder"
            and each:builtin() ~= node.EXTERNAL then
@@ -193,22 +174,32 @@ function Compiler:body(nodes, live)
 end
 
 -- Emits the call of a backend's function, with the run and all inputs. All
--- runs without objects are one.
+-- runs without objects are one. A run is used again when the call is over:
+-- LuaJIT does not keep a local alive that is not.
 function Compiler:call_backend(nodes)
-  local cg, set = self.cg, {}
-  local arguments = { Codegen.RUN }
+  local cg, arguments = self.cg, { Codegen.RUN }
   for _, each in ipairs(nodes) do
     if each.op == "placeholder" then
       table.insert(arguments, self.values[each])
     end
   end
-  for _, each in ipairs(self.externals) do set[each.args[1]] = true end
   local call = ("body(%s)"):format(Codegen.list(arguments))
-  if next(set) then
-    self:enter(set)
-    call = ("leave(run, %s)"):format(call)
+  local objects, last = {}, 0
+  for _, each in ipairs(self.externals) do
+    local index = each.args[1]
+    for i = last + 1, index - 1 do objects[i] = "false" end
+    -- false says that there is none, so a false that was obtained is nil
+    objects[index] = self.values[each].text .. " or nil"
+    last = index
+  end
+  local enter = ("local run = enter(registry, {%s}, %d)"):format(
+    table.concat(objects, ", "), last)
+  if last == 0 then
+    table.insert(cg.head, enter)
   else
-    table.insert(cg.head, "local run = enter(registry, {}, 0)")
+    cg:note("the run begins")
+    cg:emit(enter)
+    call = ("leave(run, %s)"):format(call)
   end
   cg:note("the backend's function")
   cg:emit("return " .. call)
@@ -216,7 +207,8 @@ end
 
 -- What a node does, for gbi.traceback.
 function Compiler:describe(each)
-  local parts, seen = {}, {}
+  local parts, seen = { ("node %s: %s%s"):format(each.name, each.op,
+    each.op == "output" and "" or " " .. view.target(each.target)) }, {}
   for _, used in each:inputs() do
     local index = used:external()
     if index and not seen[index] then
@@ -224,9 +216,7 @@ function Compiler:describe(each)
       table.insert(parts, self.registry:name(index))
     end
   end
-  table.insert(parts, each.place and "recorded at " .. each.place)
-  table.insert(parts, 1, ("node %s: %s%s"):format(each.name, each.op,
-    each.op == "output" and "" or " " .. view.target(each.target)))
+  if each.place then table.insert(parts, "recorded at " .. each.place) end
   return table.concat(parts, ", ")
 end
 
@@ -254,7 +244,7 @@ local function compile(graph, live, backend)
     registry = graph.registry,
     params = {}, -- names of the inputs
     externals = {}, -- nodes of the external objects, in the order of indices
-    handed_on = {}, -- the set of indices of those that get a handle
+    lists = {}, -- variables of the lists of objects that are handed on
     results = {}, -- call -> list of its result nodes; `n`, the highest number
     -- that is used; `names`, number -> name
     last_use = {}, -- node -> the last one to use it

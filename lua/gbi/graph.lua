@@ -335,8 +335,9 @@ function Graph:to_dot()
 end
 
 --- Looks for what cannot be compiled: a node used before it is made, or one
--- without a value; a missing output; an index that is not registered; a source
--- that wants an input which is not there.
+-- without a value; a missing output; an index that is not registered; a handle
+-- of another value than an external object; a source that wants an input which
+-- is not there.
 -- @treturn ?boolean true, or nil
 -- @treturn ?string what is wrong
 -- @seed torch.fx.Graph.lint
@@ -356,6 +357,9 @@ function Graph:lint()
         return nil, ("node %s: external object %s is not registered"):format(
           each.name, tostring(each.args[1]))
       end
+    elseif each:builtin() == node.HANDLE and not each:external() then
+      return nil, ("node %s: only an external object has a handle"):format(
+        each.name)
     end
     local name = source.missing_input(from, inputs)
     if name then

@@ -98,9 +98,9 @@ end
 -- The index of the external object that the node stands for, itself or by
 -- number; or nil.
 function Node:external()
-  local builtin = self:builtin()
-  if builtin == node.EXTERNAL then return self.args[1] end
-  return builtin == node.HANDLE and self.args[1]:external() or nil
+  local of = self
+  if self:builtin() == node.HANDLE then of = self.args[1] end
+  return node.is(of) and of:builtin() == node.EXTERNAL and of.args[1] or nil
 end
 
 -- The operator that this node applies, or nil.

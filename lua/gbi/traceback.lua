@@ -21,8 +21,8 @@ function traceback.note(f, lines)
 end
 
 -- What is known about a level of a thread's stack; for the running thread, of
--- the stack that gbi.traceback sees. Only `annotate` calls it: the 4 are its
--- own frame, and those of annotate, pcall and gbi.traceback.
+-- the stack that gbi.traceback sees. Only `annotate` calls it: the 4 levels
+-- below are its own, and those of annotate, pcall and gbi.traceback.
 local function level_info(thread, level)
   local info
   if thread then info = debug.getinfo(thread, level, "Slf")
@@ -112,14 +112,15 @@ end
 -- @tparam ?integer level where to start; 1, the caller, otherwise, or 0 for
 -- another thread
 -- @treturn string without a debug library, the message
-function traceback.traceback(...)
-  local first, thread = 1, (...)
-  if type(thread) == "thread" then first = 2 else thread = nil end
-  local message, level = select(first, ...)
+function traceback.traceback(thread, message, level)
+  local arg = 3 -- the level's number
+  if type(thread) ~= "thread" then
+    thread, message, level, arg = nil, thread, message, 2
+  end
   local t = type(message)
   if not (t == "nil" or t == "string" or t == "number") then return message end
   if level ~= nil and (type(level) ~= "number" or level % 1 ~= 0) then
-    errors.expected(2, "traceback", first + 1, "integer", level)
+    errors.expected(2, "traceback", arg, "integer", level)
   end
   if not (debug and debug.traceback) then return message end
   if thread and thread == coroutine.running() then thread = nil end
@@ -127,7 +128,7 @@ function traceback.traceback(...)
   local text
   if thread then text = debug.traceback(thread, "", level)
   else text = debug.traceback("", level + 1) end
-  -- a stack that overflowed may be too full for more
+  -- where the stack overflowed, there may be no room for it (LuaJIT)
   local ok, annotated = pcall(annotate, text, thread, level,
     tostring(message))
   if ok then text = annotated end

@@ -8,9 +8,6 @@
 
 #define MODEL model_table(&w->m, w->m.vars[v])
 
-/* Is there room for a handle, and those that finalizers make meanwhile? */
-#define HASROOM(t) ((t)->n < HANDLES - MAX_DEPTH - 4)
-
 
 /* A handle: nearly always one that may be there, else odd or an index. */
 static lua_Integer read_handle (World *w, const Table *t) {
@@ -134,7 +131,7 @@ static void do_release (World *w, lua_State *L, int v, int face) {
   if (!done(w, &call, 1)) return;
   if (call.epoch == 0 && !(answer(L, &call) & expected))
     differ(w, "release answers %d, expected %d", answer(L, &call), expected);
-  model_release(t, number(h));
+  if (answer(L, &call) != UNREGISTERED) model_release(t, number(h));
 }
 
 

@@ -18,10 +18,9 @@ end
 local function hammer(r)
   local object, guarded = {}, setmetatable({}, { __gc = function() end })
   see(r:register(object, Global "object"))
-  see(capi.register(r, guarded))
+  see(capi.register(r, guarded, Global "guarded"))
   see(r:register_created({}, construct))
   see(capi.register_c_created(r, {}))
-  r:on_collect(2, print)
   r:store(object, guarded, r, object, guarded)
   local snapshot = r:snapshot()
   capi.store(r, guarded)
@@ -33,30 +32,51 @@ local function hammer(r)
   see(#r + r:count())
   see(r:get(1) == object and capi.find(r, 2) == object and 1 or 0)
   see(select("#", capi.get_udata(r, 3, "gbi.registry")))
-  see(#tostring(select(2, pcall(r.register, r, 5))))
+  see(#tostring(select(2, pcall(r.register, r, 5, Global "five"))))
   see(#select(2, pcall(r.get, r, 77)))
   see(#select(2, pcall(capi.get, r, 77)))
-  r:release(1)
-  see(r:sweep() + capi.sweep(r))
   see(#tostring(r):match "^[^:]*")
   r:reset()
 end
 
-function _G.look(i) -- the registry of the graph that calls it
-  return _G.registry:get(i)
+-- A handle table, the state's own if `own` is nil; from Lua it is `h`.
+local function hammer_handles(h, own)
+  local guarded = setmetatable({}, { __gc = function() end })
+  local weak, strong = h:weak(guarded), capi.strong(own, "kept")
+  local dead = capi.weak(own, {})
+  see(#capi.on_collect(own, weak, see) + #tostring(h:on_collect(dead, see)))
+  see(capi.find_handle(own, weak) == guarded and 1 or 0)
+  see(#h:get(strong) + #select(2, capi.find_handle_in(own, strong)))
+  see(select("#", capi.get_handle_udata(own, h:strong(h), "gbi.handles")))
+  for handle, _, kind in h:entries() do see(handle + #kind) end
+  see(h:count() + capi.count_handles(own))
+  see(#tostring(select(2, pcall(h.weak, h, 5))))
+  see(#select(2, pcall(h.get, h, 77)))
+  see(#select(2, pcall(capi.get_handle, own, 77)))
+  collectgarbage()
+  see(h:sweep() + capi.sweep(own))
+  see(#capi.release(own, strong) + #select(2, h:release(dead)))
+  see(#tostring(h):match "^[^:]*")
+end
+
+local found -- by a handle of a run, in another coroutine
+
+function _G.look(handle)
+  coroutine.wrap(function() found = gbi.handles:get(handle) end)()
+  return found
 end
 
 local function graph()
   local g = gbi.graph.new()
-  _G.registry = g.registry
   local x = g:placeholder "x"
   local created = g:created({}, construct)
-  g:output(x + 1, g:call_function(Global "look", created:index()))
+  g:output(x + 1, g:call_function(Global "look", created:handle()))
   local f, text = g:compile()
   for i = 1, 10 do
     local y, object = f(i)
     see(y + object.n)
   end
+  pcall(f, "no number")
   see(#text + #tostring(g))
   gbi.compile_prologue(g.registry)()
 end
@@ -64,6 +84,9 @@ end
 for round = 1, ROUNDS do
   hammer(gbi.new())
   hammer(gbi.default)
+  local h = gbi.new_handles()
+  hammer_handles(h, h)
+  hammer_handles(gbi.handles)
   graph()
   if round % 20 == 0 then collectgarbage() end
 end
