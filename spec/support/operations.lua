@@ -85,7 +85,7 @@ end
 -- Starts a run of `f`; returns its coroutine and what it yields.
 local function start(f, objects)
   local co = coroutine.create(f)
-  local ok, a, b = coroutine.resume(co, compat.unpack(objects))
+  local ok, a, b = coroutine.resume(co, compat.unpack(objects, 1, 3))
   if not ok then error(a, 0) end
   return co, a, b
 end
@@ -282,7 +282,8 @@ end)
 
 operation("start a run that hands objects on", 2, function(p)
   if #p.runs > 6 then return nil end
-  local t, ids, objects = p:states_table(), p:objects(2)
+  local t = p:states_table()
+  local ids, objects = p:objects(2)
   local new = { ids = ids, handles = {} }
   return {
     call = function() return start(with_handles, objects) end,
@@ -294,24 +295,28 @@ operation("start a run that hands objects on", 2, function(p)
       new.co = co
       table.insert(p.runs, new)
     end,
-    failed = function() -- it may have given out handles, which die with it
-      p:collect()
-      while select(2, t.real:find(t.base + t.model.last + 1)) == "dead" do
-        t.model.last = t.model.last + 1
-      end
+    failed = function()
+      p:lose(2)
       return true
     end,
   }
 end)
 
+-- The second object is nil. One graph has handed on the first by then.
 operation("start a run that cannot begin", 1, function(p)
   local f = math.random(2) == 1 and with_backend or with_handles
   local _, object = p:object()
+  local function lose()
+    p:lose(f == with_handles and 1 or 0)
+    return true
+  end
   return {
     call = function() return attempt(start, f, { object, nil, object }) end,
     check = function(ok, err)
       assert(not ok and err:find("cannot be held weakly: got nil", 1, true))
+      lose()
     end,
+    failed = lose,
   }
 end)
 

@@ -153,6 +153,16 @@ function Program:held()
   return held
 end
 
+-- A run has failed, which may have given out at most `n` handles: they are dead
+-- after a collection.
+function Program:lose(n)
+  local t = self:states_table()
+  self:collect()
+  while n > 0 and select(2, t.real:find(t.base + t.model.last + 1)) == "dead" do
+    t.model.last, n = t.model.last + 1, n - 1
+  end
+end
+
 -- Collects what nobody holds, on both sides, and compares what lives.
 function Program:collect()
   portable.collect()

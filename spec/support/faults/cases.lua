@@ -564,7 +564,7 @@ record("handle", function(w) return w.out:handle() end)
 record("results", function(w)
   return w.called:results(3)
 end)
-record("operators", function(w) return w.node + 1 end
+record("operators", function(w) return w.node + 1 end)
 record("methods of a node", function(w) return w.node:eq(1) end)
 record("call of a node", function(w) return w.node(1) end)
 

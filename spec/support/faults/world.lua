@@ -205,14 +205,16 @@ function World:finish()
     self.leave = nil
     add "after the run"
   end
-  self.snapshot = nil
-  add "without the snapshot"
-  for _, h in ipairs { self.h, gbi.handles } do
+  if self.snapshot then
+    self.snapshot = nil
+    add "without the snapshot"
+  end
+  for _, h in ipairs { self.h, self.h ~= gbi.handles and gbi.handles or nil } do
     out[#out + 1] = "swept " .. self:list(pcall(h.sweep, h))
     for handle in h:entries() do h:release(handle) end
-    add "released"
     out[#out + 1] = "left " .. h:count() .. " " .. h:sweep()
   end
+  add "released"
   out[#out + 1] = table.concat(log, " ")
   r:store(r, r, r, r, r, r) -- not in place
   add "stored"
