@@ -308,7 +308,7 @@ describe("regression, runs:", function()
     function(f, see)
       -- A run whose coroutine had failed counted as under way until it was
       -- collected: one failing request of 10,000 made 73 later ones fail.
-      local failed, suspended, wrong = {}, {}, 0
+      local failed, suspended, wrong = {}, {}, 0 -- luacheck: ignore 331
       local helper = coroutine.wrap(function(it)
         while true do it = coroutine.yield(see(it)) end
       end)
@@ -344,7 +344,7 @@ describe("regression, runs:", function()
   local function at_every_instruction(call)
     portable.jit(false) -- compiled code has no hooks
     finally(function() portable.jit(true) end)
-    local k, over = 0, false
+    local k, over = 0, nil -- luacheck: ignore 311
     local function stop()
       debug.sethook()
       error("time is up", 0)

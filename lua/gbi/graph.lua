@@ -32,7 +32,8 @@ local graph = {}
 local Graph = { __name = "gbi.graph" }
 Graph.__index = Graph
 
--- A name for a node that no other has: its hint, hint_1, hint_2 …
+-- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
+-- what it begins with, and the last number put behind that.
 local function unique(self, hint)
   local base = hint:gsub("[^%w_]", "_"):gsub("^%d", "_%0")
   if not literal.is_identifier(base) then base = base .. "_" end
@@ -41,13 +42,11 @@ local function unique(self, hint)
     n = n + 1
     name = ("%s_%d"):format(base, n)
   end
-  self.counts[base] = n
-  self.names[name] = true
-  return name
+  return name, base, n
 end
 
 -- Checks that nothing follows the output.
-local function check_open(self, level)
+function Graph:check_open(level)
   if self.finished then
     error("the graph has its output, nothing can follow it", level + 1)
   end
@@ -83,15 +82,28 @@ local function check_one(self, level, value, fname, arg)
   end
 end
 
--- Appends a node. `hint` is what it would like to be called.
+-- Appends a node. `hint` is what it would like to be called. What may fail comes
+-- before what others can see. Returns the node, and what `withdraw` needs.
 function Graph:append(level, op, target, args, hint)
-  check_open(self, level + 1)
+  self:check_open(level + 1)
+  local place, name, base, n = core.place(), unique(self, hint)
+  local before = self.counts[base] or 0
   local new = node.new {
-    graph = self, op = op, target = target, args = args,
-    name = unique(self, hint), place = core.place(),
+    graph = self, op = op, target = target, args = args, name = name,
+    place = place,
   }
+  self.names[name], self.counts[base] = false, before
   self.nodes[#self.nodes + 1] = new
-  return new
+  self.names[name], self.counts[base] = true, n
+  return new, base, before
+end
+
+-- Takes back a node that was appended. Allocates nothing.
+function Graph:withdraw(each, base, before)
+  local i = #self.nodes
+  while self.nodes[i] ~= each do i = i - 1 end -- finalizers may have added some
+  table.remove(self.nodes, i)
+  self.names[each.name], self.counts[base] = false, before
 end
 
 -- What a source's object may be called: the last name in `G["io"].stdout`.
@@ -109,8 +121,9 @@ function graph.new()
     -- @tfield gbi.registry registry
     registry = core.new(),
     nodes = {}, -- in the order they run
-    names = {}, -- those taken
+    names = {}, -- name -> is it taken?
     counts = {}, -- name -> the last number put behind it
+    finished = false, -- is the output there?
   }, Graph)
 end
 
@@ -259,19 +272,23 @@ function Graph:rename(each, name)
   end
 end
 
--- Registers an external object; an error is the caller's.
+-- Registers an external object; an error is the caller's. The node comes first:
+-- that can be taken back.
 local function register(self, level, method, hint, ...)
-  check_open(self, level + 1)
-  local ok, index = errors.attempt(self.registry[method], self.registry, ...)
+  self:check_open(level + 1)
+  local args = { n = 1, 0 }
+  local new, base, before = self:append(level + 1, "call_function", EXTERNAL,
+    args, hint)
+  local ok, index = pcall(self.registry[method], self.registry, ...)
   if not ok then
+    self:withdraw(new, base, before)
     if type(index) == "table" then -- gbi's `unimplemented`
       index.where = errors.position(level + 1)
       error(index, 0)
     end
-    error(index, level + 1)
+    error(index, errors.exhausted(index) and 0 or level + 1)
   end
-  local new = self:append(level + 1, "call_function", EXTERNAL,
-    { n = 1, index }, hint)
+  args[1] = index
   return new
 end
 

@@ -158,10 +158,23 @@ function Node:results(n)
   elseif not compat.is_integer(n) or n < 1 or n > 200 then
     errors.argument(2, "results", 1, "number from 1 to 200 expected")
   end
-  local nodes = {}
-  for i = 1, n do
-    nodes[i] = self.graph:append(2, "call_function", node.RESULT,
-      { n = 2, self, i }, self.name .. "_" .. i)
+  local graph, nodes, taken = self.graph, {}, {}
+  graph:check_open(2)
+  local ok, err = pcall(function()
+    for i = 1, n do
+      taken[i] = { self.name .. "_" .. i, 0 } -- so that noting them cannot fail
+      nodes[i] = false
+    end
+    for i = 1, n do
+      nodes[i], taken[i][1], taken[i][2] = graph:append(2, "call_function",
+        node.RESULT, { n = 2, self, i }, taken[i][1])
+    end
+  end)
+  if not ok then -- out of memory
+    for i = n, 1, -1 do
+      if nodes[i] then graph:withdraw(nodes[i], taken[i][1], taken[i][2]) end
+    end
+    error(err, 0)
   end
   return compat.unpack(nodes)
 end
