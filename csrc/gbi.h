@@ -244,8 +244,9 @@ static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
 static inline int gbi_find_handle_in (lua_State *L, const gbi_API *gbi,
                                       int handles, int objects,
                                       lua_Integer h) {
-  if (h > GBI_HANDLE0 && h - GBI_HANDLE0 == (int)(h - GBI_HANDLE0)) {
-    lua_rawgeti(L, objects, (int)(h - GBI_HANDLE0));
+  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
+  if (key != 0 && key == (int)key) {
+    lua_rawgeti(L, objects, (int)key);
     if (lua_type(L, -1) != LUA_TNIL) return GBI_LIVE;
     lua_pop(L, 1);
   }
