@@ -102,9 +102,11 @@ static inline void compat_setfuncs (lua_State *L, const luaL_Reg *l, int n) {
 
 /* Only a number with a whole value is an integer. */
 static inline lua_Integer compat_tointegerx (lua_State *L, int i, int *is) {
+  const lua_Number end = sizeof(lua_Integer) < 8 ? 2147483648.0
+                                                 : 9223372036854775808.0;
   lua_Number n = lua_tonumber(L, i);
-  int whole = lua_isnumber(L, i) && n >= -9223372036854775808.0
-              && n < 9223372036854775808.0 && (lua_Number)(lua_Integer)n == n;
+  int whole = lua_isnumber(L, i) && n >= -end && n < end
+              && (lua_Number)(lua_Integer)n == n;
   if (is != NULL) *is = whole;
   return whole ? (lua_Integer)n : 0;
 }

@@ -74,6 +74,14 @@ function compat.to_integer(digits)
   return compat.is_integer(x) and x or nil
 end
 
+--- The decimal digits of an integer. (5.1 formats `%d` with a C `long`, which may
+-- have 32 bits.)
+-- @tparam integer i
+-- @treturn string
+function compat.digits(i)
+  return (compat.integers and "%d" or "%.0f"):format(i)
+end
+
 --- How -0.0 is written. Lua 5.1 takes it for 0 among a function's constants.
 compat.minus_zero = "-0.0"
 

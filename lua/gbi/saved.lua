@@ -40,7 +40,7 @@ local function checksum(text)
     a = (a + text:byte(i)) % 65521
     b = (b + a) % 65521
   end
-  return ("%d"):format(b * 65536 + a)
+  return compat.digits(b * 65536 + a)
 end
 
 local function float(x)
@@ -65,7 +65,7 @@ local function put(out, value, numbers, who, depth)
   if value == nil then out[#out + 1] = "n"
   elseif t == "boolean" then out[#out + 1] = value and "t" or "f"
   elseif compat.is_integer(value) then
-    out[#out + 1] = ("i%d;"):format(value)
+    out[#out + 1] = "i" .. compat.digits(value) .. ";"
   elseif t == "number" then out[#out + 1] = ("d%s;"):format(float(value))
   elseif t == "string" then out[#out + 1] = "s" .. #value .. ":" .. value
   elseif node.is(value) then out[#out + 1] = ("r%d;"):format(numbers[value])
