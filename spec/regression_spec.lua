@@ -339,8 +339,8 @@ describe("regression, runs:", function()
   -- Lets a count hook, which is how hosts limit a script's time, raise an error
   -- at each instruction of a call, one after the other, until the call comes to
   -- its end. call(limit) makes one, and returns as pcall does; limit() sets the
-  -- hook of its coroutine, which the call removes at its end. Returns at how many
-  -- instructions it was.
+  -- hook of its coroutine, which the call removes at its end. Returns at how
+  -- many instructions it was.
   local function at_every_instruction(call)
     portable.jit(false) -- compiled code has no hooks
     finally(function() portable.jit(true) end)

@@ -74,8 +74,8 @@ function compat.to_integer(digits)
   return compat.is_integer(x) and x or nil
 end
 
---- The decimal digits of an integer. (5.1 formats `%d` with a C `long`, which may
--- have 32 bits.)
+--- The decimal digits of an integer. (5.1 formats `%d` with a C `long`, which
+-- may have 32 bits.)
 -- @tparam integer i
 -- @treturn string
 function compat.digits(i)

@@ -321,7 +321,7 @@ end
 
 -- Tells the model what came of an operation's call: what pcall would return.
 -- Returns whether the call succeeded; if not, whether it can be made again.
-function Program:done(op, ok, ...)
+function Program:done(op, ok, ...) -- luacheck: no self
   if ok then
     op.check(...)
     return true
@@ -331,8 +331,8 @@ function Program:done(op, ok, ...)
   return false, true
 end
 
--- Makes the next operation. Its call is made by `call`, a pcall that may run out
--- of memory.
+-- Makes the next operation. Its call is made by `call`, a pcall that may run
+-- out of memory.
 function Program:step(call)
   local op = operations.choose(self)
   self.doing = op.name

@@ -5,7 +5,6 @@
 -- call that failed has left behind may change what the next one allocates.
 
 local operations = require "spec.support.operations"
-local portable = require "spec.support.portable"
 local program = require "spec.support.program"
 
 local KINDS = { "lua", "c", "mixed" }
@@ -56,7 +55,7 @@ local function last(p, inject, n, all)
   p:compare()
   if op and n % 2 == 1 then
     assert(p:done(op, pcall(op.call)))
-    op = nil
+    op = nil -- luacheck: ignore 311
     p:collect()
     p:compare()
   end
