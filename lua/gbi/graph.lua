@@ -83,7 +83,8 @@ local function check_one(self, level, value, fname, arg)
 end
 
 -- Appends a node. `hint` is what it would like to be called. What may fail
--- comes before what others can see. Returns the node, and what `withdraw` needs.
+-- comes before what others can see. Returns the node, and what `withdraw`
+-- needs.
 function Graph:append(level, op, target, args, hint)
   self:check_open(level + 1)
   local place, name, base, n = core.place(), unique(self, hint)
