@@ -447,6 +447,20 @@ describe("lint", function()
     end
   end)
 
+  it("finds a handle of what is no external object", function()
+    local t = g:external({}, G "t")
+    local handle = t:handle()
+    g:output(handle)
+    for _, other in ipairs { x, 1, "t" } do
+      handle.args[1] = other
+      refused(g, "node t_handle: only an external object has a handle")
+    end
+    handle.args[1] = nil
+    refused(g, "node t_handle: only an external object has a handle")
+    handle.args[1] = t
+    assert.is_true(g:lint())
+  end)
+
   it("finds it although nobody uses the node", function()
     g:external({}, G "t")
     g:output()
