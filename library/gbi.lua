@@ -10,8 +10,8 @@
 ---Compiled code refers to live Lua objects by number.
 ---
 ---The functions that a program calls. Those of the registry are C, in
----csrc/core.c; each is the same function as a method of `gbi.registry`, on
----`gbi.default`.
+---csrc/registry_lua.c; each is the same function as a method of
+---`gbi.registry`, on `gbi.default`.
 ---@class gbi
 ---@field _VERSION string `"gbi 0.2.0"`.
 ---@field default gbi.registry The registry of this Lua state that the module's functions work on.
@@ -749,7 +749,8 @@ local node = {}
 ---Hands an external object on as a number: a handle of `gbi.handles`, which
 ---finds the object of this run and no other, from any coroutine or C callback,
 ---until the run ends. The handles of a run that failed or was dropped are dead
----after the next full collection.
+---after the next full collection. (A coroutine that failed, and that somebody
+---still holds, keeps its stack and with it the handles of its run.)
 ---
 ---Raises when the node is not an external object
 ---@return gbi.node

@@ -1,8 +1,8 @@
 --- Compiled code refers to live Lua objects by number.
 --
 -- The functions that a program calls. Those of the registry are C, in
--- csrc/core.c; each is the same function as a method of @{gbi.registry}, on
--- `gbi.default`.
+-- csrc/registry_lua.c; each is the same function as a method of
+-- @{gbi.registry}, on `gbi.default`.
 -- @module gbi
 local core = require "gbi.core"
 local inspect = require "gbi.inspect"

@@ -136,7 +136,8 @@ end
 --- Hands an external object on as a number: a handle of `gbi.handles`, which
 -- finds the object of this run and no other, from any coroutine or C callback,
 -- until the run ends. The handles of a run that failed or was dropped are dead
--- after the next full collection.
+-- after the next full collection. (A coroutine that failed, and that somebody
+-- still holds, keeps its stack and with it the handles of its run.)
 -- @treturn gbi.node
 -- @raise when the node is not an external object
 function Node:handle()
