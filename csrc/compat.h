@@ -120,6 +120,16 @@ static inline void compat_traceback (lua_State *L, lua_State *of,
 
 #ifndef LUA_GCISRUNNING  /* 5.1, and not LuaJIT */
 
+/* A function that was tail-called was called by a level without a line. */
+static inline void compat_where (lua_State *L, int level) {
+  lua_Debug ar;
+  while (lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar)
+         && strcmp(ar.what, "tail") == 0)
+    level++;
+  luaL_where(L, level);
+}
+#define luaL_where compat_where
+
 /* It does not tell: the collector may be stopped. */
 #define LUA_GCISRUNNING 9
 #define lua_gc(L, what, data) \

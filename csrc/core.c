@@ -45,6 +45,7 @@ LUALIB_API int luaopen_gbi_core (lua_State *L) {
   gbiS_open(L);
   gbiG_open(L);
   luaL_newlib(L, module);
+  gbi_openlookup(L, 1);
   gbi_openregistry(L, 1);
   gbi_openhandles(L, 1);
   gbi_openrun(L, 1);

@@ -28,7 +28,9 @@ void gbiH_new (lua_State *L) {
   int at = lua_gettop(L) + 1;
   gbi_newholder(L, sizeof(gbi_Handles), GBI_NHANDLES);
   gbi_newweak(L, 0);
+  lua_pushvalue(L, -1);
   lua_setiuservalue(L, at, GBI_OBJECTS);
+  gbi_publish(L, at, 1);
   lua_newtable(L);
   lua_setiuservalue(L, at, GBI_HOLDS);
   lua_newtable(L);

@@ -21,13 +21,20 @@ A C library can keep one where it has a `void *`: see `gbi.h`.
 #define METATABLE lua_upvalueindex(1)
 
 
-/* Checks that argument 1 is a handle table. (lua_rawequal takes longer than
-** both calls of lua_topointer.) [-0, +0, e] */
-static void checkself (lua_State *L) {
-  if (lua_touserdata(L, 1) == NULL || !lua_getmetatable(L, 1)
-      || lua_topointer(L, -1) != lua_topointer(L, METATABLE))
-    luaL_typeerror(L, 1, GBI_HANDLES);
+/* Is argument 1 a handle table? (lua_rawequal takes longer than both calls of
+** lua_topointer.) [-0, +0, -] */
+static int isself (lua_State *L) {
+  int same;
+  if (lua_touserdata(L, 1) == NULL || !lua_getmetatable(L, 1)) return 0;
+  same = (lua_topointer(L, -1) == lua_topointer(L, METATABLE));
   lua_pop(L, 1);
+  return same;
+}
+
+
+/* Checks that argument 1 is a handle table. [-0, +0, e] */
+static void checkself (lua_State *L) {
+  if (!isself(L)) luaL_typeerror(L, 1, GBI_HANDLES);
 }
 
 
@@ -36,6 +43,13 @@ static void checkself (lua_State *L) {
 static lua_Integer checkhandle (lua_State *L) {
   checkself(L);
   return luaL_checkinteger(L, 2);
+}
+
+
+/* The same for a look-up: see lookup.c. [-0, +0, e] */
+static lua_Integer lookuphandle (lua_State *L, const char *fname) {
+  if (!isself(L)) gbi_lookuperror(L, fname, 1, 1, GBI_HANDLES);
+  return gbi_lookupinteger(L, fname, 1, 2);
 }
 
 
@@ -111,8 +125,8 @@ metatable (`"FILE*"`)
 not a FILE* (got table)`, at the caller's position
 */
 static int handles_get (lua_State *L) {
-  lua_Integer h = checkhandle(L);
-  const char *tname = luaL_optstring(L, 3, NULL);
+  lua_Integer h = lookuphandle(L, "get");
+  const char *tname = gbi_lookuptname(L, "get", 3);
   if (gbiH_find(L, 1, h) != GBI_LIVE) return gbiH_error(L, 1, h);
   if (tname != NULL && !gbi_hastype(L, -1, tname))
     return gbiH_typeerror(L, h, tname);
@@ -129,7 +143,7 @@ Like `get`, but never raises an error for a handle that has no value.
 `"unregistered"` (never given out by this handle table)
 */
 static int handles_find (lua_State *L) {
-  int status = gbiH_find(L, 1, checkhandle(L));
+  int status = gbiH_find(L, 1, lookuphandle(L, "find"));
   return status == GBI_LIVE ? 1 : pushwhy(L, status);
 }
 

@@ -238,6 +238,26 @@ GBI_INTERN const char *gbiH_kind (lua_State *L, int at, lua_Integer h);
 
 
 /* {==================================================================
+** Look-ups in Lua: lookup.c
+** =================================================================== */
+
+#define GBI_NOTINDEX "index expected, got a handle"
+
+GBI_INTERN int gbi_lookuperror (lua_State *L, const char *fname, int arg,
+                                int value, const char *tname);
+GBI_INTERN lua_Integer gbi_lookupinteger (lua_State *L, const char *fname,
+                                          int arg, int value);
+GBI_INTERN lua_Integer gbi_lookupindex (lua_State *L, const char *fname,
+                                        int arg, int value);
+GBI_INTERN const char *gbi_lookuptname (lua_State *L, const char *fname,
+                                        int value);
+GBI_INTERN void gbi_publish (lua_State *L, int at, int ishandles);
+GBI_INTERN void gbi_openlookup (lua_State *L, int core);
+
+/* }================================================================== */
+
+
+/* {==================================================================
 ** Faces: registry_lua.c, handles_lua.c, run.c, api.c, unimplemented.c
 ** =================================================================== */
 
@@ -245,7 +265,6 @@ GBI_INTERN const char *gbiH_kind (lua_State *L, int at, lua_Integer h);
 enum { GBI_FORUSER, GBI_FORCREATED, GBI_FORHANDLE };
 
 GBI_INTERN void gbi_checkweak (lua_State *L, int value, int purpose);
-GBI_INTERN lua_Integer gbi_checkindex (lua_State *L, int arg);
 GBI_INTERN int gbi_argunheld (lua_State *L, int at, int arg, lua_Integer i);
 GBI_INTERN void gbi_openregistry (lua_State *L, int core);
 GBI_INTERN void gbi_openhandles (lua_State *L, int core);

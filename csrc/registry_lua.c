@@ -48,39 +48,49 @@ static int ismethod (lua_State *L) {
 }
 
 
-/* Returns the registry to work on; in `at` its index, in `arg` that of the
-** first argument after it. [-0, +0, e] */
-static gbi_Registry *myself (lua_State *L, int *at, int *arg) {
-  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
-  if (r != NULL) {
+/* Returns the index of the registry to work on, in `arg` that of the first
+** argument after it; or 0 if there is no registry. [-0, +0, -] */
+static int selfindex (lua_State *L, int *arg) {
+  if (lua_touserdata(L, 1) != NULL) {
     int top = lua_gettop(L), same = ismethod(L);
     lua_settop(L, top);
     if (same) {
-      *at = 1;
       *arg = 2;
-      return r;
+      return 1;
     }
   }
-  r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
-  if (r == NULL) luaL_typeerror(L, 1, GBI_REGISTRY);
-  *at = DEFAULT;
   *arg = 1;
-  return r;
+  return lua_touserdata(L, DEFAULT) != NULL ? DEFAULT : 0;
 }
 
 
-/* Like myself, but returns the registry's index. [-0, +0, e] */
+/* The same; raises an argument error if there is no registry. [-0, +0, e] */
 static int self (lua_State *L, int *arg) {
-  int at;
-  myself(L, &at, arg);
+  int at = selfindex(L, arg);
+  if (at == 0) luaL_typeerror(L, 1, GBI_REGISTRY);
   return at;
 }
 
 
-/* Checks that argument `arg` is an integer and not a handle. [-0, +0, e] */
-lua_Integer gbi_checkindex (lua_State *L, int arg) {
+/* The same for a look-up: see gbi_lookupinteger. [-0, +0, e] */
+static int lookupself (lua_State *L, const char *fname, int *arg) {
+  int at = selfindex(L, arg);
+  if (at == 0) gbi_lookuperror(L, fname, 1, 1, GBI_REGISTRY);
+  return at;
+}
+
+
+/* Like self, but returns the registry; in `at` its index. [-0, +0, e] */
+static gbi_Registry *myself (lua_State *L, int *at, int *arg) {
+  *at = self(L, arg);
+  return (gbi_Registry *)lua_touserdata(L, *at);
+}
+
+
+/* Checks that argument `arg` is an index. [-0, +0, e] */
+static lua_Integer checkindex (lua_State *L, int arg) {
   lua_Integer i = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, i <= GBI_HANDLE0, arg, "index expected, got a handle");
+  luaL_argcheck(L, i <= GBI_HANDLE0, arg, GBI_NOTINDEX);
   return i;
 }
 
@@ -225,21 +235,6 @@ static int registry_register_created (lua_State *L) {
 }
 
 
-/* Pushes the object that get(index) or registry:get(index) finds; or returns 0
-** if the general path is needed. [-0, +n, -] */
-static int getplain (lua_State *L, int top) {
-  int isint, side = SIDE;
-  lua_Integer i = lua_tointegerx(L, top, &isint);
-  if (!isint) return 0;
-  if (top == 2) {
-    if (lua_touserdata(L, 1) == NULL || !ismethod(L)) return 0;
-    lua_getiuservalue(L, 1, GBI_OBJECTS);
-    side = -1;
-  }
-  return gbiR_geti(L, side, i) >= GBI_HELD;
-}
-
-
 /***
 The object at an index.
 @function get
@@ -253,16 +248,10 @@ registry holds 3)` or `… is not a FILE* (got table)`, at the caller's position
 @seed get_external_object_by_index(index)
 */
 static int registry_get (lua_State *L) {
-  int arg, at, top = lua_gettop(L);
-  lua_Integer i;
-  const char *tname;
-  if (top == 1 || top == 2) {
-    if (getplain(L, top)) return 1;
-    lua_settop(L, top);
-  }
-  at = self(L, &arg);
-  i = gbi_checkindex(L, arg);
-  tname = luaL_optstring(L, arg + 1, NULL);
+  int arg, at = lookupself(L, "get", &arg);
+  const char *fname = arg == 1 ? "get_external_object_by_index" : "get";
+  lua_Integer i = gbi_lookupindex(L, fname, 1, arg);
+  const char *tname = gbi_lookuptname(L, fname, arg + 1);
   if (gbiR_find(L, at, i) != GBI_LIVE) return gbiR_error(L, at, i);
   if (tname != NULL && !gbi_hastype(L, -1, tname))
     return gbiR_typeerror(L, at, i, tname);
@@ -382,7 +371,7 @@ weakly
 */
 static int registry_set (lua_State *L) {
   int arg, at = self(L, &arg);
-  lua_Integer i = gbi_checkindex(L, arg);
+  lua_Integer i = checkindex(L, arg);
   checkheld(L, arg + 1);
   if (!gbiR_set(L, at, i, arg + 1))
     return luaL_argerror(L, arg, lua_pushfstring(L, "index out of range (the "
@@ -468,8 +457,8 @@ Like `get`, but never raises an error for an index that has no object.
 @treturn ?string why there is none: `"dead"` or `"unregistered"`
 */
 static int registry_find (lua_State *L) {
-  int status, arg, at = self(L, &arg);
-  status = gbiR_find(L, at, gbi_checkindex(L, arg));
+  int arg, at = lookupself(L, "find", &arg);
+  int status = gbiR_find(L, at, gbi_lookupindex(L, "find", 1, arg));
   if (status == GBI_LIVE) return 1;
   lua_pushstring(L, status == GBI_DEAD ? "dead" : "unregistered");
   return 2;
@@ -624,7 +613,7 @@ What error messages call an index.
 */
 static int registry_name (lua_State *L) {
   int arg, at = self(L, &arg);
-  gbiR_name(L, at, gbi_checkindex(L, arg));
+  gbiR_name(L, at, checkindex(L, arg));
   return 1;
 }
 
@@ -638,7 +627,7 @@ Where an index was registered, if that was recorded.
 */
 static int registry_place (lua_State *L) {
   int arg, at = self(L, &arg);
-  gbiR_place(L, at, gbi_checkindex(L, arg));
+  gbiR_place(L, at, checkindex(L, arg));
   return 1;
 }
 
@@ -722,27 +711,38 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
 }
 
 
-/* Gives the side table of the default registry at `def` to the function
-** `name` at `t`, now and after every reset. Not the constructors: setting an
-** upvalue marks it, and what is reset in a collection would live to the next.
-** [-0, +0, m] */
-static void makehot (lua_State *L, int t, const char *name, int def) {
+/* Makes the first upvalue of the function on the top the side table of the
+** default registry at `def`, now and after every change. (Not the constructors:
+** setting an upvalue marks it, and what is reset in a collection would live to
+** the next.) [-1, +0, m] */
+static void follow (lua_State *L, int def) {
   if (lua_getiuservalue(L, def, GBI_HOT) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, def, GBI_HOT);
   }
-  lua_getfield(L, t, name);
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_pop(L, 1);
   lua_getiuservalue(L, def, GBI_OBJECTS);
   lua_setupvalue(L, -2, 1);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
 }
 
 
-/* Sets `new`, `default` and `functions` in the module at `core`.
+/* follow(f): for the look-ups in Lua */
+static int core_follow (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  gbiR_default(L);
+  lua_insert(L, 1);
+  follow(L, 1);
+  return 0;
+}
+
+
+/* Sets `new`, `follow`, `default` and `functions` in the module at `core`.
 ** [-0, +0, m] */
 void gbi_openregistry (lua_State *L, int core) {
   int mt = lua_gettop(L) + 1, index = mt + 1, fs = mt + 2, def = mt + 3;
@@ -757,9 +757,10 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_setfield(L, mt, "__index");
   gbiR_default(L);
   setfuncs(L, fs, functions, def, 0);
-  makehot(L, fs, "get_external_object_by_index", def);
-  makehot(L, fs, "store_user_object_weakrefs", def);
-  makehot(L, fs, "register_user_object", def);
+  lua_getfield(L, fs, "store_user_object_weakrefs");
+  follow(L, def);
+  lua_getfield(L, fs, "register_user_object");
+  follow(L, def);
   lua_setfield(L, core, "default");
   /* in a table of their own: Lua's argument errors name a function as they
   ** find it in a loaded module, and it is to be gbi.f, not gbi.core.f */
@@ -767,4 +768,6 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_settop(L, mt - 1);
   lua_pushcfunction(L, core_new);
   lua_setfield(L, core, "new");
+  lua_pushcfunction(L, core_follow);
+  lua_setfield(L, core, "follow");
 }

@@ -108,7 +108,8 @@ the run is over.
 static int run_handle (lua_State *L) {
   lua_Integer i;
   checkrun(L);
-  i = gbi_checkindex(L, 2);
+  i = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, i <= GBI_HANDLE0, 2, GBI_NOTINDEX);
   lua_settop(L, 2);
   if (lua_rawgeti(L, 1, i) < GBI_HELD)
     return luaL_argerror(L, 2, lua_pushfstring(L, "the run has no external "

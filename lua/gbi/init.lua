@@ -6,6 +6,7 @@
 -- @module gbi
 local core = require "gbi.core"
 local inspect = require "gbi.inspect"
+require "gbi.lookup"
 
 local gbi = {
   --- `"gbi 0.2.0"`.
