@@ -88,7 +88,7 @@ include spec/stress.mk
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
 	@$(MAKE) -s all $(BENCH)
 	@$(MEASURE) bench/bench.lua $(or $(CSV),bench/results.csv) $(MOST)
-	@$(LUA) bench/svg.lua $(or $(CSV),bench/results.csv) docs/bench.svg
+	@$(MEASURE) bench/svg.lua $(or $(CSV),bench/results.csv) docs/bench.svg
 
 bench-instructions: need-bench ## the same rows, counted by callgrind
 	@$(MAKE) -s all $(BENCH)
@@ -141,7 +141,7 @@ install: all ## install under PREFIX
 REV  ?= HEAD
 DIST  = gbi-$(shell git show $(REV):csrc/gbi.h | $(READ_VERSION))
 
-dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.1.0
+dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.2.0
 	@root=$$(git rev-parse --show-toplevel 2>/dev/null); \
 	[ "$$root" = $(call quote,$(HERE)) ] || { \
 	  echo "make dist packs what git tracks, and this is no checkout" >&2; \

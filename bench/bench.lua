@@ -55,10 +55,10 @@ end
 
 -- Bytes that each side takes for an entry; and how many are left of each
 -- after they have been dropped.
-local function memory(n)
+local function memory(holders, n)
   local objects = rows.tables(n)
   local taken, left = {}, {}
-  for name, holder in pairs(rows.holders(objects)) do
+  for name, holder in pairs(holders(objects)) do
     local function used()
       collectgarbage()
       collectgarbage()
@@ -98,17 +98,17 @@ for i, row in ipairs(rows) do
 end
 
 do
-  local taken, left = memory(1000000)
+  local taken, left = memory(rows.holders, 1000000)
   note("register, bytes an entry", "bytes", taken, 0.8)
   note("  left of an entry by reset", "bytes", left, nil, 0.5)
+  note("h:weak, bytes a handle, floor the same in Lua", "bytes",
+    memory(rows.handle_holders, 1000000), 1.0)
 end
 
--- The curves: each operation on registries of many entries, at places that a
--- generator of random numbers picks. The objects are few, so that what is seen
--- is the cost of the tables.
+-- The curves: each operation on registries and handle tables of many entries,
+-- at places that a generator of random numbers picks. The objects are few, so
+-- that what is seen is the cost of the tables.
 local objects = rows.tables(1000)
-
-local function object(i) return objects[i % 1000 + 1] end
 
 -- A function of n that calls `f` with `n` random numbers up to `size`.
 local function randomly(size, f)
@@ -121,40 +121,52 @@ local function randomly(size, f)
   end
 end
 
-local function curve_of(size)
-  local registry, other, refs = gbi.new(), peer.new(), floor.refs()
-  local from = gbi.source.LocalSource("x")
-  local register, list = { gbi = {}, peer = {}, ref = {} }, {}
-  for i = 1, size do list[i] = object(i) end
-  local function fill(name, f, reset)
-    local rounds = size < 1000000 and CURVE_ROUNDS or 1
-    for round = 1, rounds do
-      if round > 1 then reset() end
-      collectgarbage()
-      register[name][round] = seconds(function()
-        for i = 1, size do f(list[i]) end
-      end)
-    end
-    register[name] = median(register[name]) / size * 1e9
+-- Nanoseconds that f(object) takes when it is called for each of the list; the
+-- median of some rounds, each after `make` made what is filled.
+local function filling(list, make, f)
+  local size, times = #list, {}
+  for round = 1, size < 1000000 and CURVE_ROUNDS or 1 do
+    local into = make()
+    collectgarbage()
+    times[round] = seconds(function()
+      for i = 1, size do f(into, list[i]) end
+    end)
   end
-  fill("gbi", function(value) registry:register(value, from) end,
-    function() registry:reset() end)
-  fill("peer", function(value) other:register(value, from) end,
-    function() other:reset() end)
-  fill("ref", function(value) refs.register(value) end,
-    function() refs = floor.refs() end)
-  local n = 200000
+  return median(times) / size * 1e9
+end
+
+local function curve_of(size)
+  local list = {}
+  for i = 1, size do list[i] = objects[i % 1000 + 1] end
+  local n, from = 200000, gbi.source.LocalSource("x")
+  local registry, other, refs -- and, to be filled, a table of handles
+  local handles, other_handles
+  local function register(into, value) into:register(value, from) end
+  local function weak(into, value) into:weak(value) end
+  local register_times = {
+    gbi = filling(list, function()
+      registry = gbi.new()
+      return registry
+    end, register),
+    peer = filling(list, function()
+      other = peer.new()
+      return other
+    end, register),
+    ref = filling(list, function()
+      refs = floor.refs()
+      return refs
+    end, function(into, value) into.register(value) end),
+  }
   local rounds = math.max(1, 100000 // size)
   local function stores(r)
     return function()
       for _ = 1, rounds do r:store_list(list, size) end
     end
   end
-  local store = measure({ gbi = stores(registry), peer = stores(other) },
-    rounds * size, CURVE_ROUNDS)
-  return {
-    register = register,
-    store = store,
+  local curve = {
+    register = register_times,
+    store = measure({ gbi = stores(registry), peer = stores(other) },
+      rounds * size, CURVE_ROUNDS),
     get = measure({
       gbi = randomly(size, function(i) return registry:get(i) end),
       peer = randomly(size, function(i) return other:get(i) end),
@@ -165,6 +177,25 @@ local function curve_of(size)
       peer = randomly(size, function(i) return other:find(i) end),
     }, n, CURVE_ROUNDS),
   }
+  registry, other = nil, nil -- makes room for the handles
+  curve["h:weak"] = {
+    gbi = filling(list, function()
+      handles = gbi.new_handles()
+      return handles
+    end, weak),
+    peer = filling(list, function()
+      other_handles = peer.new_handles()
+      return other_handles
+    end, weak),
+    ref = register_times.ref,
+  }
+  local first = handles:weak(objects[1]) - size - 1
+  curve["h:get"] = measure({
+    gbi = randomly(size, function(i) return handles:get(first + i) end),
+    peer = randomly(size, function(i) return other_handles:get(i) end),
+    ref = randomly(size, function(i) return refs.get(i) end),
+  }, n, CURVE_ROUNDS)
+  return curve
 end
 
 -- What it may be worse by than the first of its curve, but for what caches
@@ -180,7 +211,7 @@ print(("%-10s %10s %16s %16s %16s %9s"):format("operation", "entries", "gbi",
 while size <= largest do
   local curve = curve_of(size)
   first = first or curve
-  for _, name in ipairs { "get", "find", "register", "store" } do
+  for _, name in ipairs(report.curves) do
     local cells, must = {}, FLAT
     for i, column in ipairs { "gbi", "peer", "ref" } do
       local value = curve[name][column]

@@ -1,9 +1,10 @@
 /*
 ** floor.c - what gbi is measured against: C functions that do the least a C
-** programmer would have them do, and luaL_ref on a strong table
+** programmer would have them do, and luaL_ref
 **
-** Each says what it checks. They share upvalues: 1 is a table with the
-** values, 2 the metatable of the userdata.
+** Each says what it checks. They have two upvalues: 1 is a table with the
+** values, 2 the metatable of the userdata. That table is weak in the methods
+** `ref` and `unref`.
 */
 #include <lua.h>
 #include <lauxlib.h>
@@ -25,11 +26,16 @@ static int floor_integer (lua_State *L) {
 }
 
 
-/* object:integer(i) -> i; checks that its self is an object, by its
-** metatable and not by name, and that i is an integer */
+/* Checks that argument 1 is an object, by its metatable and not by name. That
+** stays on the stack. (A macro, because a function would make floors higher.) */
+#define checkself(L) \
+  if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, METATABLE)) \
+    return luaL_typeerror(L, 1, "floor.object")
+
+
+/* object:integer(i) -> i; checks its self, and that i is an integer */
 static int object_integer (lua_State *L) {
-  if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, METATABLE))
-    return luaL_typeerror(L, 1, "floor.object");
+  checkself(L);
   lua_pushinteger(L, luaL_checkinteger(L, 2));
   return 1;
 }
@@ -56,10 +62,27 @@ static int floor_store (lua_State *L) {
 static int object_store (lua_State *L) {
   luaL_checkany(L, 4);
   lua_settop(L, 4);
-  if (!lua_getmetatable(L, 1) || !lua_rawequal(L, -1, METATABLE))
-    return luaL_typeerror(L, 1, "floor.object");
+  checkself(L);
   lua_pop(L, 1);
   setslots(L);
+  return 0;
+}
+
+
+/* object:ref(value) -> number; checks its self, and that there is a value */
+static int object_ref (lua_State *L) {
+  checkself(L);
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  lua_pushinteger(L, luaL_ref(L, TABLE));
+  return 1;
+}
+
+
+/* object:unref(number); checks its self, and that number is an integer */
+static int object_unref (lua_State *L) {
+  checkself(L);
+  luaL_unref(L, TABLE, (int)luaL_checkinteger(L, 2));
   return 0;
 }
 
@@ -98,6 +121,12 @@ static int measured (lua_State *L) {
 static const luaL_Reg methods[] = {
   {"integer", object_integer},
   {"store", object_store},
+  {NULL, NULL}
+};
+
+static const luaL_Reg weak_methods[] = {
+  {"ref", object_ref},
+  {"unref", object_unref},
   {NULL, NULL}
 };
 
@@ -142,6 +171,13 @@ LUALIB_API int luaopen_floor (lua_State *L) {
   lua_pushvalue(L, -3);
   lua_pushvalue(L, -3);
   luaL_setfuncs(L, methods, 2);
+  lua_newtable(L);  /* the weak table, its own metatable */
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_pushvalue(L, -1);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -3);
+  luaL_setfuncs(L, weak_methods, 2);
   lua_setfield(L, -2, "__index");
   lua_pushvalue(L, -2);
   lua_pushvalue(L, -2);

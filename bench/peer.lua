@@ -1,5 +1,5 @@
 --- What a user would write instead of gbi, in Lua alone: the same design, with
--- the same checks, without frames, releasing and callbacks.
+-- the same checks.
 local peer = {}
 
 local WEAK = { __mode = "v" }
@@ -51,7 +51,7 @@ end
 function Registry:register(value, source)
   if not held[type(value)] then
     error(("a %s cannot be held weakly"):format(type(value)), 2)
-  elseif source ~= nil and not source.reconstruct then
+  elseif not (source and source.reconstruct) then
     error("bad argument #2 to 'register' (source expected)", 2)
   end
   local i = self.last + 1
@@ -102,6 +102,62 @@ function peer.getter(registry)
     if object then return object end
     return missing(registry, i)
   end
+end
+
+local Handles = {}
+Handles.__index = Handles
+
+--- A new handle table.
+function peer.new_handles()
+  return setmetatable({
+    objects = setmetatable({}, WEAK), holds = {}, callbacks = {}, last = 0,
+  }, Handles)
+end
+
+function Handles:weak(object)
+  if not held[type(object)] then
+    error(("a %s cannot be held weakly"):format(type(object)), 2)
+  end
+  local h = self.last + 1
+  self.objects[h] = object
+  self.last = h
+  return h
+end
+
+function Handles:strong(value)
+  if value == nil then
+    error("bad argument #1 to 'strong' (value expected, got nil)", 2)
+  end
+  local h = self.last + 1
+  self.objects[h], self.holds[h] = value, value
+  self.last = h
+  return h
+end
+
+local function gone(self, h)
+  if math.type(h) ~= "integer" then
+    error("bad argument #1 to 'get' (integer expected)", 3)
+  end
+  return h > 0 and h <= self.last and "dead" or "unregistered"
+end
+
+function Handles:find(h)
+  local object = self.objects[h]
+  if object ~= nil then return object end
+  return nil, gone(self, h)
+end
+
+function Handles:get(h)
+  local object = self.objects[h]
+  if object ~= nil then return object end
+  error(("handle %d %s"):format(h, gone(self, h) == "dead"
+    and "is no longer alive" or "was never given out"), 2)
+end
+
+function Handles:release(h)
+  if self.objects[h] == nil then return nil, gone(self, h) end
+  self.objects[h], self.holds[h], self.callbacks[h] = nil, nil, nil
+  return true
 end
 
 return peer

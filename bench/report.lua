@@ -4,6 +4,9 @@ local report = {}
 local COLUMNS = { "gbi", "floor", "peer", "ref" }
 report.columns = COLUMNS
 
+-- The operations whose cost is measured against the number of entries.
+report.curves = { "get", "find", "register", "store", "h:get", "h:weak" }
+
 local function number(x, format)
   return x and (format):format(x) or "-"
 end

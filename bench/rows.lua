@@ -24,7 +24,8 @@ end
 
 -- A registry of gbi or of its peer with these objects.
 local function filled(registry, objects)
-  for i = 1, #objects do registry:register(objects[i]) end
+  local from = source.LocalSource("x")
+  for i = 1, #objects do registry:register(objects[i], from) end
   return registry
 end
 
@@ -240,7 +241,8 @@ local function environment()
   }
 end
 
-local function graph_of_ten(env, options)
+-- A graph of ten operations on them.
+local function graph_of_ten(env)
   local g = gbi.graph.new()
   local e, x, y = g:placeholder("env"), g:placeholder("x"), g:placeholder("y")
   local function object(name)
@@ -254,7 +256,7 @@ local function graph_of_ten(env, options)
   local pushed = g:call_method("push", c, biased)
   local doubled = pushed * 2
   g:output(doubled, doubled:lt(x), e)
-  return g:compile(options)
+  return g
 end
 
 local function ten_by_hand(env, x, y)
@@ -270,43 +272,103 @@ local function calling(f, env)
   end
 end
 
--- The graph, compiled with these options, and what it is measured against.
-local function graph_and(other, options)
-  return function()
+row {
+  name = "compiled graph of 10 operations and 3 objects", must = 1.05,
+  n = 50000,
+  make = function()
     local env = environment()
     return {
-      gbi = calling(graph_of_ten(env, options), env),
-      floor = calling(other, env),
+      gbi = calling(graph_of_ten(env):compile(), env),
+      floor = calling(ten_by_hand, env),
     }
-  end
-end
-
-row {
-  name = "compiled graph of 10 operations and 3 objects, trace = false",
-  must = 1.05, n = 50000,
-  make = graph_and(ten_by_hand, { trace = false }),
+  end,
 }
 
-row {
-  name = "  the same, errors name the node (trace)", must = 1.05, n = 50000,
-  make = graph_and(ten_by_hand),
-}
-
--- The same, with what Lua has for code that must hear of an error that goes
--- through it, and does nothing about it.
-local nothing = setmetatable({}, { __close = function() end })
-
-local function ten_closing(env, x, y)
-  local _ <close> = nothing
-  local a, b, c = env.a, env.b, env.c
+-- What a backend's function does with a run, or a list, of the objects.
+local function ten_on_list(objects, env, x, y)
+  local a, b, c = objects[1], objects[2], objects[3]
   local sum = x * y + x - y
   local doubled = c:push(a:scale(sum) + b.bias) * 2
   return doubled, doubled < x, env
 end
 
 row {
-  name = "  the same, floor closes a variable", n = 50000,
-  make = graph_and(ten_closing),
+  name = "  the same by a backend, floor a list of the objects", n = 50000,
+  make = function()
+    local env = environment()
+    local f = graph_of_ten(env):compile {
+      backend = function() return ten_on_list end,
+    }
+    return {
+      gbi = calling(f, env),
+      floor = calling(function(e, x, y)
+        return ten_on_list({ e.a, e.b, e.c }, e, x, y)
+      end, env),
+    }
+  end,
+}
+
+-- A graph that hands an object on by a handle to the function `use`, and the
+-- least that does so: a number that is not given out again.
+local function handing_on(env)
+  local g, handles = gbi.graph.new(), gbi.handles
+  g:placeholder("env")
+  local call = g:placeholder("use")
+  local a = g:external(env.a,
+    source.AttrSource(source.LocalSource("env"), "a"))
+  g:output(call(a:handle()))
+  local compiled = g:compile()
+  local function use(handle) return handles:get(handle) end
+  return function(n)
+    for _ = 1, n do compiled(env, use) end
+  end
+end
+
+local function handing_on_by_hand(env)
+  local side, last = setmetatable({}, { __mode = "v" }), 0
+  local function handing(e, call)
+    local a, number = e.a, last + 1
+    last = number
+    side[number] = a
+    local result = call(number)
+    side[number] = nil
+    return result
+  end
+  local function use(number) return side[number] or error("it is gone") end
+  return function(n)
+    for _ = 1, n do handing(env, use) end
+  end
+end
+
+row {
+  name = "call that hands one object on by a handle", n = 50000,
+  make = function()
+    local env = environment()
+    return { gbi = handing_on(env), floor = handing_on_by_hand(env) }
+  end,
+}
+
+-- A side that gives a number out for an object, by one method, and takes it
+-- back by another.
+local function giving(object, give, take, value)
+  return load(([[
+    local object, value = ...
+    return function(n)
+      for _ = 1, n do object:%s(object:%s(value)) end
+    end
+  ]]):format(take, give))(object, value)
+end
+
+row {
+  name = "h:weak and h:release, floor luaL_ref and luaL_unref", must = 1.5,
+  n = 100000,
+  make = function(objects)
+    return {
+      gbi = giving(gbi.new_handles(), "weak", "release", objects[1]),
+      floor = giving(floor.object(), "ref", "unref", objects[1]),
+      peer = giving(peer.new_handles(), "weak", "release", objects[1]),
+    }
+  end,
 }
 
 -- A closure, as every source has a constructor of its own, and two inserts.
@@ -364,10 +426,17 @@ row {
   end,
 }
 
+-- A list of objects with weak values.
+local function weak_list(objects)
+  local list = setmetatable({}, { __mode = "v" })
+  for i = 1, #objects do list[i] = objects[i] end
+  return list
+end
+
 row {
-  name = "find from C", must = 1.3, n = 500000, counted = true,
+  name = "find of an index from C", must = 1.3, n = 500000, counted = true,
   make = function(objects)
-    local registry, list = filled(gbi.new(), objects), { table.unpack(objects) }
+    local registry, list = filled(gbi.new(), objects), weak_list(objects)
     return {
       gbi = function(n) find.gbi(registry, n) end,
       floor = function(n) find.rawgeti(list, n) end,
@@ -375,7 +444,38 @@ row {
   end,
 }
 
--- What holds `n` objects by number, on each side: functions that fill it and
+-- Gives handles of the objects out; returns the first.
+local function handled(handles, objects)
+  local first = handles:weak(objects[1])
+  for i = 2, #objects do handles:weak(objects[i]) end
+  return first
+end
+
+row {
+  name = "find of a handle from C", must = 1.3, n = 500000, counted = true,
+  make = function(objects)
+    local handles, list = gbi.new_handles(), weak_list(objects)
+    local first = handled(handles, objects)
+    return {
+      gbi = function(n) find.handle(handles, n, first) end,
+      floor = function(n) find.rawgeti(list, n) end,
+    }
+  end,
+}
+
+row {
+  name = "  the same in one call, in the state's own table", n = 500000,
+  counted = true,
+  make = function(objects)
+    local list, first = weak_list(objects), handled(gbi.handles, objects)
+    return {
+      gbi = function(n) find.own_handle(n, first) end,
+      floor = function(n) find.rawgeti(list, n) end,
+    }
+  end,
+}
+
+-- What holds `n` objects by index, on each side: functions that fill it and
 -- drop it again.
 local function holders(objects)
   local from = source.LocalSource("x")
@@ -409,6 +509,22 @@ local function holders(objects)
       drop = function() refs = nil end,
     },
   }
+end
+
+-- The same by handle; the floor is the peer.
+local function handle_holders(objects)
+  local sides = {}
+  for side, new in pairs { gbi = gbi.new_handles, floor = peer.new_handles } do
+    local handles
+    sides[side] = {
+      fill = function(n)
+        handles = new()
+        for i = 1, n do handles:weak(objects[i]) end
+      end,
+      drop = function() handles = nil end,
+    }
+  end
+  return sides
 end
 
 -- Sides that measure a collection while one of them is full, or after it has
@@ -449,6 +565,7 @@ row {
   end,
 }
 
-rows.holders, rows.tables = holders, tables
+rows.holders, rows.handle_holders, rows.tables =
+  holders, handle_holders, tables
 
 return rows

@@ -1,6 +1,6 @@
 --- Draws the cost against the number of objects: svg.lua FILE.csv FILE.svg
 local WIDTH, HEIGHT, LEFT, TOP, GAP = 300, 180, 60, 70, 60
-local NAMES = { "get", "find", "register", "store" }
+local NAMES = require "report".curves
 local SIDES = {
   { column = "gbi", color = "#0b62a4", label = "gbi" },
   { column = "peer", color = "#c0561a", label = "the same in Lua" },
@@ -96,7 +96,7 @@ end
 
 local curves = read(arg[1])
 local width = 2 * (LEFT + WIDTH) + 40
-local height = TOP + 2 * (HEIGHT + GAP)
+local height = TOP + math.ceil(#NAMES / 2) * (HEIGHT + GAP)
 add('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" '
   .. 'font-family="sans-serif" font-size="12">', width, height)
 add('<rect width="%d" height="%d" fill="#fff"/>', width, height)

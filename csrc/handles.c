@@ -173,28 +173,42 @@ lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
 ** Looking up
 ** =================================================================== */
 
+/* Pushes the value of `key` that is not in the table of objects: the object of a
+** run's handle; or, before Lua 5.2, a userdata that a finalizer brought back,
+** which stays out of weak tables; or nil. [-0, +1, -] */
+static void elsewhere (lua_State *L, int at, lua_Integer key) {
+  int top = lua_gettop(L);
+  lua_getiuservalue(L, at, GBI_LISTS);
+  if (lua_rawgeti(L, -1, key) != LUA_TNIL) lua_rawgeti(L, -1, 1);
+  else if (H(L, at)->held > 0) {
+    lua_getiuservalue(L, at, GBI_HOLDS);
+    lua_rawgeti(L, -1, key);
+    if (!lua_toboolean(L, -1)) lua_pushnil(L);
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+}
+
+
 /* Pushes the value of handle `h`, or nil; returns its status. [-0, +1, m] */
 int gbiH_find (lua_State *L, int at, lua_Integer h) {
-  int top = lua_gettop(L);
   lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
   if (key == 0 || key > H(L, at)->last) {
     lua_pushnil(L);
     return GBI_UNREGISTERED;
   }
   lua_getiuservalue(L, at, GBI_OBJECTS);
-  if (lua_rawgeti(L, -1, key) == LUA_TNIL) {
-    lua_settop(L, top);
-    lua_getiuservalue(L, at, GBI_LISTS);
-    if (lua_rawgeti(L, -1, key) != LUA_TNIL) {
-      lua_rawgeti(L, -1, 1);
-      if (H(L, at)->holder.state->closing && gbiG_finalizable(L, -1)) {
-        lua_pop(L, 1);
-        lua_pushnil(L);
-      }
+  lua_rawgeti(L, -1, key);
+  lua_remove(L, -2);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    elsewhere(L, at, key);
+    if (H(L, at)->holder.state->closing
+        && gbiG_finalizable(L, lua_gettop(L))) {
+      lua_pop(L, 1);
+      lua_pushnil(L);
     }
   }
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
   return lua_isnil(L, -1) ? GBI_DEAD : GBI_LIVE;
 }
 
@@ -221,31 +235,40 @@ const char *gbiH_kind (lua_State *L, int at, lua_Integer h) {
   int top = lua_gettop(L);
   lua_Integer key = h - GBI_HANDLE0;
   const char *kind = "weak";
-  lua_getiuservalue(L, at, GBI_OBJECTS);
-  if (lua_rawgeti(L, -1, key) == LUA_TNIL) kind = "run";
-  else {
-    lua_getiuservalue(L, at, GBI_HOLDS);
-    lua_rawgeti(L, -1, key);
-    if (lua_toboolean(L, -1)) kind = "strong";
-  }
+  lua_getiuservalue(L, at, GBI_LISTS);
+  lua_getiuservalue(L, at, GBI_HOLDS);
+  if (lua_rawgeti(L, -2, key) != LUA_TNIL) kind = "run";
+  else if (lua_rawgeti(L, -2, key) != LUA_TNIL && lua_toboolean(L, -1))
+    kind = "strong";
   lua_settop(L, top);
   return kind;
 }
 
 
+/* The user values whose keys may be live, and those whose keys have callbacks;
+** each ends with 0. */
+static const int live[] = {GBI_OBJECTS, GBI_HOLDS, GBI_LISTS, 0};
+static const int awaited[] = {GBI_CALLBACKS, 0};
+
+
 /* Appends the keys of user value `which` to the `n` handles at `handles`, as
-** handles, as far as there is room. Returns how many there would be.
-** [-0, +0, -] */
+** handles, as far as there is room; but of GBI_HOLDS only those that are not
+** in the table of objects. Returns how many there would be. [-0, +0, -] */
 static size_t collect (lua_State *L, int at, int which, lua_Integer *handles,
                        size_t n, size_t room) {
+  int objects = lua_gettop(L) + 1;
+  lua_getiuservalue(L, at, GBI_OBJECTS);
   lua_getiuservalue(L, at, which);
   lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    lua_pop(L, 1);
-    if (n < room) handles[n] = GBI_HANDLE0 + lua_tointeger(L, -1);
-    n++;
+  while (lua_next(L, objects + 1)) {
+    lua_Integer key = lua_tointeger(L, -2);
+    if (which != GBI_HOLDS || lua_rawgeti(L, objects, key) == LUA_TNIL) {
+      if (n < room) handles[n] = GBI_HANDLE0 + key;
+      n++;
+    }
+    lua_settop(L, objects + 2);
   }
-  lua_pop(L, 1);
+  lua_settop(L, objects - 1);
   return n;
 }
 
@@ -256,18 +279,18 @@ static int inorder (const void *a, const void *b) {
 }
 
 
-/* Pushes a userdata with the keys of user value `which`, and of `which2` if that
-** is not 0, as handles in order. Returns it, and in `n` how many there are.
-** May run finalizers before. [-0, +1, m] */
-static lua_Integer *list (lua_State *L, int at, int which, int which2,
-                          size_t *n) {
+/* Pushes a userdata with the keys of these user values, as handles in order.
+** Returns it, and in `n` how many there are. May run finalizers before.
+** [-0, +1, m] */
+static lua_Integer *list (lua_State *L, int at, const int *which, size_t *n) {
   lua_Integer *handles;
-  size_t room = collect(L, at, which, NULL, 0, 0);
-  if (which2 != 0) room = collect(L, at, which2, NULL, room, 0);
+  size_t room = 0;
+  const int *w;
+  for (w = which; *w != 0; w++) room = collect(L, at, *w, NULL, room, 0);
   handles = (lua_Integer *)lua_newuserdatauv(L, (room + 1) * sizeof(*handles),
                                              0);
-  *n = collect(L, at, which, handles, 0, room);
-  if (which2 != 0) *n = collect(L, at, which2, handles, *n, room);
+  *n = 0;
+  for (w = which; *w != 0; w++) *n = collect(L, at, *w, handles, *n, room);
   if (*n > room) *n = room;  /* finalizers have added some */
   qsort(handles, *n, sizeof(*handles), inorder);
   return handles;
@@ -277,22 +300,21 @@ static lua_Integer *list (lua_State *L, int at, int which, int which2,
 /* Pushes a userdata with the handles that may be live, in order; returns it and
 ** in `n` how many there are. [-0, +1, m] */
 lua_Integer *gbiH_list (lua_State *L, int at, size_t *n) {
-  return list(L, at, GBI_OBJECTS, GBI_LISTS, n);
+  return list(L, at, live, n);
 }
 
 
 /* Returns how many handles are live. [-0, +0, m] */
 lua_Integer gbiH_count (lua_State *L, int at) {
-  lua_Integer n = (lua_Integer)collect(L, at, GBI_OBJECTS, NULL, 0, 0);
-  lua_getiuservalue(L, at, GBI_LISTS);
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    lua_pop(L, 1);
-    if (gbiH_find(L, at, GBI_HANDLE0 + lua_tointeger(L, -1)) == GBI_LIVE) n++;
+  size_t n;
+  lua_Integer count = 0;
+  const lua_Integer *handles = gbiH_list(L, at, &n);
+  while (n > 0) {
+    count += (gbiH_find(L, at, handles[--n]) == GBI_LIVE);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  return n;
+  return count;
 }
 
 /* }================================================================== */
@@ -312,18 +334,16 @@ static void forgetcallback (lua_State *L, int at, lua_Integer key) {
 ** [-0, +0, m] */
 int gbiH_release (lua_State *L, int at, lua_Integer h) {
   gbi_Handles *handles = H(L, at);
-  lua_Integer key = h - GBI_HANDLE0;
-  int status;
-  if (h <= GBI_HANDLE0 || key > handles->last) return GBI_UNREGISTERED;
+  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
+  int status = GBI_LIVE;
+  if (key == 0 || key > handles->last) return GBI_UNREGISTERED;
   if (handles->waiting > 0) forgetcallback(L, at, key);
-  if (gbi_forget(L, at, GBI_OBJECTS, key)) {
-    if (handles->held > 0 && gbi_forget(L, at, GBI_HOLDS, key))
-      handles->held--;
-    return GBI_LIVE;
+  if (!gbi_forget(L, at, GBI_OBJECTS, key)) {
+    status = gbiH_find(L, at, h);
+    lua_pop(L, 1);
+    gbi_forget(L, at, GBI_LISTS, key);
   }
-  status = gbiH_find(L, at, h);
-  lua_pop(L, 1);
-  gbi_forget(L, at, GBI_LISTS, key);
+  if (handles->held > 0 && gbi_forget(L, at, GBI_HOLDS, key)) handles->held--;
   return status;
 }
 
@@ -368,7 +388,7 @@ lua_Integer gbiH_sweep (lua_State *L, int at) {
   if (H(L, at)->waiting == 0) return 0;
   /* while the state closes nothing is collected, only finalized */
   if (H(L, at)->holder.state->closing) return 0;
-  handles = list(L, at, GBI_CALLBACKS, 0, &n);
+  handles = list(L, at, awaited, &n);
   for (k = 0; k < n; k++) {
     lua_Integer h = handles[k];
     int dead = (gbiH_find(L, at, h) == GBI_DEAD);

@@ -5,8 +5,8 @@
 -- Each run reads a file, sends it through a pipe of its own in pieces, and
 -- waits on a timer of its own between them, all with libuv and all at once:
 -- every run is a coroutine that is suspended whenever it waits. The functions
--- that wait are given *numbers* for pipe and timer and look them up
--- themselves, before and after they were suspended.
+-- that wait are given *handles* of pipe and timer and look them up themselves,
+-- before and after they were suspended.
 local uv = require "luv"
 local gbi = require "gbi"
 local source = gbi.source
@@ -21,7 +21,7 @@ local function resumer()
   local co = coroutine.running()
   return function(...)
     local ok, err = coroutine.resume(co, ...)
-    if not ok then error(debug.traceback(co, err), 0) end
+    if not ok then error(gbi.traceback(co, err), 0) end
   end
 end
 
@@ -37,15 +37,15 @@ local function send(pipe, timer, text)
   local pieces = 0
   for at = 1, #text, PIECE do
     local resume = resumer()
-    g.registry:get(pipe, "uv_pipe"):write(text:sub(at, at + PIECE - 1),
+    gbi.handles:get(pipe, "uv_pipe"):write(text:sub(at, at + PIECE - 1),
       function(err) resume(err) end)
     assert(not coroutine.yield())
-    g.registry:get(timer, "uv_timer"):start(PAUSE, 0, function() resume() end)
+    gbi.handles:get(timer, "uv_timer"):start(PAUSE, 0, function() resume() end)
     coroutine.yield()
     pieces = pieces + 1
   end
-  g.registry:get(pipe, "uv_pipe"):close()
-  g.registry:get(timer, "uv_timer"):close()
+  gbi.handles:get(pipe, "uv_pipe"):close()
+  gbi.handles:get(timer, "uv_timer"):close()
   return pieces
 end
 
@@ -60,7 +60,7 @@ local timer = g:created(uv.new_timer(), function(_, cg)
   cg:call_function(0)
 end)
 local text = reader(fd, size)
-g:output(sender(pipe:index(), timer:index(), text), text:len())
+g:output(sender(pipe:handle(), timer:handle(), text), text:len())
 example:close()
 
 local run, code = g:compile()

@@ -13,8 +13,9 @@
 ---csrc/core.c; each is the same function as a method of `gbi.registry`, on
 ---`gbi.default`.
 ---@class gbi
----@field _VERSION string `"gbi 0.1.0"`.
+---@field _VERSION string `"gbi 0.2.0"`.
 ---@field default gbi.registry The registry of this Lua state that the module's functions work on.
+---@field handles gbi.handles The handle table of this Lua state.
 local gbi = {}
 
 gbi.source = {}
@@ -30,10 +31,10 @@ gbi.graph = {}
 ---
 ---In PyTorch: what `output_graph.py` does with the constructors
 ---
----Raises when an object was registered without a source, or with one that wants another parameter; what a constructor raises; an argument error
+---Raises when a source wants another parameter; what a constructor raises; an argument error
 ---@param registry gbi.registry
 ---@param params? string[] the names of the function's parameters
----@return function # of the parameters; an error of it names the object that could not be obtained
+---@return function # of the parameters; `gbi.traceback` says which object it could not obtain
 ---@return string # its source
 function gbi.compile_prologue(registry, params) end
 
@@ -42,23 +43,33 @@ function gbi.compile_prologue(registry, params) end
 ---registered it, if `gbi.debug(true)` was called before.
 ---
 ---The status is that of `find`: an index that the last `store` left out is
----`unregistered`. One that is not in the table was released, or never given
----out.
+---`unregistered`.
 ---
 ---Raises an argument error when it is no registry
 ---@param registry gbi.registry
 ---@return string # lines, each with its end
 function gbi.inspect(registry) end
 
----Has registrations note the place they come from, or no more: file and line
----of the innermost Lua function that is not gbi's own. It is for all
----registries of this Lua state; `registry:place` and `gbi.inspect` show it.
----Off at first, and then it costs nothing.
+---Turns the recording of places on or off: of registrations and of a graph's
+---nodes, file and line of the innermost Lua function that is not gbi's own. It
+---is for the whole Lua state; `registry:place`, `gbi.inspect` and
+---`gbi.traceback` show the places. Off at first.
 ---
 ---Raises an argument error when `on` is no boolean
 ---@param on boolean
 ---@return boolean # what it was before
 function gbi.debug(on) end
+
+---`debug.traceback` that also says, under each line of a generated function,
+---what that line does: its node, the external objects that it works on, and
+---where these were recorded, if `gbi.debug(true)` was called before. It can be
+---the message handler of `xpcall`, and looks into a coroutine that failed.
+---@overload fun(message: any, level?: integer): string
+---@param thread? thread the running one otherwise; it may be left out
+---@param message? any comes first in the text; one that is neither a string nor nil is returned as it is
+---@param level? integer where to start; 1, the caller, otherwise, or 0 for another thread
+---@return string # without a debug library, the message
+function gbi.traceback(thread, message, level) end
 
 ---The error for a value that cannot be held weakly: nil, a boolean, a number, a
 ---string or a light userdata. As a string it is laid out as PyTorch's.
@@ -70,7 +81,7 @@ function gbi.debug(on) end
 ---@field from_exc string the reason
 ---@field where string the caller's position
 
----What `entries` tells of an index.
+---An entry, as `entries` yields it.
 ---@class gbi.entry
 ---@field kind string `"user"`, `"graph_created"`, or `"stored"`: without a constructor
 ---@field status string `"live"` or `"dead"`
@@ -81,11 +92,12 @@ function gbi.debug(on) end
 ---constructors; as a string it tells how many entries are live and dead.
 ---
 ---A `gbi.object` is what can be held weakly: a table, full userdata, function or
----coroutine. All else is a value.
+---coroutine. Everything else is a value.
 ---
 ---The functions of the module `gbi` that are named here do the same on
----`gbi.default`. An argument of another type than is said here is an argument
----error, at the caller's position. A call that fails leaves the registry as it was.
+---`gbi.default`. An argument of another type than given here is an argument
+---error, at the caller's position; so is a handle where an index is meant. A call
+---that fails leaves the registry as it was.
 ---@class gbi.registry
 ---@operator len: integer
 local registry = {}
@@ -95,10 +107,10 @@ local registry = {}
 ---
 ---In PyTorch: register_user_object(value, source)
 ---
----Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a source that is none
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error if `source` is not a source
 ---@param value gbi.object the object, an example for the runs to come
----@param source? gbi.source where it came from; without one it is a handle, which no prologue can obtain again
----@return integer # its index, from 1 on
+---@param source gbi.source where it came from
+---@return integer # its index; the first is 1
 function registry:register(value, source) end
 
 ---Registers an object that the graph needs and does not take as an input, under
@@ -106,10 +118,10 @@ function registry:register(value, source) end
 ---
 ---In PyTorch: register_user_object(value, source)
 ---
----Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a source that is none
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error if `source` is not a source
 ---@param value gbi.object the object, an example for the runs to come
----@param source? gbi.source where it came from; without one it is a handle, which no prologue can obtain again
----@return integer # its index, from 1 on
+---@param source gbi.source where it came from
+---@return integer # its index; the first is 1
 function gbi.register_user_object(value, source) end
 
 ---Registers an object that the prologue creates in every run, under the next
@@ -118,10 +130,10 @@ function gbi.register_user_object(value, source) end
 ---
 ---In PyTorch: register_graph_created_object(example_value, construct_fn)
 ---
----Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a `construct_fn` that is no function
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error if `construct_fn` is not a function
 ---@param example_value gbi.object one such object
 ---@param construct_fn fun(index:integer,cg:gbi.codegen) emits the code that creates one: it leaves one value on the codegen's stack
----@return integer # its index, from 1 on
+---@return integer # its index; the first is 1
 function registry:register_created(example_value, construct_fn) end
 
 ---Registers an object that the prologue creates in every run, under the next
@@ -130,10 +142,10 @@ function registry:register_created(example_value, construct_fn) end
 ---
 ---In PyTorch: register_graph_created_object(example_value, construct_fn)
 ---
----Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error for a `construct_fn` that is no function
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error if `construct_fn` is not a function
 ---@param example_value gbi.object one such object
 ---@param construct_fn fun(index:integer,cg:gbi.codegen) emits the code that creates one: it leaves one value on the codegen's stack
----@return integer # its index, from 1 on
+---@return integer # its index; the first is 1
 function gbi.register_graph_created_object(example_value, construct_fn) end
 
 ---The object at an index.
@@ -157,22 +169,20 @@ function registry:get(index, tname) end
 function gbi.get_external_object_by_index(index, tname) end
 
 ---Replaces the whole side table by the arguments, the first at index 1, and lets
----go what was stashed before the last `store`. An argument for a released index is
----not stored, and may be anything.
+---go what was stashed before the last `store`.
 ---
 ---In PyTorch: store_user_object_weakrefs(*args)
 ---
----Raises an argument error when one cannot be held weakly; the side table is as it was then
+---Raises an argument error if one cannot be held weakly; the side table is then as it was
 ---@param ... gbi.object the objects of this run
 function registry:store(...) end
 
 ---Replaces the whole side table by the arguments, the first at index 1, and lets
----go what was stashed before the last `store`. An argument for a released index is
----not stored, and may be anything.
+---go what was stashed before the last `store`.
 ---
 ---In PyTorch: store_user_object_weakrefs(*args)
 ---
----Raises an argument error when one cannot be held weakly; the side table is as it was then
+---Raises an argument error if one cannot be held weakly; the side table is then as it was
 ---@param ... gbi.object the objects of this run
 function gbi.store_user_object_weakrefs(...) end
 
@@ -203,8 +213,8 @@ function gbi.has_user_objects() end
 ---
 ---In PyTorch: set_external_object_by_index(index, value), of later PyTorch
 ---
----Raises an argument error for another index, a released one, or a value that cannot be held weakly
----@param index integer that of an entry or of a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
+---Raises an argument error for another index, or a value that cannot be held weakly
+---@param index integer that of an entry or a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
 ---@param value gbi.object
 function registry:set(index, value) end
 
@@ -213,8 +223,8 @@ function registry:set(index, value) end
 ---
 ---In PyTorch: set_external_object_by_index(index, value), of later PyTorch
 ---
----Raises an argument error for another index, a released one, or a value that cannot be held weakly
----@param index integer that of an entry or of a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
+---Raises an argument error for another index, or a value that cannot be held weakly
+---@param index integer that of an entry or a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
 ---@param value gbi.object
 function gbi.set_external_object_by_index(index, value) end
 
@@ -238,65 +248,37 @@ function registry:stash(object) end
 ---@return gbi.object # the object
 function gbi.stash_graph_created_object(object) end
 
----A registry of its own.
+---Creates a registry.
 ---@return gbi.registry
 function gbi.new() end
 
----`store` for more objects than a call takes arguments.
+---Like `store`, for more objects than a call takes arguments.
 ---
----Raises an argument error when one cannot be held weakly; the side table is as it was then
+---Raises an argument error if one cannot be held weakly; the side table is then as it was
 ---@param list table the objects of this run
----@param n? integer how many they are; the list's length otherwise
+---@param n? integer how many they are; default: the list's length
 ---@param created? table objects to be stashed with it, in the same step
 function registry:store_list(list, n, created) end
 
----The object at an index. Never raises an error for one that has none.
----
----Raises an argument error for what is no integer
----@param index integer any
+---Like `get`, but never raises an error for an index that has no object.
+---@param index integer
 ---@return any # the object, or nil
 ---@return string? # why there is none: `"dead"` or `"unregistered"`
 function registry:find(index) end
-
----Forgets one index. It is not given out or stored under again before `reset`, so
----whoever still has the number can fail, but never reach another object.
----
----Raises an argument error for what is no integer
----@param index integer
----@return boolean? # true, or nil
----@return string? # `"unregistered"` when there was nothing to forget
-function registry:release(index) end
-
----Has the first sweep that finds an index dead call a function, once.
----
----Raises an argument error for what is no integer, or no function
----@param index integer
----@param callback? fun(index:integer) nil takes it back
----@return boolean? # true, or nil
----@return string? # `"unregistered"` when there is no such constructor
-function registry:on_collect(index, callback) end
-
----Releases the handles whose objects died, in the order of their indices, and
----calls what `on_collect` was given for any object that died. What has a source or
----is created stays registered: the next run stores another object there.
----
----Raises the error of a callback; the next sweep goes on after it
----@return integer # how many were released
-function registry:sweep() end
 
 ---Counts the entries of the side table.
 ---@return integer # how many are live
 ---@return integer # how many are dead
 function registry:count() end
 
----The side table as it is, held strongly: for work that runs later than the call
----that stored it.
+---Takes a snapshot of the side table. It holds the objects strongly, for work that
+---runs later than the call that stored them.
 ---@return gbi.snapshot # for `restore`
 function registry:snapshot() end
 
----Puts the side table back that a snapshot holds, but for what was released since.
+---Restores a snapshot's side table.
 ---
----Raises an argument error when it is of another one
+---Raises an argument error if it is another registry's
 ---@param snapshot gbi.snapshot of this registry
 function registry:restore(snapshot) end
 
@@ -312,19 +294,103 @@ function registry:entries() end
 ---@return integer
 function registry:constructors() end
 
----What messages call an index.
----
----Raises an argument error for what is no integer
+---What error messages call an index.
 ---@param index integer
 ---@return string # `external object 2 (G["io"].stdout)`
 function registry:name(index) end
 
----Where an index was registered, if that was noted.
----
----Raises an argument error for what is no integer
+---Where an index was registered, if that was recorded.
 ---@param index integer
 ---@return string? # file and line, `main.lua:12`
 function registry:place(index) end
+
+---Numbers for single values, never given out twice. As a string a handle table
+---tells how many of its handles are live.
+---
+---A handle is *live* as long as its object is; after that it is *dead*, for ever,
+---because it is never given out again. A dead handle takes no memory. Handles are
+---greater than a thousand million, so that none is ever an index, and fit a C
+---pointer.
+---
+---A C library can keep one where it has a `void *`: see `gbi.h`.
+---@class gbi.handles
+local handles = {}
+
+---Creates a handle table.
+---@return gbi.handles
+function gbi.new_handles() end
+
+---Gives out a handle of an object, which the handle does not keep alive.
+---
+---Raises the error `gbi.unimplemented` for a value that cannot be held weakly
+---@param object gbi.object
+---@return integer # the handle
+function handles:weak(object) end
+
+---Gives out a handle of a value, which is kept alive until `release`.
+---@param value any any but nil
+---@return integer # the handle
+function handles:strong(value) end
+
+---The value of a handle.
+---
+---Raises `handle 1000000007 is no longer alive`, `… was never given out` or `… is not a FILE* (got table)`, at the caller's position
+---@param handle integer
+---@param tname? string the type it must have: a basic type, or the name in a metatable (`"FILE*"`)
+---@return any # the value
+function handles:get(handle, tname) end
+
+---Like `get`, but never raises an error for a handle that has no value.
+---@param handle integer
+---@return any # the value, or nil
+---@return string? # why there is none: `"dead"` (collected or released) or `"unregistered"` (never given out by this handle table)
+function handles:find(handle) end
+
+---Makes a handle dead. Its callback, if it has one, is not called.
+---@param handle integer
+---@return boolean? # true, or nil
+---@return string? # why it was not live: `"dead"` or `"unregistered"`
+function handles:release(handle) end
+
+---Sets the function that the first `sweep` after the object was collected calls
+---with the handle, once.
+---@param handle integer
+---@param callback? fun(handle:integer) pass nil to remove it
+---@return boolean? # true, or nil
+---@return string? # why there is nothing to wait for: `"dead"` or `"unregistered"`
+function handles:on_collect(handle, callback) end
+
+---Calls the callbacks of the handles whose objects were collected since, in the
+---order of the handles.
+---
+---Raises the error of a callback; the next sweep goes on after it
+---@return integer # how many were called
+function handles:sweep() end
+
+---Counts the live handles.
+---@return integer
+function handles:count() end
+
+---Iterates over the live handles, in their order. The table may change meanwhile:
+---a handle that is not live any more is left out, a new one does not come.
+---@return fun():integer,any,string # iterator of handle, value and kind: `"weak"`, `"strong"`, or `"run"` for one that belongs to a run
+function handles:entries() end
+
+---The external objects of one call of a compiled graph, which a backend's function
+---is given in front of the inputs. `run[index]` is the object at that index, or
+---nil for one that the graph never asks for. To be read only.
+---@class gbi.run
+---@field [integer] gbi.object?
+local run = {}
+
+---A number for one of the run's objects, to be handed to code that is not part of
+---the run: a handle of `gbi.handles`, which belongs to the run and is dead when
+---the run is over.
+---
+---Raises an argument error if the run has no object at that index
+---@param index integer
+---@return integer # the handle, the same each time
+function run:handle(index) end
 
 ---Sources: where an object came from, and how to obtain it again.
 ---
@@ -509,8 +575,7 @@ function codegen:pop_top() end
 
 ---What `compile` is told.
 ---@class gbi.options
----@field backend? fun(graph:gbi.graph,registry:gbi.registry):function returns a function of the inputs, which replaces the body
----@field trace? boolean false for a function whose errors do not name the node, and that pays nothing for it
+---@field backend? fun(graph:gbi.graph,registry:gbi.registry):function returns what replaces the body: a function of the run and the inputs. `run[index]` is an external object of this run, nil where it has none; `run:handle(index)` is a handle of it, as `node:handle()` makes one.
 
 ---Graphs in the manner of torch.fx: record, compile, run on fresh objects.
 ---
@@ -608,8 +673,9 @@ function graph:print_tabular(out) end
 function graph:to_dot() end
 
 ---Looks for what cannot be compiled: a node used before it is made, or one
----without a value; a missing output; an index that is not registered; a source
----that wants an input which is not there.
+---without a value; a missing output; an index that is not registered; a handle
+---of another value than an external object; a source that wants an input which
+---is not there.
 ---
 ---In PyTorch: torch.fx.Graph.lint
 ---@return boolean? # true, or nil
@@ -627,7 +693,7 @@ function graph:eliminate_dead_code() end
 ---
 ---Raises what `lint` finds, before any object is obtained
 ---@param options? gbi.options
----@return function # of the inputs
+---@return function # of the inputs; `gbi.traceback` says which node of it failed
 ---@return string # its source
 function graph:compile(options) end
 
@@ -680,14 +746,14 @@ function gbi.load_graph(path) end
 ---@overload fun(...: gbi.node|gbi.constant): gbi.node
 local node = {}
 
----A number for an external object, for a function that looks it up itself in
----`graph.registry`. Every run gives out its own, which finds the object of that
----run and no other, from any coroutine, until the run returns; after a run that
----failed, as long as the object lives.
+---Hands an external object on as a number: a handle of `gbi.handles`, which
+---finds the object of this run and no other, from any coroutine or C callback,
+---until the run ends. The handles of a run that failed or was dropped are dead
+---after the next full collection.
 ---
----Raises when the node is no external object
+---Raises when the node is not an external object
 ---@return gbi.node
-function node:index() end
+function node:handle() end
 
 ---The first `n` results of a call, each a node of its own.
 ---

@@ -8,9 +8,10 @@ source = {
 description = {
   summary = "Compiled code refers to live Lua objects by number",
   detailed = [[
-    A weak side table from small integers to live objects, the generated
-    prologue that refills it before every run, and a clear error when an
-    object is gone. The design of PyTorch's graph_bytecode_inputs, for Lua.
+    Numbers for live Lua objects. Indices are for compiled code: a weak side
+    table, and the generated prologue that refills it before every run. Handles
+    are for queues and C libraries, and are never given out twice. The design of
+    PyTorch's graph_bytecode_inputs, for Lua.
   ]],
   license = "MIT",
   labels = { "compiler", "weak", "handles" },
@@ -50,7 +51,15 @@ build = {
       sources = {
         "csrc/api.c",
         "csrc/core.c",
+        "csrc/guard.c",
+        "csrc/handles.c",
+        "csrc/handles_lua.c",
+        "csrc/holder.c",
         "csrc/registry.c",
+        "csrc/registry_lua.c",
+        "csrc/run.c",
+        "csrc/snapshot.c",
+        "csrc/state.c",
         "csrc/unimplemented.c",
       },
     },

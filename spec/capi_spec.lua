@@ -17,31 +17,52 @@ describe("both faces", function()
   it("see the same tables", function()
     local r, a, b = capi.new(), {}, {}
     assert.equal(1, capi.register(r, a, new_source "a"))
-    assert.equal(2, r:register(b))
+    assert.equal(2, r:register(b, new_source "b"))
     assert.equal(a, r:get(1))
     assert.equal(b, capi.get(r, 2))
     assert.equal("external object 1 (G[\"a\"])", r:name(1))
     assert.equal(gbi.default, capi.default())
     capi.set(r, 2, a)
     assert.equal(a, r:find(2))
-    assert.is_true(capi.release(r, 1))
-    assert.is_false(capi.release(r, 1))
-    assert.same({ nil, "unregistered" }, { r:find(1) })
+    assert.same({ 2, 0 }, { capi.count(r) })
+    capi.store(r, b)
+    assert.same({ nil, "unregistered" }, { r:find(2) })
     assert.same({ 1, 0 }, { capi.count(r) })
+    local h = capi.new_handles()
+    local weak, strong = capi.weak(h, a), h:strong(5)
+    assert.equal(a, h:get(weak))
+    assert.equal(5, capi.get_handle(h, strong))
+    assert.equal(2, capi.count_handles(h))
+    assert.equal("live", capi.release(h, strong))
+    assert.equal("dead", capi.release(h, strong))
+    assert.same({ nil, "dead" }, { h:find(strong) })
+    assert.equal(1, h:count())
+    assert.equal(gbi.handles, capi.state_handles())
+    weak = capi.weak(nil, a)
+    assert.equal(a, gbi.handles:get(weak))
+    assert.is_true(gbi.handles:release(weak))
+    assert.same({ nil, "dead" }, { capi.find_handle(nil, weak) })
   end)
 
   it("have one version in one state", function()
-    assert.equal(1, capi.open())
+    assert.equal(2, capi.open())
   end)
 
   it("take their registry by any index, and leave the stack right", function()
     local r = gbi.new() -- capi.c checks the stack
-    assert.equal(1, capi.register(r, r))
-    assert.equal(2, capi.register(r, r, new_source "r"))
+    assert.equal(1, capi.register(r, r, new_source "r"))
+    assert.equal(2, capi.register_created(r, r, noop))
     capi.store(r)
     capi.store(r, r, noop)
     capi.restore(r, capi.snapshot(r))
     capi.reset(r)
+    local h = capi.new_handles()
+    local handle = capi.weak(h, h)
+    capi.find_handle(h, handle)
+    capi.find_handle(nil, handle)
+    capi.on_collect(h, handle, noop)
+    capi.sweep(h)
+    capi.release(h, handle)
   end)
 end)
 
@@ -69,7 +90,7 @@ describe("C", function()
 
   it("finds and gets as Lua does", function()
     r:register({}, new_source "gone")
-    r:register(noop)
+    r:register(noop, new_source "noop")
     collect()
     for _, find in ipairs { capi.find, capi.find_in } do
       assert.same({ nil, "dead" }, { find(r, 1) })
@@ -81,12 +102,50 @@ describe("C", function()
       'external object 1 (G["gone"]) is no longer alive')
   end)
 
+  it("finds and gets by handle as Lua does", function()
+    for _, h in ipairs { false, capi.new_handles() } do
+      h = h or nil
+      local gone, live = capi.weak(h, {}), capi.strong(h, noop)
+      local no = capi.strong(h, false)
+      collect()
+      for _, find in ipairs { capi.find_handle, capi.find_handle_in } do
+        assert.same({ nil, "dead" }, { find(h, gone) })
+        assert.same({ noop, "live" }, { find(h, live) })
+        assert.same({ false, "live" }, { find(h, no) })
+        for _, other in ipairs { no + 1, 1, 0, -1, portable.min,
+                                 portable.max } do
+          assert.same({ nil, "unregistered" }, { find(h, other) })
+        end
+      end
+      assert.equal(noop, capi.get_handle(h, live))
+      assert.has_error(function() capi.get_handle(h, gone) end,
+        ("handle %d is no longer alive"):format(gone))
+      assert.has_error(function() capi.get_handle(h, 7) end,
+        "handle 7 was never given out")
+      local file = capi.weak(h, io.stdout)
+      assert.same({ io.stdout, true }, { capi.get_handle_udata(h, file,
+        "FILE*") })
+      assert.has_error(function() capi.get_handle_udata(h, live, "FILE*") end,
+        ("handle %d is not a FILE* (got function)"):format(live))
+      for _, handle in ipairs { live, no, file } do
+        assert.equal("live", capi.release(h, handle))
+      end
+    end
+  end)
+
   it("raises what Lua raises, and changes nothing", function()
-    r:register(noop)
+    r:register(noop, new_source "noop")
+    local h = capi.new_handles()
+    local handle = h:weak(noop)
     for expected, f in pairs {
       ["gbi.registry expected, got table"] = function() capi.check {} end,
       ["Failed to make weakref to User Object"] = function()
-        capi.register(r, 5)
+        capi.register(r, 5, new_source "x")
+      end,
+      ["'strong'"] = function() capi.weak(h, 5) end,
+      ["nil cannot have a handle"] = function() capi.strong(h, nil) end,
+      ["gbi.handles expected, got gbi.registry"] = function()
+        capi.check_handles(r)
       end,
       ["Failed to make weakref to graph-created external object"] = function()
         capi.register_created(r, nil, noop)
@@ -106,7 +165,7 @@ describe("C", function()
         capi.restore(r, gbi.new():snapshot())
       end,
       ["callback is not a function"] = function()
-        capi.on_collect(r, 1, 5)
+        capi.on_collect(h, handle, 5)
       end,
     } do
       local ok, err = pcall(f)
@@ -115,12 +174,14 @@ describe("C", function()
       assert.same({ 1, 0 }, { r:count() })
       assert.equal(noop, r:get(1))
       assert.equal(1, #r)
+      assert.equal(1, h:count())
+      assert.equal(noop, h:get(handle))
     end
   end)
 
-  it("keeps an index in a pointer", function()
-    for _, i in ipairs { 0, 1, 2147483648, 9007199254740992, -1,
-                         portable.max } do
+  it("keeps a handle in a pointer", function()
+    for _, i in ipairs { 0, 1, gbi.handles:weak(noop), 2147483648,
+                         9007199254740992, -1, portable.max } do
       assert.equal(i, capi.pointer(i))
     end
   end)
@@ -131,7 +192,7 @@ describe("C", function()
       local out, ok = run(("%s -e '%s'"):format(portable.start(), first .. [[
         local r = require "capi".default()
         assert(r == require "gbi".default)
-        r:register(r)
+        r:register(r, require "gbi".source.GlobalSource "r")
         io.write(tostring(require "capi".get(r, 1) == r))]]))
       assert.equal("true", out)
       assert.is_true(ok)
@@ -139,184 +200,21 @@ describe("C", function()
   end)
 end)
 
-describe("a handle", function()
-  local r
-  before_each(function() r = gbi.new() end)
-
-  it("is an object without a source, which nobody can obtain", function()
-    r:register({})
-    assert.has_error(function() gbi.compile_prologue(r) end,
-      "external object 1 has no source, so it cannot be obtained again")
-  end)
-
-  it("is swept when its object died, and its index never reused", function()
-    local a, b = {}, {}
-    r:register(a)
-    r:register({})
-    r:register(b)
-    r:register({})
-    assert.equal(0, gbi.new():sweep())
-    collect()
-    assert.same({ 2, 2 }, { r:count() })
-    assert.equal(2, r:sweep())
-    assert.equal(0, r:sweep())
-    assert.same({ 2, 0 }, { r:count() })
-    assert.same({ nil, "unregistered" }, { r:find(2) })
-    assert.equal(5, r:register(a))
-    assert.equal(b, r:get(3))
-  end)
-
-  it("is swept, and what a prologue can obtain again is not", function()
-    r:register({}, new_source "x")
-    r:register_created({}, noop)
-    r:store({}, {}, {})
-    collect()
-    assert.equal(0, r:sweep())
-    assert.same({ nil, "dead" }, { r:find(1) })
-  end)
-
-  it("takes no memory in ten million rounds", function()
-    local function rounds(n)
-      for i = 1, n do
-        r:register({})
-        if i % 1000 == 0 then
-          collectgarbage()
-          r:sweep()
-        end
-      end
-      collect()
-      r:sweep()
-      collect()
-      return collectgarbage("count")
-    end
-    local registered = 100000
-    local few = rounds(registered)
-    local before = #r
-    -- the ten millions: released by hand, a million at a time
-    for _ = 1, 10 do
-      for _ = 1, 1000000 do r:release(r:register(noop)) end
-    end
-    local many = rounds(registered)
-    assert.equal(before, #r)
-    assert.is_true(many - few < 16, many - few)
-    assert.equal(10000000 + 2 * registered + 1, r:register(noop))
-  end)
-end)
-
 describe("on_collect", function()
-  local r, log
-  before_each(function() r, log = gbi.new(), {} end)
-
-  local function note(index) log[#log + 1] = index end
-
-  it("tells of the dead in a sweep, in order, once", function()
-    local alive = {}
-    for i = 1, 100 do
-      r:register(i % 10 == 0 and alive or {})
-      assert.is_true(r:on_collect(i, note))
-    end
-    collect()
-    assert.same({}, log)
-    assert.equal(90, r:sweep())
-    assert.equal(90, #log)
-    for i = 2, #log do assert.is_true(log[i - 1] < log[i]) end
-    r:sweep()
-    assert.equal(90, #log)
-  end)
-
   it("is there for C, too", function()
-    capi.register(r, {})
-    assert.is_true(capi.on_collect(r, 1, note))
-    assert.is_false(capi.on_collect(r, 2, note))
-    collect()
-    assert.equal(1, capi.sweep(r))
-    assert.same({ 1 }, log)
-  end)
-
-  it("can be taken back, and goes with a release or a reset", function()
-    for _ = 1, 3 do r:register({}) end
-    for i = 1, 3 do r:on_collect(i, note) end
-    r:on_collect(1, nil)
-    r:release(2)
-    collect()
-    r:sweep()
-    assert.same({ 3 }, log)
-    r:register({})
-    r:on_collect(4, note)
-    r:reset()
-    r:register({})
-    collect()
-    r:sweep()
-    assert.same({ 3 }, log)
-  end)
-
-  it("tells of an object with a source, which stays registered", function()
-    r:register({}, new_source "x")
-    r:on_collect(1, note)
-    collect()
-    assert.equal(0, r:sweep())
-    assert.equal(0, r:sweep())
-    assert.same({ 1 }, log)
-    assert.same({ nil, "dead" }, { r:find(1) })
-  end)
-
-  it("raises its error from sweep, and the next sweep goes on", function()
-    for i = 1, 4 do
-      r:register({})
-      r:on_collect(i, function(index)
-        note(index)
-        if index % 2 == 0 then error("no " .. index, 0) end
-      end)
+    local log = {}
+    local function note(handle) log[#log + 1] = handle end
+    for _, h in ipairs { false, capi.new_handles() } do
+      h, log = h or nil, {}
+      local handle = capi.weak(h, {})
+      assert.equal("live", capi.on_collect(h, handle, note))
+      assert.equal("unregistered", capi.on_collect(h, handle + 1, note))
+      collect()
+      assert.equal("dead", capi.on_collect(h, handle, note))
+      assert.equal(1, capi.sweep(h))
+      assert.equal(0, capi.sweep(h))
+      assert.same({ handle }, log)
     end
-    collect()
-    assert.has_error(function() r:sweep() end, "no 2")
-    assert.same({ 1, 2 }, log)
-    assert.same({ 0, 2 }, { r:count() })
-    assert.has_error(function() r:sweep() end, "no 4")
-    assert.same({ 1, 2, 3, 4 }, log)
-    assert.equal(0, r:sweep())
-  end)
-
-  it("may do anything to the registry", function()
-    for i = 1, 4 do
-      r:register({})
-      r:on_collect(i, note)
-    end
-    r:on_collect(1, function()
-      note(1)
-      r:release(2)
-      r:sweep()
-      r:register(noop)
-    end)
-    collect()
-    r:sweep()
-    assert.same({ 1, 3, 4 }, log)
-    r:on_collect(5, note)
-    r:register({})
-    r:on_collect(6, function() r:reset() end)
-    collect()
-    r:sweep()
-    assert.equal(0, #r)
-  end)
-
-  it("wants an index and a function", function()
-    r:register(noop)
-    assert.same({ nil, "unregistered" }, { r:on_collect(2, note) })
-    for _, bad in ipairs { { "x", note }, { 1, 5 }, { 1 } } do
-      assert.is_false(pcall(r.on_collect, r, compat.unpack(bad)))
-    end
-  end)
-
-  it("is not called when the state closes", function()
-    local out, ok = run(("%s -e '%s'"):format(portable.start(), [[
-      local r = require "gbi".new()
-      local setmetatable = require "spec.support.portable".setmetatable
-      local o = setmetatable({}, { __gc = function() r:sweep() end })
-      kept = setmetatable({}, { __gc = function() r:sweep() end })
-      r:register(o)
-      r:on_collect(1, function() print "called" end)]]))
-    assert.equal("", out)
-    assert.is_true(ok)
   end)
 end)
 

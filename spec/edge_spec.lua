@@ -13,9 +13,14 @@ local SMALLEST, GREATEST = portable.min, portable.max
 
 -- No registry of three knows these.
 local UNKNOWN = {
-  0, -1, 4, 255, 256, 2 ^ 31 - 1, 2 ^ 31, 2 ^ 31 + 1, -2 ^ 31, 2 ^ 32,
-  2 ^ 32 + 1, 2 ^ 32 + 2, 2 ^ 52, 2 ^ 53, -2 ^ 53, SMALLEST, SMALLEST + 1,
-  GREATEST, GREATEST - 1, -0.0, 1e9, "0", "-1", "4294967297", "4.0", "1e9",
+  0, -1, 4, 255, 256, -2 ^ 31, -2 ^ 53, SMALLEST, SMALLEST + 1, -0.0, 1e9, "0",
+  "-1", "4.0", "1e9",
+}
+
+-- No index is as great: these could be handles.
+local HANDLES = {
+  1e9 + 1, 2 ^ 31 - 1, 2 ^ 31, 2 ^ 31 + 1, 2 ^ 32, 2 ^ 32 + 1, 2 ^ 32 + 2,
+  2 ^ 52, 2 ^ 53, GREATEST, GREATEST - 1, "4294967297", "1000000001",
 }
 
 -- All of these are 2.
@@ -47,10 +52,10 @@ end
 
 -- All that takes an index: whether it answered.
 local CALLS = {
-  find = function(r, i) return r:find(i) end,
-  release = function(r, i) return r:release(i) end,
-  on_collect = function(r, i) return r:on_collect(i, print) end,
-  ["on_collect of nothing"] = function(r, i) return r:on_collect(i, nil) end,
+  find = function(r, i) -- a tail call would hide the name
+    local object = r:find(i)
+    return object
+  end,
   get = function(r, i) return (pcall(r.get, r, i)) end,
   set = function(r, i)
     return #r ~= 3 or i == 4 or i == "4.0" -- it may append
@@ -58,8 +63,6 @@ local CALLS = {
   end,
   ["C find"] = function(r, i) return (capi.find(r, i)) end,
   ["C find_in"] = function(r, i) return (capi.find_in(r, i)) end,
-  ["C release"] = capi.release,
-  ["C on_collect"] = function(r, i) return capi.on_collect(r, i, print) end,
   ["C get"] = function(r, i) return (pcall(capi.get, r, i)) end,
 }
 
@@ -74,6 +77,23 @@ describe("an index at the edge", function()
         end
       end
       assert.is_true(kilobytes() - memory < 256)
+      assert.same(before, state(r))
+      assert.equal(objects[3], r:get(3))
+    end)
+
+    it("is not a handle: " .. name, function()
+      local r, objects = three()
+      local before = state(r)
+      for _, i in ipairs(HANDLES) do
+        local ok, found = pcall(call, r, i)
+        if name:find "^C" or name == "get" or name == "set" then
+          assert.is_falsy(ok and found, tostring(i)) -- or it raised an error
+        else
+          assert.is_false(ok, tostring(i))
+          assert.matches("bad argument #1 to 'find' %(index expected, got a "
+            .. "handle%)", found)
+        end
+      end
       assert.same(before, state(r))
       assert.equal(objects[3], r:get(3))
     end)
@@ -104,8 +124,8 @@ describe("an index at the edge", function()
 
   it("has a name like any other", function()
     local r = three()
-    for i, name in pairs { [0] = "0", [-1] = "-1", [2 ^ 31] = "2147483648",
-                           [2 ^ 53] = "9007199254740992", ["0x10"] = "16",
+    for i, name in pairs { [0] = "0", [-1] = "-1", [1e9] = "1000000000",
+                           ["0x10"] = "16",
                            [-2 ^ 53] = "-9007199254740992" } do
       assert.equal("external object " .. name, r:name(i))
     end
@@ -137,20 +157,36 @@ describe("a million objects", function()
 
   it("are registered, found and forgotten, and leave no memory", function()
     local before = kilobytes()
-    local r, list = gbi.new(), {}
+    local r, list, from = gbi.new(), {}, Source "x"
     for i = 1, N do
       list[i] = {}
-      assert(r:register(list[i]) == i)
+      assert(r:register(list[i], from) == i)
     end
     for i = 1, N do assert(r:get(i) == list[i]) end
     list = nil -- luacheck: ignore list
     collect()
     assert.same({ 0, N }, { r:count() })
-    assert.equal(N, r:sweep())
-    assert.same({ 0, 0 }, { r:count() })
-    assert.equal(N + 1, r:register(r))
+    assert.equal(N + 1, r:register(r, from))
     r:reset()
-    assert.equal(1, r:register(r))
+    assert.equal(1, r:register(r, from))
+    assert.is_true(kilobytes() - before < 64)
+  end)
+
+  it("have handles, are found by them and die, and leave no memory", function()
+    local before = kilobytes()
+    local h, list, handles = gbi.new_handles(), {}, {}
+    for i = 1, N do
+      list[i] = {}
+      handles[i] = h:weak(list[i])
+    end
+    for i = 1, N do assert(h:get(handles[i]) == list[i]) end
+    assert.equal(N, h:count())
+    list = nil -- luacheck: ignore list
+    collect()
+    assert.equal(0, h:count())
+    for i = 1, N do assert(not h:find(handles[i])) end
+    assert.equal(handles[N] + 1, h:weak(h))
+    h, handles = nil, nil -- luacheck: ignore
     assert.is_true(kilobytes() - before < 64)
   end)
 end)
@@ -214,14 +250,18 @@ describe("where the stack overflows", function()
       r:reset()
     end,
     error = function(r) r:get(77) end,
-    unimplemented = function(r) r:register(5) end,
+    unimplemented = function(r) r:register(5, Source "x") end,
+    handles = function(r)
+      local h = gbi.new_handles()
+      local handle = h:weak(r)
+      assert(h:get(handle) == r and h:release(handle) and not h:find(handle))
+    end,
     sweep = function()
-      local r, heard = gbi.new(), 0
-      r:register({})
-      r:on_collect(1, function() heard = heard + 1 end)
-      collect()
-      r:sweep()
-      assert(heard == 1 and r:sweep() == 0)
+      local h, heard = gbi.new_handles(), 0
+      h:on_collect(h:weak({}), function() heard = heard + 1 end)
+      collectgarbage()
+      h:sweep()
+      assert(heard == 1 and h:sweep() == 0)
     end,
     prologue = function(r)
       local f = gbi.compile_prologue(r)
@@ -361,7 +401,7 @@ describe("a hundred registries, one in the other,", function()
   end)
 
   it("run prologues in each other's", function()
-    -- fewer where a prologue takes two of Lua's levels of C
+    -- fewer where a C function called by the prologue takes levels of C
     local all = chain(math.min(100, portable.depth / 2))
     local depth = 0
     local function enter(i)

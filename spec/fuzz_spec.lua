@@ -11,7 +11,7 @@ local function replay(target)
 end
 
 describe("the fuzzers' corpus", function()
-  it("of programs on registries does what the model says", function()
+  it("of programs on the C core does what the model says", function()
     local out = replay("fuzz_registry")
     local programs, operations = out:match(
       "fuzz_registry: (%d+) programs, (%d+) operations checked\n$")

@@ -2,7 +2,9 @@
 -- they say.
 
 local portable = require "spec.support.portable"
+local printed = require "spec.support.printed"
 local read, write = portable.read, portable.write
+local promised, matches = printed.promised, printed.matches
 
 -- What a command prints; it must succeed.
 local function output(command)
@@ -13,32 +15,7 @@ end
 
 -- The code of a guide's blocks in a language, put together.
 local function blocks(path, language)
-  local list = {}
-  for block in read(path):gmatch("\n```" .. language .. "\n(.-)```") do
-    list[#list + 1] = block
-  end
-  assert.is_true(#list > 0)
-  return table.concat(list, "\n")
-end
-
--- The lines that the comments in the code say it prints.
-local function promised(code)
-  local list = {}
-  for line in code:gmatch("%-%->([^\n]*)\n") do
-    list[#list + 1] = line:gsub("^ ", "")
-  end
-  return table.concat(list, "\n") .. "\n"
-end
-
--- Asserts that a text is as promised; there `…` stands for any text of a line.
-local function matches(expected, text)
-  local rest = text:gmatch("([^\n]*)\n")
-  for line in expected:gmatch("([^\n]*)\n") do
-    local pattern = "^" .. line:gsub("%p", "%%%0"):gsub("…", "[^\n]*") .. "$"
-    local got = rest()
-    if not got or not got:find(pattern) then assert.equal(expected, text) end
-  end
-  assert.is_nil(rest())
+  return table.concat(printed.blocks(path, language), "\n")
 end
 
 -- Runs Lua code as main.lua, in a folder of its own.
@@ -94,13 +71,32 @@ describe("the guide", function()
         assert.truthy(makefile:find("\n" .. target .. ":", 1, true), target)
       end
     end
-    for path in text:match("## The map\n(.-)\n##"):gmatch("\n| ([^|]*) |") do
+    for path in text:match("## The map\n(.-)\nIn `csrc/`"):gmatch(
+        "\n| ([^|]*) |") do
       for each in path:gmatch("`([^`]+)`") do
         n = n + 1
         output("ls " .. each)
       end
     end
     assert.truthy(n > 15)
+  end)
+
+  it("for contributors maps every file of csrc/ and lua/gbi/", function()
+    local text = read("CONTRIBUTING.md")
+    for folder, ending in pairs { ["csrc"] = "", ["lua/gbi"] = "%.lua" } do
+      local list = text:match("\nIn `" .. folder .. "/`.-\n\n(|.-)\n\n")
+      local named, there = {}, {}
+      for path in ("\n" .. list):gmatch("\n| ([^|]*) |") do
+        for name in path:gmatch("`([^`]+)`") do named[name] = true end
+      end
+      for name in output("ls " .. folder):gmatch("[^\n]+") do
+        -- gbi.h is in the first table; LuaRocks leaves *.o
+        if name ~= "gbi.h" and not name:find("%.o$") then
+          there[name:gsub(ending .. "$", "")] = true
+        end
+      end
+      assert.same(there, named)
+    end
   end)
 
   it("is linked in the README", function()

@@ -126,17 +126,18 @@ describe("a handle", function()
     local r, t = gbi.new(), {}
     local handle, index = h:weak(t), r:register(t, source())
     assert.same({ nil, "unregistered" }, { h:find(index) })
-    for name, call in pairs {
-      get = function() return r:get(handle) end,
-      find = function() return r:find(handle) end,
-      set = function() return r:set(handle, t) end,
-      name = function() return r:name(handle) end,
-      place = function() return r:place(handle) end,
+    for name, call in pairs { -- a tail call would hide the name
+      get = function() local x = r:get(handle) return x end,
+      find = function() local x = r:find(handle) return x end,
+      set = function() r:set(handle, t) end,
+      name = function() local x = r:name(handle) return x end,
+      place = function() local x = r:place(handle) return x end,
       get_external_object_by_index = function()
-        return gbi.get_external_object_by_index(handle)
+        local x = gbi.get_external_object_by_index(handle)
+        return x
       end,
       set_external_object_by_index = function()
-        return gbi.set_external_object_by_index(handle, t)
+        gbi.set_external_object_by_index(handle, t)
       end,
     } do
       local ok, err = pcall(call)
@@ -363,39 +364,52 @@ end)
 
 describe("a handle table stays small:", function()
   -- Ten million rounds, ten handles alive at any time, in a Lua of its own:
-  -- garbage grows with what else the process has. Prints how much memory is
+  -- garbage grows with what else the process has. Returns how much memory is
   -- left, in KiB, more than a hundred rounds left.
-  local function growth(round)
+  local function growth(prelude, round)
     local out = portable.script(([[
-      local h, live = require "gbi".new_handles(), {}
+      local live = {}
       local collect = require "spec.support.portable".collect
+      %s
       local function rounds(n)
         for i = 1, n do %s end
         collect()
         return collectgarbage "count"
       end
       local few = rounds(100)
-      print(h:count(), rounds(10000000) - few)]]):format(round))
-    local count, grown = out:match "^(%d+)\t([%d.e-]+)"
+      print(rounds(10000000) - few, count())]]):format(prelude, round))
+    local grown, count = out:match "^([%d.e+-]+)\t(%d+)"
     assert.equal("10", count, out)
     return tonumber(grown)
   end
 
+  local GBI = [[
+    local h = require "gbi".new_handles()
+    local function count() return h:count() end]]
+
   it("ten million handles released", function()
-    local grown = growth [[
+    local grown = growth(GBI, [[
       local old = live[i % 10]
       if old then h:release(old) end
-      live[i % 10] = i % 2 == 0 and h:weak(print) or h:strong(i)]]
+      live[i % 10] = i % 2 == 0 and h:weak(print) or h:strong(i)]])
     assert.is_true(grown < 16, grown)
   end)
 
+  -- What the collector had not yet cleared stays as an empty part of the
+  -- table. In 5.2 and 5.3 that is much, in every table with weak values.
   it("ten million handles whose objects are collected", function()
-    local grown = growth [[
+    local grown = growth(GBI, [[
       local object = {}
       live[i % 10] = object
-      h:weak(object)]]
-    -- what was made between two collections
-    assert.is_true(grown < 512, grown)
+      h:weak(object)]])
+    local of_lua = growth([[
+      local weak, last = setmetatable({}, { __mode = "v" }), 0
+      local function count() return 10 end]], [[
+      local object = {}
+      live[i % 10] = object
+      last = last + 1
+      weak[last] = object]])
+    assert.is_true(grown < math.max(512, 2.5 * of_lua), grown)
   end)
 end)
 

@@ -6,6 +6,7 @@ local portable = require "spec.support.portable"
 local capi = require "capi"
 
 local Local, collect = gbi.source.LocalSource, portable.collect
+local X = Local "x"
 
 -- The line that called the caller of this function, as a place.
 local function here()
@@ -51,7 +52,7 @@ describe("gbi.inspect", function()
       "stdout"))
     r:register({}, Local("gone"))
     r:register_created(stream, construct)
-    r:register(f)
+    r:register(f, Local("f"))
     r:set(5, stream)
     collect()
     local function row(index, kind, status, type, source)
@@ -62,29 +63,27 @@ describe("gbi.inspect", function()
       row("1", "user", "live", "FILE*", 'G["io"].stdout'),
       row("2", "user", "dead", "", 'L["gone"]'),
       row("3", "graph_created", "live", "my.stream", ""),
-      row("4", "user", "live", "function", ""),
+      row("4", "user", "live", "function", 'L["f"]'),
       row("5", "stored", "live", "my.stream", ""),
     }
     assert.same(expected, rows(gbi.inspect(r)))
   end)
 
-  it("shows what the last store left out, and not what was released",
-    function()
-      local r, a = gbi.new(), {}
-      for i = 1, 4 do r:register(a, Local("x" .. i)) end
-      r:release(2)
-      r:store(a)
-      local list = rows(gbi.inspect(r))
-      assert.equal(3, #list)
-      assert.same({ "1", "live" }, { list[1].index, list[1].status })
-      assert.same({ "3", "unregistered", "" },
-        { list[2].index, list[2].status, list[2].type })
-      assert.same({ "4", 'L["x4"]' }, { list[3].index, list[3].source })
-    end)
+  it("shows what the last store left out", function()
+    local r, a = gbi.new(), {}
+    for i = 1, 3 do r:register(a, Local("x" .. i)) end
+    r:store(a)
+    local list = rows(gbi.inspect(r))
+    assert.equal(3, #list)
+    assert.same({ "1", "live" }, { list[1].index, list[1].status })
+    assert.same({ "2", "unregistered", "" },
+      { list[2].index, list[2].status, list[2].type })
+    assert.same({ "3", 'L["x3"]' }, { list[3].index, list[3].source })
+  end)
 
   it("orders its rows by number", function()
     local r, a = gbi.new(), {}
-    for _ = 1, 12 do r:register(a) end
+    for _ = 1, 12 do r:register(a, X) end
     r:store(a, a)
     local list = rows(gbi.inspect(r))
     for i = 1, 12 do assert.equal(tostring(i), list[i].index) end
@@ -98,7 +97,7 @@ describe("gbi.inspect", function()
       { __tostring = function() return "a\nb" end }))
     r:register(named, setmetatable({ reconstruct = print },
       { __tostring = function() error("no name") end }))
-    r:register(setmetatable({}, { __metatable = "locked" }))
+    r:register(setmetatable({}, { __metatable = "locked" }), X)
     local list = rows(gbi.inspect(r))
     assert.equal(4, #list)
     assert.equal("two lines", list[1].type)
@@ -107,20 +106,23 @@ describe("gbi.inspect", function()
   end)
 
   it("keeps nothing alive", function()
-    local r = gbi.new()
-    r:register({}, Local("x"))
+    local r, object = gbi.new(), {}
+    r:register(object, X)
     local text = gbi.inspect(r)
+    object = nil -- luacheck: ignore 311
     collect()
     assert.is_nil((r:find(1)))
     assert.truthy(text ~= gbi.inspect(r))
   end)
 
   it("names its argument when that is no registry", function()
-    for _, value in ipairs { 5, {}, "x", io.stdout } do
-      local ok, err = pcall(gbi.inspect, value)
+    for _, case in ipairs { { 5, "number" }, { {}, "table" },
+        { "x", "string" }, { io.stdout, "FILE*" },
+        { gbi.handles, "gbi.handles" } } do
+      local ok, err = pcall(gbi.inspect, case[1])
       assert.is_false(ok)
       assert.truthy(err:find("bad argument #1 to 'inspect' (gbi.registry "
-        .. "expected, got " .. type(value), 1, true), err)
+        .. "expected, got " .. case[2], 1, true), err)
     end
   end)
 end)
@@ -134,7 +136,7 @@ describe("gbi.debug", function()
   it("is off at first, and tells what it was", function()
     local r = gbi.new()
     assert.is_false(gbi.debug(false))
-    r:register({})
+    r:register({}, X)
     assert.is_nil(r:place(1))
     assert.is_false(gbi.debug(true))
     assert.is_true(gbi.debug(true))
@@ -146,13 +148,13 @@ describe("gbi.debug", function()
   it("records where each function was called that registers", function()
     gbi.debug(true)
     local r, object, places = gbi.new(), {}, {}
-    r:register(object) places[1] = here()
+    r:register(object, X) places[1] = here()
     r:register_created(object, construct) places[2] = here()
-    capi.register(r, object) places[3] = here()
+    capi.register(r, object, X) places[3] = here()
     for i = 1, 3 do assert.equal(places[i], r:place(i)) end
     local list = rows(gbi.inspect(r))
     for i = 1, 3 do assert.equal(places[i], list[i].place) end
-    gbi.register_user_object(object) places[1] = here()
+    gbi.register_user_object(object, X) places[1] = here()
     gbi.register_graph_created_object(object, construct) places[2] = here()
     for i = 1, 2 do assert.equal(places[i], gbi.default:place(i)) end
   end)
@@ -160,11 +162,11 @@ describe("gbi.debug", function()
   it("is for registries that are there already, and stops when told to",
     function()
       local r, object = gbi.new(), {}
-      r:register(object)
+      r:register(object, X)
       gbi.debug(true)
-      r:register(object) local place = here()
+      r:register(object, X) local place = here()
       gbi.debug(false)
-      r:register(object)
+      r:register(object, X)
       assert.is_nil(r:place(1))
       assert.equal(place, r:place(2))
       assert.is_nil(r:place(3))
@@ -188,33 +190,39 @@ describe("gbi.debug", function()
     gbi.debug(true)
     local r, object, place = gbi.new(), {}, nil
     coroutine.wrap(function()
-      r:register(object) place = here()
+      r:register(object, X) place = here()
     end)()
     assert.equal(place, r:place(1))
     -- 5.1's coroutines begin in a Lua function
     local ok, register = pcall(coroutine.wrap, r.register)
-    if ok then register(r, object) end
+    if ok then register(r, object, X) end
     assert.equal(ok and "?" or nil, r:place(2))
   end)
 
-  it("forgets a place with its index", function()
+  it("keeps a place through store and set, and forgets it at reset", function()
     gbi.debug(true)
     local r, object = gbi.new(), {}
-    for _ = 1, 3 do r:register(object) end
-    r:release(2)
-    assert.is_nil(r:place(2))
-    assert.truthy(r:place(3))
+    r:register(object, X) local place = here()
+    r:register_created(object, construct) local created = here()
+    r:store(object, object)
+    r:set(1, {})
+    r:restore(r:snapshot())
+    r:store()
+    assert.equal(place, r:place(1))
+    assert.equal(created, r:place(2))
     gbi.debug(false)
     r:reset()
-    r:register(object)
+    r:register(object, X)
+    r:set(2, object)
     for i = 0, 4 do assert.is_nil(r:place(i)) end
   end)
 
   it("leaves nothing of a registration that fails", function()
     gbi.debug(true)
     local r = gbi.new()
-    assert.error(function() r:register(5) end)
+    assert.error(function() r:register(5, X) end)
     assert.error(function() r:register({}, 5) end)
+    assert.error(function() r:register({}) end)
     assert.is_nil(r:place(1))
     r:store({})
     assert.is_nil(r:place(1))
@@ -225,7 +233,7 @@ describe("gbi.debug", function()
     local r, witness = gbi.new(), setmetatable({}, { __mode = "v" })
     do
       local object = {}
-      local function caller() return (r:register(object)) end
+      local function caller() return (r:register(object, X)) end
       caller()
       witness[1], witness[2] = object, caller
     end
@@ -242,13 +250,14 @@ describe("gbi.debug", function()
       local gbi = require "gbi"
       gbi.debug(true)
       local r, object, last, runs = gbi.new(), {}, 0, 0
+      local X = gbi.source.LocalSource "x"
       local newproxy = rawget(_G, "newproxy") -- 5.1: tables have no finalizer
       local function finalizer(f)
         if newproxy then getmetatable(newproxy(true)).__gc = f
         else setmetatable({}, { __gc = f }) end
       end
       local function register()
-        local i = r:register(object)
+        local i = r:register(object, X)
         last = last + 1
         if i ~= last then print(("index %d is %d"):format(last, i)) end
         if not r:place(i) then print(("index %d has no place"):format(i)) end
@@ -285,13 +294,14 @@ describe("an interactive Lua", function()
   it("prints a registry, and its table", function()
     local text = portable.script([[
 gbi = require "gbi"; gbi.debug(true); r = gbi.new(); kept = {}
-print(r:register(kept), r:register({}))
+x = gbi.source.LocalSource "x"
+print(r:register(kept, x), r:register({}, x))
 collectgarbage() collectgarbage()
 print(r)
 print(gbi.inspect(r))
 ]], "-i <")
     assert.truthy(text:find("gbi.registry (1 live, 1 dead): ", 1, true), text)
-    assert.truthy(text:find("1      user  live    table          stdin:", 1,
+    assert.truthy(text:find('1      user  live    table  L["x"]  stdin:', 1,
       true), text)
   end)
 end)

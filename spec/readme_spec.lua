@@ -2,6 +2,7 @@
 
 local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
+local printed = require "spec.support.printed"
 
 local readme = portable.read("README.md")
 
@@ -36,7 +37,34 @@ describe("README.md", function()
     assert.is_true(lines <= 10)
   end)
 
-  it("names every function of the module and method of a registry", function()
+  it("has handles that run as printed", function()
+    local example = readme:match("## Handles\n.-```lua\n(.-)```")
+    local out, err, ok = run(example)
+    assert.same({ "", true }, { err, ok })
+    printed.matches(printed.promised(example), out)
+  end)
+
+  it("has a failing graph that is explained as printed", function()
+    local example, expected = readme:match(
+      "## When a graph fails\n.-```lua\n(.-)```\n\n(.-)\n\n")
+    local folder = portable.folder()
+    portable.write(folder .. "/main.lua", example)
+    local out, ok = portable.run(("cd %s && %s main.lua"):format(folder,
+      portable.start()))
+    portable.run("rm -r " .. folder)
+    assert.is_true(ok)
+    local lines = out:gmatch("([^\n]*)\n")
+    for line in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
+        "    ([^\n]*)\n") do
+      if _VERSION ~= "Lua 5.4" then -- Lua's own words are 5.4's
+        line = line:gsub("a nil value %(method 'wite'%)", "…")
+          :gsub("upvalue 'f'", "…")
+      end
+      printed.matches(line .. "\n", lines() .. "\n")
+    end
+  end)
+
+  it("names every function of the module and method of its objects", function()
     local gbi = require "gbi"
     local text = readme
     for name, value in pairs(gbi) do
@@ -44,8 +72,10 @@ describe("README.md", function()
         assert.truthy(text:find("gbi." .. name, 1, true), name)
       end
     end
-    for name in pairs(getmetatable(gbi.default).__index) do
-      assert.truthy(text:find("r:" .. name, 1, true), name)
+    for var, object in pairs { r = gbi.default, h = gbi.handles } do
+      for name in pairs(getmetatable(object).__index) do
+        assert.truthy(text:find(var .. ":" .. name .. "(", 1, true), name)
+      end
     end
     for name in pairs(gbi.source) do
       assert.truthy(not name:find("Source$") or text:find(name, 1, true), name)
@@ -55,6 +85,9 @@ describe("README.md", function()
       local internal = name:find("^__") or name == "append" or name == "call"
         or name == "operate" or name == "rename"
       assert.truthy(internal or text:find("g:" .. name, 1, true), name)
+    end
+    for _, name in ipairs { "results", "handle" } do
+      assert.truthy(text:find("node:" .. name, 1, true), name)
     end
   end)
 end)

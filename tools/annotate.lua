@@ -9,8 +9,8 @@
 
 local FILES = {
   "lua/gbi/init.lua", "lua/gbi/prologue.lua", "lua/gbi/inspect.lua",
-  "lua/gbi/traceback.lua", "csrc/core.c", "lua/gbi/source.lua",
-  "lua/gbi/codegen.lua",
+  "lua/gbi/traceback.lua", "csrc/registry_lua.c", "csrc/handles_lua.c",
+  "csrc/run.c", "lua/gbi/source.lua", "lua/gbi/codegen.lua",
   "lua/gbi/graph.lua", "lua/gbi/node.lua",
 }
 
@@ -239,8 +239,14 @@ local function luals_text(out, item, text)
   end
 end
 
+-- Other ways to call a function, which the parameters do not tell.
+local OVERLOADS = {
+  ["gbi.traceback"] = "fun(message: any, level?: integer): string",
+}
+
 local function luals_function(out, item, name)
   luals_text(out, item, item.text)
+  if OVERLOADS[name] then out("---@overload " .. OVERLOADS[name]) end
   for _, param in ipairs(item.params) do
     out(("---@param %s%s %s %s"):format(param.name,
       param.optional and param.name ~= "..." and "?" or "",
@@ -257,10 +263,13 @@ local function luals_function(out, item, name)
   out("")
 end
 
--- Lines that say what Lua's operators make of an object of the class.
+-- Lines that say what Lua's operators and indexing make of an object of the
+-- class.
 local function luals_operators(out, module)
   if module == "gbi.registry" then
     out("---@operator len: integer")
+  elseif module == "gbi.run" then
+    out("---@field [integer] gbi.object?")
   elseif module == "gbi.codegen" then
     out("---@overload fun(source: gbi.source)")
   elseif module == "gbi.node" then
@@ -274,6 +283,14 @@ local function luals_operators(out, module)
     for _, line in ipairs(list) do out(line) end
     out("---@overload fun(...: gbi.node|gbi.constant): gbi.node")
   end
+end
+
+-- Does a field hold functions of its own, as `gbi.source` does?
+local function has_functions(model, name)
+  for other in pairs(model.items) do
+    if other:sub(1, #name + 1) == name .. "." then return true end
+  end
+  return false
 end
 
 --- The annotations for LuaLS.
@@ -308,7 +325,7 @@ function annotate.luals(model)
     luals_operators(out, module.name)
     for _, item in ipairs(module.items) do
       local field = item.kind == "field" and item.tfield[1]
-      if field and field.type ~= item.name then
+      if field and not has_functions(model, item.name) then
         out(("---@field %s %s %s"):format(field.name, field.type,
           plain(item.text)))
       end
@@ -317,7 +334,7 @@ function annotate.luals(model)
     out("")
     for _, item in ipairs(module.items) do
       local field = item.kind == "field" and item.tfield[1]
-      if field and field.type == item.name then -- a table of functions
+      if field and has_functions(model, item.name) then
         out(item.name .. " = {}")
         out("")
       elseif item.kind == "function" and not item.name:find("__", 1, true) then

@@ -5,7 +5,8 @@
 **
 ** It has a job queue of the kind that a C library brings along: a function
 ** and a `void *` for whoever submits a job. The script submits Lua objects;
-** what the queue keeps in its `void *` is their number.
+** what the queue keeps in its `void *` is a handle. Table 0 of gbi.h's functions
+** is the Lua state's own handle table.
 */
 #include <stdio.h>
 
@@ -57,18 +58,17 @@ typedef struct Host {
 
 
 /* Calls the job's object, unless it was collected. The context is the Lua
-** state; at stack index 1 the host, at 2 its registry. */
+** state, with the host at stack index 1. */
 static void work (void *context, void *data) {
   lua_State *L = (lua_State *)context;
   Host *host = (Host *)lua_touserdata(L, 1);
-  lua_Integer index = GBI_TOINDEX(data);
-  if (host->gbi->find(L, 2, index) == GBI_LIVE) {
-    host->gbi->release(L, 2, index);
+  lua_Integer handle = GBI_TOHANDLE(data);
+  if (host->gbi->find_handle(L, 0, handle) == GBI_LIVE) {
+    host->gbi->release(L, 0, handle);
     host->done++;
     lua_call(L, 0, 0);
   }
-  else {
-    host->gbi->release(L, 2, index);
+  else {  /* a dead handle takes no memory, and need not be released */
     host->gone++;
     lua_pop(L, 1);
   }
@@ -76,18 +76,17 @@ static void work (void *context, void *data) {
 
 
 /* submit(f) -> true | nil, "full": f is called by run, if it is still there.
-** Upvalues: the host, the registry. */
+** Upvalue: the host. */
 static int host_submit (lua_State *L) {
   Host *host = (Host *)lua_touserdata(L, lua_upvalueindex(1));
-  lua_Integer index;
+  lua_Integer handle;
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  index = host->gbi->register_object(L, lua_upvalueindex(2), 0);
-  if (queue_submit(&host->queue, work, GBI_TOPOINTER(index))) {
+  handle = host->gbi->weak(L, 0, 1);
+  if (queue_submit(&host->queue, work, GBI_TOPOINTER(handle))) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  host->gbi->release(L, lua_upvalueindex(2), index);
+  host->gbi->release(L, 0, handle);
   lua_pushnil(L);
   lua_pushliteral(L, "full");
   return 2;
@@ -99,7 +98,6 @@ static int host_run (lua_State *L) {
   Host *host = (Host *)lua_touserdata(L, lua_upvalueindex(1));
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_pushvalue(L, lua_upvalueindex(2));
   host->done = host->gone = 0;
   queue_run(&host->queue, L);
   lua_pushinteger(L, host->done);
@@ -128,8 +126,7 @@ static int pmain (lua_State *L) {
   host->gbi = gbi_open(L);
   lua_newtable(L);
   lua_pushvalue(L, -2);
-  host->gbi->new_registry(L);
-  luaL_setfuncs(L, functions, 2);
+  luaL_setfuncs(L, functions, 1);
   lua_setglobal(L, "host");
   if (luaL_loadfile(L, argv[1]) != LUA_OK) lua_error(L);
   for (i = 2; argv[i] != NULL; i++) {

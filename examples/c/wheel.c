@@ -6,8 +6,9 @@
 **     local fired, skipped = w:tick()
 **
 ** A timer does not keep its object alive: one that was collected meanwhile is
-** skipped. The wheel is plain C data with no references to Lua objects but
-** the numbers that gbi gives out. It compiles for every Lua with gbi.h alone.
+** skipped. The wheel is plain C data without references to Lua objects; a
+** timer holds a handle of the Lua state's own table, which gbi.h calls table 0.
+** It compiles for every Lua with gbi.h alone.
 */
 #include "gbi.h"
 
@@ -16,9 +17,9 @@
 #define NIL (-1)
 
 typedef struct Timer {
-  lua_Integer index;  /* what gbi calls the object */
+  lua_Integer handle;  /* of its object */
   lua_Integer due;
-  int next;           /* in its list, or NIL */
+  int next;            /* in its list, or NIL */
 } Timer;
 
 typedef struct Wheel {
@@ -31,14 +32,8 @@ typedef struct Wheel {
 } Wheel;
 
 
-/* The wheel at argument 1; pushes its registry and returns where it is.
-** Upvalue 1 of all functions: the registries, by their wheels. */
-static Wheel *checkwheel (lua_State *L, int *reg) {
-  Wheel *w = (Wheel *)luaL_checkudata(L, 1, WHEEL);
-  lua_pushvalue(L, 1);
-  lua_rawget(L, lua_upvalueindex(1));
-  *reg = lua_gettop(L);
-  return w;
+static Wheel *checkwheel (lua_State *L) {
+  return (Wheel *)luaL_checkudata(L, 1, WHEEL);
 }
 
 
@@ -59,36 +54,27 @@ static int wheel_new (lua_State *L) {
   w->timers[room - 1].next = NIL;
   luaL_getmetatable(L, WHEEL);
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  gbi->new_registry(L);
-  lua_rawset(L, lua_upvalueindex(1));
   return 1;
 }
 
 
 /* wheel:after(ticks, object) -> true | nil, "full" */
 static int wheel_after (lua_State *L) {
-  int reg, t;
-  Wheel *w = checkwheel(L, &reg);
-  lua_Integer ticks = luaL_checkinteger(L, 2), index;
+  Wheel *w = checkwheel(L);
+  lua_Integer ticks = luaL_checkinteger(L, 2), handle;
+  int t;
   luaL_argcheck(L, ticks >= 1 && ticks <= 1000000000, 2, "out of range");
   luaL_checkany(L, 3);
-  if (w->unused == NIL) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "full");
-    return 2;
-  }
-  lua_pushvalue(L, 3);
-  index = w->gbi->register_object(L, reg, 0);
-  t = w->unused;  /* only now: registering may have run a finalizer */
+  handle = w->gbi->weak(L, 0, 3);
+  t = w->unused;  /* only now: `weak` may have run a finalizer */
   if (t == NIL) {
-    w->gbi->release(L, reg, index);
+    w->gbi->release(L, 0, handle);
     lua_pushnil(L);
     lua_pushliteral(L, "full");
     return 2;
   }
   w->unused = w->timers[t].next;
-  w->timers[t].index = index;
+  w->timers[t].handle = handle;
   w->timers[t].due = w->now + ticks;
   w->timers[t].next = w->spokes[w->timers[t].due % SPOKES];
   w->spokes[w->timers[t].due % SPOKES] = t;
@@ -118,19 +104,18 @@ static void makeready (Wheel *w) {
 /* wheel:tick() -> fired, skipped. An error of a `fire` leaves the timers
 ** after it for the next tick. */
 static int wheel_tick (lua_State *L) {
-  int reg;
   lua_Integer fired = 0, skipped = 0;
-  Wheel *w = checkwheel(L, &reg);
+  Wheel *w = checkwheel(L);
   w->now++;
   makeready(w);
   while (w->ready != NIL) {
     int t = w->ready;
-    lua_Integer index = w->timers[t].index;
-    int status = w->gbi->find(L, reg, index);
+    lua_Integer handle = w->timers[t].handle;
+    int status = w->gbi->find_handle(L, 0, handle);
     w->ready = w->timers[t].next;
     w->timers[t].next = w->unused;
     w->unused = t;
-    w->gbi->release(L, reg, index);
+    w->gbi->release(L, 0, handle);
     if (status == GBI_LIVE) {
       lua_getfield(L, -1, "fire");
       lua_insert(L, -2);
@@ -148,15 +133,49 @@ static int wheel_tick (lua_State *L) {
 }
 
 
+/* Counts the timers of a list by whether their objects are alive. */
+static void countlist (lua_State *L, Wheel *w, int t, lua_Integer *live,
+                       lua_Integer *dead) {
+  for (; t != NIL; t = w->timers[t].next) {
+    int status = w->gbi->find_handle(L, 0, w->timers[t].handle);
+    lua_pop(L, 1);
+    if (status == GBI_LIVE) (*live)++;
+    else (*dead)++;
+  }
+}
+
+
 /* wheel:count() -> live, dead: timers that wait, by their objects */
 static int wheel_count (lua_State *L) {
-  int reg;
-  lua_Integer live, dead;
-  Wheel *w = checkwheel(L, &reg);
-  w->gbi->count(L, reg, &live, &dead);
+  lua_Integer live = 0, dead = 0;
+  Wheel *w = checkwheel(L);
+  int i;
+  for (i = 0; i < SPOKES; i++) countlist(L, w, w->spokes[i], &live, &dead);
+  countlist(L, w, w->ready, &live, &dead);
   lua_pushinteger(L, live);
   lua_pushinteger(L, dead);
   return 2;
+}
+
+
+static void releaselist (lua_State *L, Wheel *w, int t) {
+  for (; t != NIL; t = w->timers[t].next)
+    w->gbi->release(L, 0, w->timers[t].handle);
+}
+
+
+/* Releases the handles of the timers that still wait: their objects may live
+** much longer than the wheel. */
+static int wheel_gc (lua_State *L) {
+  Wheel *w = checkwheel(L);
+  int i;
+  for (i = 0; i < SPOKES; i++) {
+    releaselist(L, w, w->spokes[i]);
+    w->spokes[i] = NIL;
+  }
+  releaselist(L, w, w->ready);
+  w->ready = NIL;
+  return 0;
 }
 
 
@@ -171,25 +190,20 @@ static const luaL_Reg methods[] = {
 int luaopen_wheel (lua_State *L);
 
 int luaopen_wheel (lua_State *L) {
-  enum {MODULE = 1, REGISTRIES, MT, INDEX};
+  enum {MODULE = 1, MT, INDEX};
   const luaL_Reg *f;
   lua_settop(L, 0);
   lua_newtable(L);
-  lua_newtable(L);
-  lua_newtable(L);  /* weak keys: a registry goes with its wheel */
-  lua_pushliteral(L, "k");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, REGISTRIES);
   luaL_newmetatable(L, WHEEL);
   lua_newtable(L);
   for (f = methods; f->name != NULL; f++) {
-    lua_pushvalue(L, REGISTRIES);
-    lua_pushcclosure(L, f->func, 1);
+    lua_pushcfunction(L, f->func);
     lua_setfield(L, INDEX, f->name);
   }
   lua_setfield(L, MT, "__index");
-  lua_pushvalue(L, REGISTRIES);
-  lua_pushcclosure(L, wheel_new, 1);
+  lua_pushcfunction(L, wheel_gc);
+  lua_setfield(L, MT, "__gc");
+  lua_pushcfunction(L, wheel_new);
   lua_setfield(L, MODULE, "new");
   lua_settop(L, MODULE);
   return 1;

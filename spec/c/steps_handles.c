@@ -8,9 +8,6 @@
 
 #define MODEL model_table(&w->m, w->m.vars[v])
 
-/* Is there room for a handle, and those that finalizers make meanwhile? */
-#define HASROOM(t) ((t)->n < HANDLES - MAX_DEPTH - 4)
-
 
 /* A handle: nearly always one that may be there, else odd or an index. */
 static lua_Integer read_handle (World *w, const Table *t) {

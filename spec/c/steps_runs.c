@@ -1,20 +1,31 @@
 /*
 ** steps_runs.c - steps of a fuzzed program on calls of compiled graphs
 **
-** `graph` below does what the code does that gbi generates for a backend. Its
-** body runs steps of the program and then returns, fails or yields, and a
-** coroutine that yielded is resumed, dropped or closed.
+** The functions below do what code does that gbi generates: for a backend, and
+** where one object is handed on. The body runs steps of the program and then
+** returns, fails or yields, and a coroutine that yielded is resumed, dropped or
+** closed.
 */
 #include "world.h"
 
-static const char graphkey = 0;
+static const char backendkey = 0, handingkey = 0;
 
-static const char graph[] =
-  "local enter, leave, body = ...\n"
-  "return function(registry, id, n, ...)\n"
+static const char graphs[] =
+  "local core, body = ...\n"
+  "local enter, leave = core.enter, core.leave\n"
+  "local hand_on, hand_back = core.hand_on, core.hand_back\n"
+  "local function backend(registry, id, n, ...)\n"
   "  local run = enter(registry, {...}, n)\n"
   "  return leave(run, body(run, id))\n"
-  "end\n";
+  "end\n"
+  "local function handing(registry, id, n, ...)\n"
+  "  local list = {(...) or nil, 0}\n"
+  "  local handle = hand_on(registry, list, 1)\n"
+  "  local result = body(handle, id)\n"
+  "  hand_back(list)\n"
+  "  return result\n"
+  "end\n"
+  "return backend, handing\n";
 
 
 /* {==================================================================
@@ -25,13 +36,15 @@ static int resumed (lua_State *L, int status, lua_KContext id);
 
 
 /* Runs some steps in run `id`, and then does what the byte says.
-** [run, id] -> [id] */
+** [run or handle, id] -> [id] */
 static int work (World *w, lua_State *L, int id) {
   Run *run = model_run(&w->m, id);
   int b = byte(w), v = UNDERWAY + w->depth, outer = w->run;
-  lua_pushvalue(L, 1);
-  pop_var(w, L, v, id);
-  w->run = v;
+  if (lua_istable(L, 1)) {
+    lua_pushvalue(L, 1);
+    pop_var(w, L, v, id);
+    w->run = v;
+  }
   act(w, L, b & 3);
   w->run = outer;
   drop_var(w, L, v);
@@ -57,24 +70,29 @@ static int resumed (lua_State *L, int status, lua_KContext id) {
 static int body (lua_State *L) {
   World *w = world(L);
   int id = (int)lua_tointeger(L, 2);
-  w->fail = 0;  /* the failure was to be in `enter` */
+  Run *run = model_run(&w->m, id);
+  w->fail = 0;  /* the failure was to be before */
   w->m.nodes[id].address = lua_topointer(L, 1);
-  model_run(&w->m, id)->does = YIELDS;
+  run->does = YIELDS;
+  if (!lua_istable(L, 1)) {
+    int h = model_handle_of_run(&w->m, run, 1);
+    if (lua_tointeger(L, 1) != GBI_HANDLE0 + h)
+      differ(w, "handle %lld, expected %d", (long long)lua_tointeger(L, 1), h);
+  }
   return work(w, L, id);
 }
 
 
 /* [] -> [] */
 void open_runs (lua_State *L) {
+  if (luaL_loadstring(L, graphs) != LUA_OK) lua_error(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_getfield(L, -1, "gbi.core");
-  if (luaL_loadstring(L, graph) != LUA_OK) lua_error(L);
-  lua_getfield(L, -2, "enter");
-  lua_getfield(L, -3, "leave");
+  lua_replace(L, -2);
   lua_pushcfunction(L, body);
-  lua_call(L, 3, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &graphkey);
-  lua_pop(L, 2);
+  lua_call(L, 2, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &handingkey);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &backendkey);
 }
 
 /* }================================================================== */
@@ -122,18 +140,20 @@ static void resume (World *w, lua_State *L, int thread, int n, int enters,
   came_back(w, co, node->run, status, enters);
   node->state = status == LUA_OK ? IDLE
               : status == LUA_YIELD ? SUSPENDED : FAILED;
-  if (status == LUA_OK || status == LUA_YIELD) lua_pop(co, results);
-  if (status == LUA_OK) node->run = 0;
+  if (status == LUA_OK) {
+    lua_settop(co, 1);  /* what the coroutine refers to */
+    node->run = 0;
+  }
 }
 
 
 /* Calls a graph, in the coroutine of a variable if the byte says so. */
 static void do_call (World *w, lua_State *L, int v, int face) {
   long fail = read_fail(w, face);
-  int b = byte(w), n = byte(w) % 14, thread = w->m.vars[b % OBJECTS], i;
-  int id = model_node(&w->m, RUN), enters = 1;
+  int b = byte(w), c = byte(w), n = c % 14, thread = w->m.vars[b % OBJECTS];
+  int id = model_node(&w->m, RUN), enters = 1, i;
   Run *run = model_run(&w->m, id);
-  if (id == 0) return;
+  if (id == 0 || !HASROOM(&w->m.tables[0])) return;
   run->registry = w->m.vars[v];
   run->n = n;
   luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
@@ -142,7 +162,7 @@ static void do_call (World *w, lua_State *L, int v, int face) {
     pop_var(w, L, b % OBJECTS, thread);
   }
   if (b >= 128) push_var(L, b % OBJECTS);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &graphkey);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, c < 128 ? &backendkey : &handingkey);
   push_var(L, v);
   lua_pushinteger(L, id);
   lua_pushinteger(L, n);
@@ -152,6 +172,8 @@ static void do_call (World *w, lua_State *L, int v, int face) {
     else if (lua_isnil(L, -1) || lua_toboolean(L, -1)) enters = 0;
     trace("  [%d] = %d\n", i, run->objects[i]);
   }
+  /* only what is handed on has to be an object */
+  if (c >= 128) enters = (run->objects[1] != 0);
   pin(w, id);
   trace("  run %d, thread %d\n", id, b < 128 ? 0 : thread);
   if (b < 128) {
@@ -235,7 +257,7 @@ static void do_handle (World *w, lua_State *L, int v, int face) {
   v = read_run(w);
   id = w->m.vars[v];
   b = byte(w);
-  if (w->m.nodes[id].kind != RUN || t->n >= HANDLES - MAX_DEPTH - 4) return;
+  if (w->m.nodes[id].kind != RUN || !HASROOM(t)) return;
   run = model_run(&w->m, id);
   i = b < 240 ? b % (run->n + 2) : b < 248 ? GBI_HANDLE0 + b % 8 : 240 - b;
   ok = i >= 1 && i <= run->n && run->objects[i] != 0 && !run->ended;

@@ -37,6 +37,9 @@ enum {
 ** handle table need not be named. */
 enum { C_API, METHOD, UNNAMED };
 
+/* Is there room for a handle, and those that finalizers make meanwhile? */
+#define HASROOM(t) ((t)->n < HANDLES - MAX_DEPTH - 4)
+
 /* A sweep under way: what it has to find, and how far it has come. */
 typedef struct Sweep {
   struct Sweep *outer;

@@ -1,16 +1,17 @@
 rockspec_format = "3.0"
 package = "gbi"
-version = "0.1.0-1"
+version = "0.2.0-1"
 source = {
   -- docs/releasing.md
-  url = "https://example.org/gbi/releases/download/v0.1.0/gbi-0.1.0.tar.gz",
+  url = "https://example.org/gbi/releases/download/v0.2.0/gbi-0.2.0.tar.gz",
 }
 description = {
   summary = "Compiled code refers to live Lua objects by number",
   detailed = [[
-    A weak side table from small integers to live objects, the generated
-    prologue that refills it before every run, and a clear error when an
-    object is gone. The design of PyTorch's graph_bytecode_inputs, for Lua.
+    Numbers for live Lua objects. Indices are for compiled code: a weak side
+    table, and the generated prologue that refills it before every run. Handles
+    are for queues and C libraries, and are never given out twice. The design of
+    PyTorch's graph_bytecode_inputs, for Lua.
   ]],
   license = "MIT",
   labels = { "compiler", "weak", "handles" },
@@ -44,7 +45,15 @@ build = {
       sources = {
         "csrc/api.c",
         "csrc/core.c",
+        "csrc/guard.c",
+        "csrc/handles.c",
+        "csrc/handles_lua.c",
+        "csrc/holder.c",
         "csrc/registry.c",
+        "csrc/registry_lua.c",
+        "csrc/run.c",
+        "csrc/snapshot.c",
+        "csrc/state.c",
         "csrc/unimplemented.c",
       },
     },

@@ -1,0 +1,40 @@
+-- Documents whose code runs as printed: its comments `-->` say what it prints,
+-- where `…` stands for any text of a line.
+
+local assert = require "luassert"
+local portable = require "spec.support.portable"
+
+local printed = {}
+
+-- The code of a document's blocks in a language, in a list.
+function printed.blocks(path, language)
+  local list = {}
+  for block in portable.read(path):gmatch("\n```" .. language
+      .. "\n(.-)```") do
+    list[#list + 1] = block
+  end
+  assert.is_true(#list > 0)
+  return list
+end
+
+-- What the comments in the code say it prints.
+function printed.promised(code)
+  local list = {}
+  for line in code:gmatch("%-%->([^\n]*)\n") do
+    list[#list + 1] = line:gsub("^ ", "")
+  end
+  return table.concat(list, "\n") .. "\n"
+end
+
+-- Asserts that a text is as promised.
+function printed.matches(expected, text)
+  local rest = text:gmatch("([^\n]*)\n")
+  for line in expected:gmatch("([^\n]*)\n") do
+    local pattern = "^" .. line:gsub("%p", "%%%0"):gsub("…", "[^\n]*") .. "$"
+    local got = rest()
+    if not got or not got:find(pattern) then assert.equal(expected, text) end
+  end
+  assert.is_nil(rest())
+end
+
+return printed
