@@ -170,6 +170,20 @@ static inline int compat_rawget (lua_State *L, int t) {
 }
 #define lua_rawget compat_rawget
 
+/* Sets __name. */
+static inline int compat_newmetatable (lua_State *L, const char *name) {
+  luaL_getmetatable(L, name);
+  if (!lua_isnil(L, -1)) return 0;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 2);
+  lua_pushstring(L, name);
+  lua_setfield(L, -2, "__name");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, name);
+  return 1;
+}
+#define luaL_newmetatable compat_newmetatable
+
 /* A metatable that has no __name has the one it is registered by. */
 static inline int compat_getmetafield (lua_State *L, int i, const char *name) {
   if (luaL_getmetafield(L, i, name)) return lua_type(L, -1);

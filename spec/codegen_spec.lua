@@ -934,16 +934,18 @@ describe("misuse", function()
   end)
 
   it("obtains what is no source", function()
-    for _, other in ipairs { 1, "x", true, print, {}, io.stdout } do
+    for _, other in ipairs { 1, "x", true, print, {} } do
       misused(wrong(1, "codegen", "source expected, got " .. type(other)), true,
         function(cg) cg(other) end)
     end
+    misused(wrong(1, "codegen", "source expected, got FILE*"), true,
+      function(cg) cg(io.stdout) end)
     misused(wrong(1, "codegen", "source expected, got nil"), true,
       function(cg) cg() end)
   end)
 
   it("obtains a userdata that cannot be indexed", function()
-    misused(wrong(1, "codegen", "source expected, got userdata"), true,
+    misused(wrong(1, "codegen", "source expected, got gbi.snapshot"), true,
       function(cg) cg(gbi.new():snapshot()) end)
   end)
 

@@ -1,6 +1,9 @@
 -- Compiled functions: they compute what the graph says, in its order, once.
 local compat = require "gbi.compat"
+local blamed = require "spec.support.generated".blamed
+local line = require "spec.support.generated".line
 local portable = require "spec.support.portable"
+local random_graph = require "spec.support.random_graph"
 local gbi = require "gbi"
 local source = gbi.source
 
@@ -30,16 +33,6 @@ local function same_values(expected, got)
     end
     assert.equal(a, b)
   end
-end
-
--- Asserts that f raises a message that begins with `prefix` and ends with
--- `suffix`.
-local function raises(prefix, suffix, f, ...)
-  local ok, err = pcall(f, ...)
-  assert.is_false(ok)
-  assert.equal("string", type(err))
-  assert.equal(prefix, err:sub(1, #prefix))
-  if suffix then assert.equal(suffix, err:sub(-#suffix)) end
 end
 
 local NUMBERS = { 0, 1, -1, 7, 0.0, -0.0, 0.1 + 0.2, -2.5, 1e300, 1 / 0, -1 / 0,
@@ -643,25 +636,26 @@ describe("large graphs:", function()
     end
   end)
 
-  it("10,000 external objects, used directly and by number", function()
+  it("10,000 external objects, used directly and handed on", function()
     local objects = {}
     _G.objects = objects
     finally(function() _G.objects = nil end)
     for i = 1, 10000 do objects[i] = { i = i } end
-    local f, g = compile({ "check" }, function(g, check)
+    local f = compile({ "check" }, function(g, check)
       for i = 1, 10000 do
         local object = g:external(objects[i], Item(G "objects", i))
-        check(object, object:index(), i)
+        check(object, object:handle(), i)
       end
     end)
     local n = 0
-    f(function(object, index, i)
+    f(function(object, handle, i)
       n = n + 1
-      if object ~= objects[i] or g.registry:get(index) ~= object then
+      if object ~= objects[i] or gbi.handles:get(handle) ~= object then
         error("wrong object " .. i)
       end
     end)
     assert.equal(10000, n)
+    assert.equal(0, gbi.handles:count())
   end)
 
   it("one call with 1,000 external objects", function()
@@ -694,7 +688,7 @@ describe("external objects", function()
 
   it("are one object for the whole call when the graph creates them",
     function()
-      local f, g = compile({ "f" }, function(g, f)
+      local f = compile({ "f" }, function(g, f)
         local o = g:created({}, function(_, cg)
           cg:load_global("setmetatable")
           cg:load_import("string", "rep")
@@ -707,9 +701,9 @@ describe("external objects", function()
           cg:load_const(nil)
           cg:call_function(2)
         end)
-        return o, f(o:index()), o
+        return o, f(o:handle()), o
       end)
-      local function get(index) return g.registry:get(index) end
+      local function get(handle) return gbi.handles:get(handle) end
       local a, b, c = f(get)
       assert.equal("table", type(a))
       assert.equal(a, b)
@@ -733,67 +727,75 @@ describe("external objects", function()
       local o = g:external({}, L "o")
       g:created({}, function(_, cg) cg(boom) end)
       local unused = g:external({}, boom)
-      local _ = unused + unused:index()
-      return f(o:index()), o
+      local _ = unused + unused:handle()
+      return f(o:handle()), o
     end)
-    local number, same = f(function(i) return i end, io)
-    assert.is_true(compat.is_integer(number))
+    local handle, same = f(function(h) return h end, io)
+    assert.is_true(compat.is_integer(handle))
     assert.equal(io, same)
     assert.is_nil(text:find("boom", 1, true))
   end)
 
-  it("keep their indices when others are dropped or released", function()
+  it("keep their indices when others are dropped", function()
     local g = gbi.graph.new()
     g:external({}, G "dropped")
     local a = g:external(io, G "io")
-    local released = g:external({}, G "released")
+    local removed = g:external({}, G "removed")
     local b = g:external(os, G "os")
     table.remove(g.nodes, 3)
-    assert.equal(3, released.args[1])
-    g.registry:release(3)
+    assert.equal(3, removed.args[1])
     g:output(a, b)
-    g:compile { backend = function(_, registry)
-      return function()
-        assert.equal(io, registry:get(2))
-        assert.equal(os, registry:get(4))
-        assert.same({ nil, "unregistered" }, { registry:find(1) })
-        assert.same({ nil, "unregistered" }, { registry:find(3) })
+    g:compile { backend = function()
+      return function(run)
+        assert.equal(io, run[2])
+        assert.equal(os, run[4])
+        assert.is_nil(run[1])
+        assert.is_nil(run[3])
       end
     end }()
   end)
 
-  it("have a number of their own in every run, past all indices", function()
-    local f, g = compile({ "f", "o" }, function(g, f)
-      return f(g:external({}, L "o"):index())
+  it("have a handle of their own in every run, past all indices", function()
+    local f = compile({ "f", "o" }, function(g, f)
+      return f(g:external({}, L "o"):handle())
     end)
-    local last = 2 ^ 32
+    local last = 1000000000
     for _ = 1, 100 do
       local o = {}
-      local number = f(function(n)
-        assert.equal(o, g.registry:get(n))
-        return n
+      local handle = f(function(h)
+        assert.equal(o, gbi.handles:get(h))
+        return h
       end, o)
-      assert.is_true(number > last)
-      last = number
-      assert.same({ nil, "unregistered" }, { g.registry:find(number) })
+      assert.is_true(handle > last)
+      last = handle
+      assert.same({ nil, "dead" }, { gbi.handles:find(handle) })
     end
-    local ok, err = pcall(f, function(n) error { n } end, io)
-    assert.is_false(ok) -- a run that fails does not take its numbers back
-    assert.equal(io, g.registry:get(err[1]))
   end)
 
-  it("that a source does not find cannot be looked up by number", function()
-    for _, from in ipairs { G "gone", source.ConstantSource(false),
-        source.ConstantSource(5) } do
-      local called = false
-      local f = compile({ "f" }, function(g, f)
-        f(g:external({}, from):index())
-      end)
-      local ok, err = pcall(f, function() called = true end)
-      assert.is_false(ok)
-      assert.truthy(err:find("external object 1 (" .. tostring(from) .. ")", 1,
-        true))
-      assert.is_false(called)
+  it("that a source does not find cannot be handed on", function()
+    for from, got in pairs {
+      [G "gone"] = "nil",
+      [source.ConstantSource(nil)] = "nil",
+      [source.ConstantSource(false)] = "boolean",
+      [source.ConstantSource(true)] = "boolean",
+      [source.ConstantSource(5)] = "number",
+      [source.ConstantSource "x"] = "string",
+    } do
+      local function handed_on(g, f) f(g:external({}, from):handle()) end
+      local function used(g, f) f(g:external({}, from)) end
+      for _, f in ipairs {
+        (compile({ "f" }, handed_on)),
+        (compile({ "f" }, used, { backend = function()
+          return function(_, f) f() end
+        end })),
+      } do
+        local called = false
+        local ok, err = pcall(f, function() called = true end)
+        assert.is_false(ok)
+        assert.equal(("external object 1 (%s) cannot be held weakly: got %s")
+          :format(tostring(from), got), err)
+        assert.is_false(called)
+      end
     end
   end)
 end)
@@ -856,76 +858,159 @@ describe("a graph that cannot be compiled", function()
 end)
 
 describe("a failure at run time", function()
-  it("names the node", function()
-    local function fails(prefix, suffix, build, ...)
-      raises(prefix, suffix, compile({ "x", "y" }, build), ...)
+  -- What gbi.traceback says where f(...) fails, and the names of the nodes in
+  -- it, the innermost first.
+  local function traced(f, ...)
+    local args, names = compat.pack(...), {}
+    local ok, text = xpcall(function()
+      local x = f(compat.unpack(args, 1, args.n))
+      return x
+    end, gbi.traceback)
+    assert.is_false(ok)
+    for name in text:gmatch "\n\t\tnode ([%w_]+): " do
+      names[#names + 1] = name
     end
-    fails("node add: ", nil, function(_, x) return x + 1 end, {})
-    fails("node lt: ", nil, function(_, x) return x:lt(1) end, {})
-    fails("node getitem: ", nil, function(_, x) return x:getitem(1) end)
-    fails("node field: ", nil, function(g, x) return g:get_attr(x, "field") end)
-    fails("node setitem: ", nil, function(g, x) g:set_item(x, 1, 2) end)
-    fails("node x_1: ", nil, function(_, x) x() end)
-    fails("node m: ", nil, function(g, x) g:call_method("m", x) end)
-    fails("node x_1: ", ": oops", function(_, x, y)
+    return text, names
+  end
+
+  -- Asserts that a graph of x and y fails in a node, so does in a coroutine,
+  -- and with the error of generated code at the line `code`, if that is given.
+  local function fails(name, code, build, ...)
+    local f, _, text = compile({ "x", "y" }, build)
+    local _, names = traced(f, ...)
+    assert.same({ name }, names)
+    local ok, err = pcall(f, ...)
+    assert.is_false(ok)
+    if code then
+      assert.equal(code, (blamed(err, "gbi graph(x, y)", text)))
+    end
+    local co = coroutine.create(f)
+    assert.same({ false, err }, { coroutine.resume(co, ...) })
+  end
+
+  local function oops() error("oops", 0) end
+
+  it("is Lua's own error, at the node's line", function()
+    fails("add", "local add = x + 1", function(_, x) return x + 1 end, {})
+    fails("lt", "local lt = x < 1", function(_, x) return x:lt(1) end, {})
+    fails("getitem", "local getitem = x[1]",
+      function(_, x) return x:getitem(1) end)
+    fails("field", "local field = x.field",
+      function(g, x) return g:get_attr(x, "field") end)
+    fails("setitem", "x[1] = 2", function(g, x) g:set_item(x, 1, 2) end)
+    fails("x_1", "x()", function(_, x) x() end)
+    fails("m", "x:m()", function(g, x) g:call_method("m", x) end)
+    fails("x_1", nil, function(_, x, y)
       local _ = y + 1
       x(y)
       x(y)
-    end, function() error("oops") end, 1)
-    fails("node x_2: ", "oops", function(_, x, y)
+    end, oops, 1)
+    fails("x_2", nil, function(_, x, y)
       x(y)
       return x(0), y + y
-    end, function(n) if n == 0 then error("oops", 0) end end, 1)
-    fails("node x_1: ", "oops", function(_, x) x():results(30) end,
-      function() error("oops", 0) end)
-    fails("node sqrt: ", nil, function(g, x)
+    end, function(n) if n == 0 then oops() end end, 1)
+    fails("x_1", nil, function(_, x) x():results(30) end, oops)
+    fails("sqrt", nil, function(g, x)
       return g:call_function(Attr(G "math", "sqrt"), x)
     end, {})
-    fails("node b: ", nil, function(g)
+    fails("b", "local b = G.math.a.b", function(g)
       return g:get_attr(Attr(Attr(G "math", "a"), "b"))
     end)
   end)
 
-  it("names the node among 1,000", function()
+  it("has the message of the same code written by hand", function()
+    local build = function(g, x, y)
+      local call = x(y)
+      local sum = call + y
+      return g:call_method("m", sum)
+    end
+    local f, _, text = compile({ "x", "y" }, build)
+    local by_hand = assert(compat.load([[
+-- by hand
+
+return function(x, y)
+  local x_1 = x(y)
+  local add = x_1 + y
+  local m = add:m()
+  return m
+end
+]], "=gbi graph(x, y)"))()
+    assert.equal("local x_1 = x(y)", line(text, 4))
+    local function id(v) return v end
+    for _, args in ipairs { { n = 0 }, { id, n = 2 }, { id, {}, n = 2 },
+                            { id, 1, n = 2 } } do
+      local ok, err = pcall(by_hand, compat.unpack(args, 1, args.n))
+      assert.is_false(ok)
+      assert.matches("^gbi graph%(x, y%):%d: attempt to ", err)
+      assert.same({ false, err }, { pcall(f, compat.unpack(args, 1, args.n)) })
+      assert.same({ false, err }, { coroutine.resume(coroutine.create(f),
+        compat.unpack(args, 1, args.n)) })
+    end
+  end)
+
+  it("says which node of 1,000", function()
     local f = compile({ "f" }, function(_, f)
       for i = 1, 1000 do f(i) end
     end)
-    raises("node f_1: ", "1", f, function() error("1", 0) end)
-    raises("node f_777: ", "777", f,
-      function(i) if i == 777 then error("777", 0) end end)
+    for _, n in ipairs { 1, 99, 100, 777, 1000 } do
+      local _, names = traced(f, function(i) if i == n then oops() end end)
+      assert.same({ "f_" .. n }, names)
+    end
+    local g, _, text = compile({ "x" }, function(_, x)
+      for i = 1, 1000 do x = x + i end
+      return x
+    end)
+    local at_500 = setmetatable({}, { __add = function(self, i)
+      if i < 500 then return self end
+    end })
+    local ok, err = pcall(g, at_500)
+    assert.is_false(ok)
+    local code, message = blamed(err, "gbi graph(x)", text)
+    assert.matches(" %+ 501$", code)
+    assert.matches("^attempt to perform arithmetic on .*nil value", message)
   end)
 
   it("names the external object that cannot be obtained", function()
-    raises('node b, external object 2 (G["a_global"].b): ', nil,
-      compile({}, function(g)
-        local io_node = g:external(io, G "io")
-        return io_node, g:external({}, Attr(G "a_global", "b"))
-      end))
-    raises("node created, external object 1: ", nil, compile({}, function(g)
+    local f, _, text = compile({}, function(g)
+      local io_node = g:external(io, G "io")
+      return io_node, g:external({}, Attr(G "a_global", "b"))
+    end)
+    local ok, err = pcall(f)
+    assert.is_false(ok)
+    assert.equal("local b = G.a_global.b", (blamed(err, "gbi graph()", text)))
+    assert.matches('\n\t\texternal object 2 (G["a_global"].b)\n', traced(f), 1,
+      true)
+    f, _, text = compile({}, function(g)
       return g:created({}, function(_, cg)
         cg:load_const(nil)
         cg:call_function(0)
       end)
-    end))
+    end)
+    ok, err = pcall(f)
+    assert.is_false(ok)
+    assert.equal("local created = (nil)()", (blamed(err, "gbi graph()", text)))
+    assert.matches("\n\t\texternal object 1\n", traced(f), 1, true)
   end)
 
   it("names the external object that it uses", function()
     local function build(g, o)
       local object = g:external({}, L "x")
       g:call_method("write", object, o)
-      o(object:index())
+      o(object:handle())
     end
     local f = compile({ "x", "y" }, function(g, _, y) build(g, y) end)
-    raises('node write, external object 1 (L["x"]): ', nil, f, {})
-    raises("node y_1: ", "oops", f, { write = print and function() end },
-      function() error("oops", 0) end)
-    raises('node o, external object 1 (L["o"]): ', "oops",
-      compile({ "o" }, function(g)
-        local o = g:external({}, L "o")
-        g:rename(g.nodes[1], "input")
-        o()
-        g:rename(g.nodes[#g.nodes], "o")
-      end), function() error("oops", 0) end)
+    assert.matches('node write: call_method write, external object 1 (L["x"])',
+      traced(f, {}), 1, true)
+    assert.matches('node y_1: call_function %y, external object 1 (L["x"])',
+      traced(f, { write = function() end }, oops), 1, true)
+    f = compile({ "o" }, function(g)
+      local o = g:external({}, L "o")
+      g:rename(g.nodes[1], "input")
+      o()
+      g:rename(g.nodes[#g.nodes], "o")
+    end)
+    assert.matches('node o: call_function %o_1, external object 1 (L["o"])',
+      traced(f, oops), 1, true)
   end)
 
   it("names the right node when _G has become strict meanwhile", function()
@@ -938,16 +1023,19 @@ describe("a failure at run time", function()
       error("undefined " .. tostring(key), 0)
     end })
     local ok, err = pcall(f, function() end)
+    local _, names = traced(f, function() end)
     setmetatable(_G, nil)
     assert.is_false(ok)
-    assert.equal("node undefined_global: undefined undefined_global", err)
+    assert.equal("undefined undefined_global", err)
+    assert.same({ "undefined_global" }, names)
   end)
 
   it("names the nodes of functions in functions", function()
     local inner = compile({ "f" }, function(_, f) f() end)
     local outer = compile({ "g", "f" }, function(_, g, f) g(f) end)
-    raises("node g_1: node f_1: ", "oops", outer, inner,
-      function() error("oops", 0) end)
+    local _, names = traced(outer, inner, oops)
+    assert.same({ "f_1", "g_1" }, names)
+    assert.same({ false, "oops" }, { pcall(outer, inner, oops) })
   end)
 
   it("names the node although another run went further meanwhile", function()
@@ -958,22 +1046,28 @@ describe("a failure at run time", function()
       g(again)
     end)
     local n = 0
-    raises("node f_1: ", "oops", f, function(again)
+    local _, names = traced(f, function(again)
       if again then
         f(function() n = n + 1 end)
-        error("oops", 0)
+        oops()
       end
     end, true)
+    assert.same({ "f_1" }, names)
     assert.equal(3, n)
   end)
 
   it("passes error objects unchanged", function()
     local f = compile({ "f" }, function(_, f) f() end)
+    local g = compile({ "f" }, function(_, f) f(f) end)
     for _, value in ipairs { {}, 42, true, print,
         setmetatable({}, { __tostring = function() return "text" end }) } do
-      local ok, err = pcall(f, function() error(value, 0) end)
-      assert.is_false(ok)
-      assert.equal(value, err)
+      local function raise() error(value, 0) end
+      for _, each in ipairs { f, g } do
+        assert.same({ false, value }, { pcall(each, raise) })
+        local ok, err = coroutine.resume(coroutine.create(each), raise)
+        assert.is_false(ok)
+        assert.equal(value, err)
+      end
     end
     local ok, err = pcall(f, function() error(nil) end)
     assert.is_false(ok)
@@ -983,21 +1077,63 @@ describe("a failure at run time", function()
     assert.equal("not enough memory", err)
   end)
 
-  it("closes what the call had open, and leaves the function usable",
+  it("has one message handler called, once, with the stack as it is",
     function()
-      local f = compile({ "f" }, function(_, f) return f(1), f(2) end)
-      for _ = 1, 3 do
-        raises("node f_2: ", "two", f,
-          function(n) if n == 2 then error("two", 0) end end)
-        same_values(compat.pack(1, 2), compat.pack(f(function(n) return n end)))
+      local inner = compile({ "f" }, function(_, f) return f(1) + 1 end)
+      local outer = compile({ "g", "f", "o" }, function(g, h, f)
+        return h(f), h(g:external({}, L "o"):handle())
+      end)
+      local by_backend = compile({ "f", "o" }, function(g)
+        return g:external({}, L "o")
+      end, { backend = function()
+        return function(run, f)
+          local x = f(run:handle(1))
+          return x
+        end
+      end })
+      local function fail() error({}) end
+      for _, case in ipairs {
+        { fail, function() local x = inner(fail) return x end },
+        { inner, function() local x = inner(function() end) return x end },
+        { fail, function() local x = outer(inner, fail, {}) return x end },
+        { inner, function()
+          local x = outer(inner, function() return {} end, {})
+          return x
+        end },
+        { fail, function() local x = by_backend(fail, {}) return x end },
+      } do
+        local calls, raised, depth = 0, false, 0
+        local function handler(err)
+          calls = calls + 1
+          for level = 2, 3 do -- error is a function, too
+            local info = debug.getinfo(level, "f")
+            raised = raised or info.func == case[1]
+          end
+          while debug.getinfo(depth + 1, "f") do depth = depth + 1 end
+          return { err }
+        end
+        local ok, err = xpcall(case[2], handler)
+        assert.is_false(ok)
+        assert.equal("table", type(err))
+        assert.equal(1, calls)
+        assert.is_true(raised)
+        assert.is_true(depth > 4)
       end
     end)
+
+  it("leaves the function usable", function()
+    local f = compile({ "f" }, function(_, f) return f(1), f(2) end)
+    for _ = 1, 3 do
+      assert.same({ false, "two" }, { pcall(f,
+        function(n) if n == 2 then error("two", 0) end end) })
+      same_values(compat.pack(1, 2), compat.pack(f(function(n) return n end)))
+    end
+  end)
 end)
 
 describe("names", function()
-  local NAMES = { "run", "part", "frame", "runs", "enter", "body", "vars",
-    "params",
-    "objects", "G", "require", "registry", "unpack", "select", "v1", "p1",
+  local NAMES = { "run", "enter", "leave", "hand_on", "hand_back", "body",
+    "vars", "params", "objects", "G", "require", "registry", "unpack", "select", "v1", "p1",
     "v2", "p2", "v101", "p51", "_G", "_ENV", "self", "arg", "load", "and",
     "end", "goto", "local", "nil", "return", "true", "while", "" }
 
@@ -1008,20 +1144,20 @@ describe("names", function()
       cg:load_global("print")
       cg:call_function(1)
     end)
-    local many = { f(o:index(), g:get_attr(G "print")):results(30) }
+    local many = { f(o:handle(), g:get_attr(G "print")):results(30) }
     return f, o, many[30]
   end
 
   it("of inputs do not clash with the generator's own", function()
-    local f, g = compile(NAMES, function(g, ...)
+    local f = compile(NAMES, function(g, ...)
       local f, o, many = use_all(g, (select(3, ...)))
       return o, many, f, ...
     end)
     local values = {}
     for i = 1, #NAMES do values[i] = {} end
-    values[3] = function(index, p)
+    values[3] = function(handle, p)
       assert.equal(print, p)
-      local list = { g.registry:get(index) }
+      local list = { gbi.handles:get(handle) }
       list[30] = "last"
       return compat.unpack(list, 1, 30)
     end
@@ -1056,7 +1192,7 @@ describe("names", function()
 
   it("of nodes do not clash either", function()
     local params = { "f" }
-    local f, g = compile(params, function(g, f)
+    local f = compile(params, function(g, f)
       local nodes = {}
       for i, name in ipairs(NAMES) do nodes[i] = g:get_attr(f, name) end
       local call = g:get_attr(f, "call")
@@ -1070,8 +1206,8 @@ describe("names", function()
     for i, name in ipairs(NAMES) do
       t[name] = setmetatable({}, { __call = function() return i end })
     end
-    t.call = function(index)
-      local list = { g.registry:get(index) }
+    t.call = function(handle)
+      local list = { gbi.handles:get(handle) }
       list[30] = "last"
       return compat.unpack(list, 1, 30)
     end
@@ -1107,32 +1243,36 @@ describe("a backend", function()
 
   for _, n in ipairs { 0, 1, 31, 50, 51, 300 } do
     for _, extra in ipairs { 0, 1, 40 } do
-      it(("replaces the body and gets %d inputs, %d more"):format(n, extra),
-        function()
+      it(("replaces the body and gets the run, %d inputs, %d more"):format(n,
+        extra), function()
           local params = {}
           for i = 1, n do params[i] = "x" .. i end
           table.insert(params, "...")
-          local ran = 0
-          local f = compile(params, function(g, ...)
-            g:call_function(G "a_function_that_is_not_there")
-            return ...
-          end, { backend = function()
-            return function(...)
-              ran = ran + 1
-              return "from the backend", ...
-            end
-          end })
-          local args = { n = n + extra + 1, "from the backend" }
-          for i = 1, n + extra do args[i + 1] = i % 3 > 0 and i or nil end
-          same_values(args, compat.pack(f(compat.unpack(args, 2, args.n))))
-          assert.equal(1, ran)
+          for _, object in ipairs { false, io } do
+            local ran = 0
+            local f = compile(params, function(g, ...)
+              g:call_function(G "a_function_that_is_not_there")
+              if object then g:call_method("m", g:external(object, G "io")) end
+              return ...
+            end, { backend = function()
+              return function(run, ...)
+                ran = ran + 1
+                assert.equal(object or nil, run[1])
+                return "from the backend", ...
+              end
+            end })
+            local args = { n = n + extra + 1, "from the backend" }
+            for i = 1, n + extra do args[i + 1] = i % 3 > 0 and i or nil end
+            same_values(args, compat.pack(f(compat.unpack(args, 2, args.n))))
+            assert.equal(1, ran)
+          end
         end)
     end
   end
 
   it("does not get what is left where there is no '...'", function()
     local f = compile({ "x" }, function() end, { backend = function()
-      return function(...) return select("#", ...), ... end
+      return function(_, ...) return select("#", ...), ... end
     end })
     same_values(compat.pack(1, nil), compat.pack(f()))
     same_values(compat.pack(1, 1), compat.pack(f(1, 2, 3)))
@@ -1140,28 +1280,30 @@ describe("a backend", function()
 
   it("may return anything that can be called", function()
     local f = compile({ "x" }, function() end, { backend = function()
-      return setmetatable({}, { __call = function(_, x) return x * 2 end })
+      return setmetatable({}, { __call = function(_, _, x) return x * 2 end })
     end })
     assert.equal(8, f(4))
   end)
 
-  it("looks the objects of the run up by number", function()
+  it("gets the objects of the run by their indices", function()
     local f = compile({ "a", "b" }, function(g)
       local a = g:external({}, L "a")
       g:external({}, G "unused")
       return a, g:external({}, L "b")
-    end, { backend = function(_, registry)
-      return function() return registry:get(1), registry:get(3),
-        registry:find(2) end
+    end, { backend = function()
+      return function(run) return run[1], run[3], run[2] end
     end })
     local a, b = {}, {}
-    same_values(compat.pack(a, b, nil, "unregistered"), compat.pack(f(a, b)))
-    same_values(compat.pack(b, a, nil, "unregistered"), compat.pack(f(b, a)))
+    same_values(compat.pack(a, b, nil), compat.pack(f(a, b)))
+    same_values(compat.pack(b, a, nil), compat.pack(f(b, a)))
   end)
 
   it("may have the graph compiled as it is", function()
     local f = compile({ "x" }, function(_, x) return x + 1 end,
-      { backend = function(g) return (g:compile()) end })
+      { backend = function(g)
+        local plain = g:compile()
+        return function(_, ...) return plain(...) end
+      end })
     assert.equal(3, f(2))
   end)
 
@@ -1185,6 +1327,9 @@ describe("a backend", function()
     local ok, err = pcall(f, { x = {} })
     assert.is_false(ok)
     assert.equal("mine", err)
+    local _, text = xpcall(function() return f { x = {} } end, gbi.traceback)
+    assert.is_nil(text:find("node ", 1, true))
+    assert.matches("\n\t\tthe backend's function", text, 1, true)
   end)
 end)
 
@@ -1193,6 +1338,41 @@ describe("the generated code", function()
     local _, g, text = compile({ "x" }, function(_, x) return x + 1 end)
     assert.equal(text, g:code())
     assert.truthy(text:find("x + 1", 1, true))
+  end)
+
+  it("has a line and a local of its name for every node", function()
+    local f, g, text = compile({ "x", "y" }, function(g, x, y)
+      for i = 1, 90 do
+        local what = i % 5
+        if what == 0 then x = x + y
+        elseif what == 1 then x = g:get_attr(x, "field" .. i)
+        elseif what == 2 then x = x(y, i)
+        elseif what == 3 then x = g:call_method("m" .. i, x, y)
+        else x = g:call_function(Attr(G "math", "max"), x, y) end
+      end
+      return x
+    end)
+    assert.equal("function", type(f))
+    local n = 0
+    for _, each in ipairs(g.nodes) do
+      if each.op:find "^call" or each.op == "get_attr" then
+        local _, lines = text:gsub("\n  local " .. each.name .. " = ", "")
+        assert.equal(1, lines, each.name)
+        n = n + 1
+      end
+    end
+    assert.equal(90, n)
+    local _, all = text:gsub("\n", "")
+    assert.equal(90 + 5, all)
+  end)
+
+  it("catches nothing and closes nothing", function()
+    local _, _, text = compile({ "o" }, function(g, o)
+      o(g:external({}, L "o"):handle())
+    end)
+    for _, word in ipairs { "pcall", "error", "close", "setmetatable" } do
+      assert.is_nil(text:find(word, 1, true))
+    end
   end)
 
   it("is real bytecode", function()
@@ -1213,273 +1393,49 @@ describe("the generated code", function()
   end)
 end)
 
--- Random graphs, compared with an interpreter of their nodes.
-
--- What graphs run on: functions, objects and a log of what they do. Two
--- worlds that are made alike behave alike.
-local function new_world(lookup)
-  local world, ids = { log = {}, fs = {}, objects = {}, made = 0 }, {}
-  local function show(value)
-    if type(value) == "number" then return portable.digits(value) end
-    return ids[value] or tostring(value)
-  end
-  local function log(what, ...)
-    local texts = compat.pack(...)
-    for i = 1, texts.n do texts[i] = show(texts[i]) end
-    table.insert(world.log, what .. "(" .. table.concat(texts, ", ") .. ")")
-  end
-  world.show = show
-  local methods = {}
-  function methods.method(self, ...)
-    log("method", self, ...)
-    return select("#", ...), self, ...
-  end
-  local function object(id)
-    local o = setmetatable({ field = id }, {
-      __index = methods,
-      __add = function(...) log("add", ...) return 1 end,
-    })
-    ids[o] = id
-    return o
-  end
-  for i = 1, 4 do
-    world.fs[i] = function(...)
-      log("f" .. i, ...)
-      if i == 4 and select("#", ...) == 3 then error("f4 was given three") end
-      return (...), i, select("#", ...) + 0.5, world.objects[i]
-    end
-    ids[world.fs[i]] = "f" .. i
-  end
-  for i = 1, 6 do world.objects[i] = object("o" .. i) end
-  function world.obtain()
-    world.made = world.made + 1
-    log("obtain", world.made)
-    return object("made" .. world.made)
-  end
-  function world.lookup(...)
-    log("lookup", ...)
-    return lookup(...)
-  end
-  ids[world.lookup], ids[world.obtain] = "lookup", "obtain"
-  ids[methods.method] = "method"
-  return world
-end
-
-local OPERATORS = {}
-for name, text in pairs { add = "a + b", sub = "a - b", mul = "a * b",
-    eq = "a == b", ne = "a ~= b", lnot = "not a", concat = "a .. b",
-    lt = "a < b", unm = "-a", idiv = "a // b", band = "a & b",
-    getitem = "a[b]" } do
-  OPERATORS[name] = portable.expression(text)
-end
-local NAMES = {}
-for name in pairs(OPERATORS) do table.insert(NAMES, name) end
-table.sort(NAMES)
-
--- A random graph on G["world"]; also returns its inputs.
-local function random_graph(random)
-  local g = gbi.graph.new()
-  local values, calls, externals, from = {}, {}, {}, {}
-  local function pick(list) return list[random(#list)] end
-  local function source_of(s, find)
-    from[s] = find
-    return s
-  end
-  local world = G "world"
-  for i = 1, random(0, 60) do values[i] = g:placeholder("x" .. i) end
-  local rest = random(3) == 1 and g:placeholder("...") or nil
-  local function any()
-    if #values == 0 or random(4) == 1 then
-      return pick { 1, 2, -1, 0.5, "3", "s", "field", true, false, -0.0, 7 }
-    end
-    -- mostly what was made lately
-    return values[random(2) == 1 and random(#values)
-      or math.max(1, #values - random(0, 5))]
-  end
-  local function arguments()
-    local args = { n = random(10) == 1 and random(28, 55) or random(0, 4) }
-    for i = 1, args.n do args[i] = any() end
-    if rest and random(4) == 1 then
-      args.n = args.n + 1
-      args[args.n] = rest
-    end
-    return compat.unpack(args, 1, args.n)
-  end
-  local function add(node) table.insert(values, node) end
-  local safe = random(3) > 1 -- few graphs would come to their end otherwise
-  local makers = {
-    function()
-      local i = random(6)
-      local node = g:external({}, source_of(Item(Attr(world, "objects"), i),
-        function(w) return w.objects[i] end))
-      table.insert(externals, node)
-      add(node)
-    end,
-    function()
-      local node = g:external({}, source_of(source.CallFunctionNoArgsSource(
-        Attr(world, "obtain")), function(w) return w.obtain() end))
-      table.insert(externals, node)
-      add(node)
-    end,
-    function() if #externals > 0 then add(pick(externals):index()) end end,
-    function()
-      if #externals == 0 then return end
-      local call = g:call_function(source_of(Attr(world, "lookup"),
-        function(w) return w.lookup end), pick(externals):index())
-      add(call)
-    end,
-    function()
-      local i = random(4)
-      local call = g:call_function(source_of(Item(Attr(world, "fs"), i),
-        function(w) return w.fs[i] end), arguments())
-      table.insert(calls, call)
-      add(call)
-    end,
-    function()
-      local name = safe and pick { "eq", "ne", "lnot" } or pick(NAMES)
-      if name == "lnot" or name == "unm" then
-        add(g:call_function(name, any()))
-      else add(g:call_function(name, any(), any())) end
-    end,
-    function()
-      local n = random(12) == 1 and random(15, 30) or random(5)
-      if #calls > 0 then
-        for _, node in ipairs { pick(calls):results(n) } do
-          if random(2) == 1 then add(node) end
-        end
-      end
-    end,
-    function()
-      if #externals == 0 then return end
-      local o = not safe and random(8) == 1 and any() or pick(externals)
-      local what = random(3)
-      if what == 1 then add(g:get_attr(o, "field"))
-      elseif what == 2 then
-        local call = g:call_method("method", o, arguments())
-        table.insert(calls, call)
-        add(call)
-      else
-        local key = any()
-        if safe then key = pick { "field", "a b", 1 } end
-        g:set_item(o, key, any())
-      end
-    end,
-  }
-  for _ = 1, random(3) == 1 and random(150, 400) or random(60) do
-    pick(makers)()
-  end
-  local outputs = {}
-  for i = 1, random(0, 40) do outputs[i] = any() end
-  if rest and random(2) == 1 then table.insert(outputs, rest) end
-  g:output(compat.unpack(outputs))
-  return g, from
-end
-
-function OPERATORS.setitem(t, key, value) t[key] = value end
-
--- Runs the graph node by node. Returns whether it came to its end; its outputs
--- or the name of the node that failed; and its external objects by index.
-local function interpret(g, from, world, objects, inputs, rest, numbered)
-  local values, results, sources, externals = {}, {}, {}, {}
-  local at, taken, outputs = nil, 0, nil
-  for index, _, _, s in g.registry:constructors() do sources[index] = s end
-  local function value(arg)
-    if type(arg) == "table" then return values[arg] end
-    return arg
-  end
-  local function arguments(node, first)
-    local args = { n = 0 }
-    for i = first, node.args.n do
-      local arg = node.args[i]
-      if type(arg) == "table" and arg.target == "..."
-         and arg.op == "placeholder" then
-        compat.move(rest, 1, rest.n, args.n + 1, args)
-        args.n = args.n + rest.n
-      else
-        args.n = args.n + 1
-        args[args.n] = value(arg)
-      end
-    end
-    return compat.unpack(args, 1, args.n)
-  end
-  local function run(node)
-    at = node
-    local target, args = node.target, node.args
-    if node.op == "placeholder" then
-      taken = taken + 1
-      values[node] = inputs[taken]
-    elseif node.op == "output" then outputs = compat.pack(arguments(node, 1))
-    elseif node.op == "get_attr" then values[node] = value(args[1])[target]
-    elseif node.op == "call_method" then
-      local object = value(args[1])
-      results[node] = compat.pack(object[target](object, arguments(node, 2)))
-    elseif target == "get_external_object_by_index" then return
-    elseif target == "external_object_index" then
-      local n = #numbered + 1 -- the registry counts in the same way
-      numbered[n] = objects[args[1].args[1]]
-      values[node] = 4294967296 + n
-    elseif target == "call_result" then
-      values[node] = results[args[1]][args[2]]
-    elseif type(target) == "string" then
-      values[node] = OPERATORS[target](value(args[1]), value(args[2]),
-        value(args[3]))
-    else
-      results[node] = compat.pack(from[target](world)(arguments(node, 1)))
-    end
-    if results[node] then values[node] = results[node][1] end
-  end
-  for _, node in ipairs(g.nodes) do
-    if node.target == "get_external_object_by_index" then
-      table.insert(externals, node)
-    end
-  end
-  table.sort(externals, function(a, b) return a.args[1] < b.args[1] end)
-  local ok = pcall(function()
-    for _, node in ipairs(externals) do
-      local index = node.args[1]
-      objects[index] = from[sources[index]](world)
-      values[node] = objects[index]
-    end
-    for _, node in ipairs(g.nodes) do run(node) end
-  end)
-  return ok, ok and outputs or at.name
-end
-
 describe("random graphs", function()
+  -- Lua 5.4.0 to 5.4.4 blame a division by zero on the line of the last call.
+  local divide = compat.load "local f = ...\nlocal a = f()\nreturn 1 // a"
+  local misplaced = divide and not select(2, pcall(divide, function()
+    return 0
+  end)):find(":3:", 1, true)
+
+  -- Runs f(...), with gbi.traceback as its message handler.
+  local function call(f, ...)
+    local args = compat.pack(...)
+    return compat.pack(xpcall(function()
+      return f(compat.unpack(args, 1, args.n))
+    end, gbi.traceback))
+  end
+
   it("do what an interpreter of their nodes does", function()
     finally(function() _G.world = nil end)
-    local ended, failed = 0, 0
+    local ended, failed, handed_on = 0, 0, 0
     local random = math.random
     for round = 1, 400 do
       math.randomseed((SEED * 1009 + round) % 2 ^ 31)
       local where = ("GBI_SEED=%d, graph %d: "):format(SEED, round)
-      local g, from = random_graph(random)
+      local g, from = random_graph.make(random)
       local f, text = g:compile()
-      g:eliminate_dead_code()
-      local numbered = {} -- objects handed on by number
-      for _ = 1, 2 do
-        local inputs, rest, all = { n = 0 }, { n = random(0, 3) }, {}
-        for i, node in ipairs(g.nodes) do
-          if node.op == "placeholder" and node.target ~= "..." then
-            inputs.n = i
-            inputs[i] = random(3) > 1 and random(5) or nil
-          end
+      local by_backend = g:compile { backend = function()
+        return function(run, ...)
+          local outputs = random_graph.interpret(g, from, _G.world, run, ...)
+          return compat.unpack(outputs, 1, outputs.n)
         end
-        for i = 1, rest.n do rest[i] = random(2) == 1 and i or nil end
-        for i = 1, inputs.n do all[i] = inputs[i] end
-        for i = 1, rest.n do all[inputs.n + i] = rest[i] end
+      end }
+      g:eliminate_dead_code()
+      for _, compiled in ipairs { f, by_backend, f } do
+        local inputs = random_graph.inputs(g, random)
+        local model = random_graph.model(g, from, compiled == by_backend)
+        local ok, outputs, at = pcall(random_graph.interpret, g, from,
+          model.world, model, compat.unpack(inputs, 1, inputs.n))
+        if not ok then at = model.world.at.name end
 
-        local objects = {}
-        local world = new_world(function(i)
-          return numbered[i - 4294967296]
+        _G.world = random_graph.world(function(handle)
+          return gbi.handles:get(handle)
         end)
-        local ok, result = interpret(g, from, world, objects, inputs, rest,
-          numbered)
-
-        _G.world = new_world(function(i) return g.registry:get(i) end)
-        local got = compat.pack(pcall(f, compat.unpack(all, 1, inputs.n
-          + rest.n)))
-        local log, said = table.concat(world.log, "\n"),
+        local got = call(compiled, compat.unpack(inputs, 1, inputs.n))
+        local log, said = table.concat(model.world.log, "\n"),
           table.concat(_G.world.log, "\n")
         if log ~= said then
           error(("%s\n%s\n\nexpected\n%s\n\ngot\n%s"):format(where, text,
@@ -1488,21 +1444,35 @@ describe("random graphs", function()
         assert(ok == got[1], where .. tostring(got[2]))
         if ok then
           ended = ended + 1
-          assert(result.n == got.n - 1, where .. "number of outputs")
-          for i = 1, result.n do
-            local a, b = world.show(result[i]), _G.world.show(got[i + 1])
+          assert(outputs.n == got.n - 1, where .. "number of outputs")
+          for i = 1, outputs.n do
+            local a, b = model.world.show(outputs[i]),
+              _G.world.show(got[i + 1])
             assert(a == b, ("%soutput %d is %s, not %s"):format(where, i, b,
               a))
           end
-        else
+        elseif compiled == f then
           failed = failed + 1
-          local name = got[2]:match("^node ([%w_]+)[:,]")
-          assert(name == result, ("%s%s failed, and not %s"):format(where,
-            result, got[2]))
+          local name = got[2]:match "\n\t\tnode ([%w_]+):"
+          assert(name == at or misplaced and got[2]:find "divide by zero"
+            or misplaced and got[2]:find "perform 'n%%%%0'", ("%s%s failed, and "
+            .. "not %s"):format(where, at, got[2]))
+        end
+        for handle, o in pairs(model.handles) do
+          handed_on = handed_on + 1
+          local found, why = gbi.handles:find(handle)
+          -- one that failed is over when it has been collected
+          assert(why == "dead" or not ok and found
+            and _G.world.show(found) == model.world.show(o),
+            where .. "a handle that is over")
         end
       end
     end
     assert.is_true(ended > 100)
     assert.is_true(failed > 100)
+    assert.is_true(handed_on > 100)
+    _G.world = nil
+    portable.collect()
+    assert.equal(0, gbi.handles:count())
   end)
 end)

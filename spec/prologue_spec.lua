@@ -4,6 +4,7 @@ local compat = require "gbi.compat"
 local gbi = require "gbi"
 local fixture = require "spec.support.fixture"
 local kilobytes = require "spec.support.memory"
+local line = require "spec.support.generated".line
 local portable = require "spec.support.portable"
 local source, collect = gbi.source, portable.collect
 
@@ -21,7 +22,7 @@ end
 -- The function that a prologue's text makes with the documented bindings.
 local function reload(text, registry)
   return assert(compat.load(text, "=text", {}))(_G, require, registry,
-    compat.unpack, require "gbi.trace" {})
+    compat.unpack)
 end
 
 -- What a prologue raises.
@@ -31,13 +32,19 @@ local function failure(prologue, ...)
   return err
 end
 
-local function count(text, what)
-  local n, at = 0, 1
-  while true do
-    local _, last = text:find(what, at, true)
-    if not last then return n end
-    n, at = n + 1, last + 1
+-- The external objects that gbi.traceback names where a prologue fails, the
+-- innermost first.
+local function blamed(prologue, ...)
+  local arguments, names = compat.pack(...), {}
+  local ok, text = xpcall(function()
+    prologue(compat.unpack(arguments, 1, arguments.n))
+    return true
+  end, gbi.traceback)
+  assert.is_false(ok)
+  for name in text:gmatch "\n\t\t(external object [^\n]*)" do
+    names[#names + 1] = name
   end
+  return names
 end
 
 describe("a prologue", function()
@@ -86,23 +93,6 @@ describe("a prologue", function()
       end
     end)
   end
-
-  it("leaves released indices out", function()
-    for _, n in ipairs { 5, 50, 51, 300 } do
-      local registry, names, tables, objects = sized(n, 3)
-      finally(function() rawset(_G, "gbi_spec", nil) end)
-      for i = 2, n, 3 do registry:release(i) end
-      registry:release(n)
-      gbi.compile_prologue(registry, names)(compat.unpack(tables))
-      for i = 1, n do
-        if i % 3 == 2 or i == n then
-          assert.same({ nil, "unregistered" }, { registry:find(i) })
-        else
-          assert.equal(objects[i], registry:get(i))
-        end
-      end
-    end
-  end)
 
   it("obtains objects in index order, each once", function()
     for _, n in ipairs { 3, 50, 51, 200 } do
@@ -194,22 +184,12 @@ describe("a prologue", function()
     local second = "bad argument #2 to 'compile_prologue' (%s)"
     wrong(first:format "nil")
     wrong(first:format "table", {})
-    wrong(first:format "userdata", io.stdout)
+    wrong(first:format "FILE*", io.stdout)
     wrong(second:format "table expected, got string", gbi.new(), "x")
     wrong(second:format "parameter 2: string expected, got number",
       gbi.new(), { "x", 1 })
     wrong(second:format 'parameter 3: "x\\n" is there twice', gbi.new(),
       { "x\n", "y", "x\n" })
-  end)
-
-  it("does not know an object without a source", function()
-    local registry = gbi.new()
-    registry:register(io, G "io")
-    registry:register({})
-    local err = failure(function() gbi.compile_prologue(registry) end)
-    assert.matches("^spec/prologue_spec%.lua:%d+: external object 2 has no "
-      .. "source, so it cannot be obtained again$", err)
-    assert.equal(io, registry:get(1))
   end)
 
   it("names the object whose source wants another parameter", function()
@@ -223,8 +203,8 @@ describe("a prologue", function()
 end)
 
 describe("a name", function()
-  local NAMES = { "G", "require", "registry", "unpack", "runs", "run", "vars",
-                  "params", "objects", "_", "v1", "v2", "v60", "p1", "p2", "p3",
+  local NAMES = { "G", "require", "registry", "unpack", "select", "enter",
+                  "leave", "hand_on", "hand_back", "body", "run", "vars", "params", "objects", "_", "v1", "v2", "v60", "p1", "p2", "p3",
                   "p0", "self", "_ENV", "and", "end", "nil", "true", "goto",
                   "a b", 'a"b', "a\nb", "a\r\nb", "a\0b", "", "...", "1", "é",
                   "\255", "]]", "--", "print", "_G" }
@@ -371,15 +351,14 @@ describe("the text", function()
   end
 
   it("names its bindings", function()
-    assert.matches("local G, require, registry, unpack, runs, select", text, 1,
-      true)
+    assert.matches("local G, require, registry, unpack, select", text, 1, true)
     check(reload(text, registry))
   end)
 
   it("reads and writes no global variable", function()
     local nothing = setmetatable({}, { __index = error, __newindex = error })
     check(assert(compat.load(text, "=text", nothing))(_G, require, registry,
-      compat.unpack, require "gbi.trace" {}))
+      compat.unpack))
   end)
 
   it("makes a function that string.dump takes", function()
@@ -414,25 +393,32 @@ describe("under a strict _G", function()
     assert.equal(io, registry:get(1))
   end)
 
+  -- Asserts that a prologue fails at the line that reads the variable.
+  local function fails(prologue, text)
+    local err = failure(prologue)
+    local n, message = err:match "^gbi prologue%(%):(%d+): (.*)$"
+    assert.equal("local v1 = G.gbi_spec", line(text, tonumber(n)))
+    assert.equal("variable 'gbi_spec' is not declared", message)
+    assert.same({ 'external object 1 (G["gbi_spec"])' }, blamed(prologue))
+  end
+
   it("an undeclared variable is named with its index and source", function()
     strict()
-    local prologue = gbi.compile_prologue(registry_of { G "gbi_spec" })
-    assert.matches('^external object 1 %(G%["gbi_spec"%]%): .*not declared',
-      failure(prologue))
+    fails(gbi.compile_prologue(registry_of { G "gbi_spec" }))
   end)
 
   it("so it is when _G became strict after compiling", function()
-    local prologue = gbi.compile_prologue(registry_of { G "gbi_spec" })
+    local prologue, text = gbi.compile_prologue(registry_of { G "gbi_spec" })
     strict()
-    assert.matches('^external object 1 %(G%["gbi_spec"%]%): .*not declared',
-      failure(prologue))
+    fails(prologue, text)
   end)
 end)
 
 describe("when an object cannot be obtained", function()
-  -- Object 2 of 3 (or of 60) fails: the error names it, once, and the side
-  -- table is as it was.
-  local function check(name, what, s, ...)
+  -- Object 2 of 3 (or of 60) fails: gbi.traceback names it, the error is as it
+  -- was raised, and the side table is as it was. `where` tells whether that was
+  -- in the prologue's own line.
+  local function check(name, where, what, s, ...)
     for _, n in ipairs { 3, 60 } do
       local registry = gbi.new()
       registry:register(io, G "io")
@@ -441,84 +427,108 @@ describe("when an object cannot be obtained", function()
       for _ = 3, n do registry:register(io, G "io") end
       local old = {}
       registry:store(old, old)
-      local prologue = gbi.compile_prologue(registry, { "x" })
+      local prologue, text = gbi.compile_prologue(registry, { "x" })
+      assert.same({ name }, blamed(prologue, ...))
       local err = failure(prologue, ...)
-      assert.equal(name, err:sub(1, #name))
-      assert.matches(what, err:sub(#name + 1))
-      assert.equal(1, count(err, "external object"), err)
+      if where then
+        local at, message = err:match "^gbi prologue%(x%):(%d+): (.*)$"
+        assert.matches(n == 3 and "^local v2 = " or "^objects%[2%] = ",
+          line(text, tonumber(at)))
+        err = message
+      end
+      assert.matches(what, err)
       assert.equal(old, registry:get(1))
       assert.equal(old, registry:get(2))
       assert.equal("unregistered", select(2, registry:find(3)))
+      assert.same({ false, failure(prologue, ...) },
+        { coroutine.resume(coroutine.create(prologue), ...) })
     end
   end
 
   it("because nil is indexed", function()
-    check('external object 2 (G["gbi_spec"].x): ',
-      "attempt to index .*nil value",
-      Attr(G "gbi_spec", "x"))
-    check('external object 2 (L["x"][1]): ', "attempt to index .*nil value",
-      Item(L "x", 1))
+    check('external object 2 (G["gbi_spec"].x)', true,
+      "^attempt to index .*nil value", Attr(G "gbi_spec", "x"))
+    check('external object 2 (L["x"][1])', true,
+      "^attempt to index .*nil value", Item(L "x", 1))
   end)
 
   it("because __index raises", function()
-    check('external object 2 (L["x"].y): ', "no y here$", Attr(L "x", "y"),
+    check('external object 2 (L["x"].y)', false,
+      "^spec/prologue_spec%.lua:%d+: no y here$", Attr(L "x", "y"),
       setmetatable({}, {
         __index = function(_, key) error("no " .. key .. " here") end,
       }))
   end)
 
   it("because a call raises", function()
-    check('external object 2 (L["x"]()): ', "^[^\n]*closed$", Call(L "x"),
+    check('external object 2 (L["x"]())', false,
+      "^spec/prologue_spec%.lua:%d+: closed$", Call(L "x"),
       function() error "closed" end)
-    check('external object 2 (L["x"]()): ', "^closed$", Call(L "x"),
+    check('external object 2 (L["x"]())', false, "^closed$", Call(L "x"),
       function() error("closed", 0) end)
-    check('external object 2 (L["x"]()): ', "attempt to call .*nil value",
+    check('external object 2 (L["x"]())', true, "^attempt to call .*nil value",
       Call(L "x"))
   end)
 
   it("in a coroutine", function()
-    local prologue = gbi.compile_prologue(registry_of { Call(L "x") }, { "x" })
+    local prologue, text = gbi.compile_prologue(registry_of { Call(L "x") },
+      { "x" })
+    local name = 'external object 1 (L["x"]())'
     local function closed() error("closed", 0) end
-    local name = 'external object 1 (L["x"]()): closed'
-    assert.equal(name, failure(coroutine.wrap(prologue), closed))
-    assert.same({ true, false, name },
+    assert.equal("closed", failure(coroutine.wrap(prologue), closed))
+    assert.same({ true, false, "closed" },
       { coroutine.resume(coroutine.create(function(...)
         return pcall(...)
       end), prologue, closed) })
     local co = coroutine.create(prologue)
-    if not compat.close then
-      assert.same({ false, name }, { coroutine.resume(co, closed) })
-      return
-    end
-    -- Lua does not unwind a coroutine that an error ends before it is closed
     assert.same({ false, "closed" }, { coroutine.resume(co, closed) })
-    assert.same({ false, name }, { coroutine.close(co) })
+    assert.matches("\n\t\t" .. name, gbi.traceback(co), 1, true)
+    if coroutine.close then
+      assert.same({ false, "closed" }, { coroutine.close(co) })
+    end
+    co = coroutine.create(prologue)
+    local ok, err = coroutine.resume(co)
+    assert.is_false(ok)
+    local n, message = err:match "^gbi prologue%(x%):(%d+): (.*)$"
+    assert.equal("local v1 = x()", line(text, tonumber(n)))
+    assert.matches("^attempt to call .*nil value", message)
+    assert.matches("\n\t\t" .. name, gbi.traceback(co, err), 1, true)
   end)
 
-  it("under a message handler", function()
+  it("under a message handler, which runs once", function()
     local prologue = gbi.compile_prologue(registry_of { Call(L "x") }, { "x" })
+    local calls, seen = 0, false
     local function closed() error("closed", 0) end
-    local _, err = xpcall(function()
+    local ok, err = xpcall(function()
       prologue(closed)
       return true
-    end, debug.traceback)
-    assert.matches('external object 1 (L["x"]()): closed\n', err, 1, true)
+    end, function(err)
+      calls = calls + 1
+      for level = 2, 3 do
+        seen = seen or debug.getinfo(level, "f").func == closed
+      end
+      return { err }
+    end)
+    assert.is_false(ok)
+    assert.same({ "closed" }, err)
+    assert.equal(1, calls)
+    assert.is_true(seen)
   end)
 
   it("because there is no such module", function()
-    check('external object 2 (require("gbi no such module")): ',
-      "module 'gbi no such module' not found", Import "gbi no such module")
+    check('external object 2 (require("gbi no such module"))', true,
+      "^module 'gbi no such module' not found", Import "gbi no such module")
   end)
 
   it("because a created object's code fails", function()
-    check("external object 2: ", "no room$", function(_, cg)
+    check("external object 2", false, "no room$", function(_, cg)
       cg:load_local "x"
       cg:call_function(0)
     end, function() error "no room" end)
   end)
 
   it("because a user's source fails", function()
-    check("external object 2 (mine\n!): ", "attempt to call .*nil value",
+    check("external object 2 (mine !)", true, "^attempt to call .*nil value",
       setmetatable({
         reconstruct = function(_, cg)
           cg:load_local "x"
@@ -543,9 +553,12 @@ describe("when an object cannot be obtained", function()
         for _ = 2, n do registry:register(io, G "io") end
         registry:register(print, L "x")
         registry:store(old, old)
-        local err = failure(gbi.compile_prologue(registry, { "x" }), value)
-        assert.equal(('external object %d (L["x"]) cannot be held weakly: '
-          .. "got %s"):format(n, type(value)), err)
+        local prologue = gbi.compile_prologue(registry, { "x" })
+        local message = ('external object %d (L["x"]) cannot be held weakly: '
+          .. "got %s"):format(n, type(value))
+        assert.equal(message, failure(prologue, value))
+        assert.same({ false, message },
+          { coroutine.resume(coroutine.create(prologue), value) })
         assert.equal(old, registry:get(1))
         assert.equal(old, registry:get(2))
       end
@@ -621,18 +634,6 @@ describe("a prologue that yields", function()
     return { x, i }
   end
 
-  if not compat.yields then
-    it("fails, where Lua cannot yield in pcall", function()
-      local registry, prologue = yielding(3)
-      local old = {}
-      registry:store(old)
-      assert.matches("^external object 2: attempt to yield across",
-        failure(coroutine.wrap(prologue), {}, f))
-      assert.equal(old, registry:get(1))
-    end)
-    return
-  end
-
   for _, n in ipairs { 2, 40, 60, 100 } do
     it(("completes, %d objects"):format(n), function()
       local registry, prologue = yielding(n)
@@ -672,7 +673,7 @@ describe("a prologue that yields", function()
     local old, co = {}, coroutine.create(prologue)
     registry:store(old)
     coroutine.resume(co, {}, f)
-    if compat.close then assert.is_true(coroutine.close(co)) end
+    if coroutine.close then assert.is_true(coroutine.close(co)) end
     co = nil -- luacheck: ignore 311
     collect()
     assert.equal(old, registry:get(1))
@@ -683,28 +684,24 @@ describe("a prologue that yields", function()
     error("too late", 0)
   end
 
-  it("names the object that fails after it", function()
+  it("fails with the error of what fails after it", function()
     local _, prologue = yielding(3)
     local run = coroutine.wrap(prologue)
     run({}, fail)
-    assert.equal("external object 2: too late", failure(run))
-    run = coroutine.wrap(function(...) return pcall(...) end)
-    run(prologue, {}, fail)
-    assert.same({ false, "external object 2: too late" }, { run() })
-  end)
-
-  it("names the object that fails to who closes the coroutine", function()
-    local _, prologue = yielding(3)
+    assert.equal("too late", failure(run))
+    if portable.yields then
+      run = coroutine.wrap(function(...) return pcall(...) end)
+      run(prologue, {}, fail)
+      assert.same({ false, "too late" }, { run() })
+    end
     local co = coroutine.create(prologue)
     coroutine.resume(co, {}, fail)
-    if not compat.close then
-      assert.same({ false, "external object 2: too late" },
-        { coroutine.resume(co) })
-      return
-    end
+    assert.matches("\n\t\texternal object 2", gbi.traceback(co), 1, true)
     assert.same({ false, "too late" }, { coroutine.resume(co) })
-    assert.same({ false, "external object 2: too late" },
-      { coroutine.close(co) })
+    assert.matches("\n\t\texternal object 2", gbi.traceback(co), 1, true)
+    if coroutine.close then
+      assert.same({ false, "too late" }, { coroutine.close(co) })
+    end
   end)
 end)
 
@@ -756,13 +753,13 @@ describe("a nested prologue", function()
     end
   end)
 
-  it("that fails is named by both", function()
+  it("that fails is named, and the one that it is in", function()
     local inner = gbi.compile_prologue(registry_of { Call(L "f") }, { "f" })
     local outer = gbi.compile_prologue(registry_of { G "io", Call(L "f") },
       { "f" })
-    assert.equal('external object 2 (L["f"]()): external object 1 (L["f"]()): '
-      .. "closed", failure(outer, function()
-        inner(function() error("closed", 0) end)
-      end))
+    local function f() inner(function() error("closed", 0) end) end
+    assert.equal("closed", failure(outer, f))
+    assert.same({ 'external object 1 (L["f"]())',
+                  'external object 2 (L["f"]())' }, blamed(outer, f))
   end)
 end)

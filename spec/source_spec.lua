@@ -252,12 +252,12 @@ describe("a wrong argument of a source", function()
   end)
 
   it("may be a userdata, of any kind", function()
-    raises(bad("AttrSource", 1, "source", "userdata"),
+    raises(bad("AttrSource", 1, "source", "FILE*"),
       function() Attr(io.stdout, "x") end)
     local userdata = gbi.new():snapshot() -- it cannot be indexed
-    raises(bad("AttrSource", 1, "source", "userdata"),
+    raises(bad("AttrSource", 1, "source", "gbi.snapshot"),
       function() Attr(userdata, "x") end)
-    raises(bad("GetItemSource", 2, "constant or source", "userdata"),
+    raises(bad("GetItemSource", 2, "constant or source", "gbi.snapshot"),
       function() Item(L "x", userdata) end)
   end)
 end)

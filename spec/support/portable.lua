@@ -101,12 +101,16 @@ function portable.arm(object, finalizer)
   else setmetatable(object, { __gc = finalizer }) end
 end
 
--- How deep calls in pcall may be nested here, if not deeper; a compiled
--- function makes one where there are no variables that are closed.
+-- How deep calls in pcall may be nested here, if not deeper.
 local function nested(n)
   return n == 0 or select(2, pcall(nested, n - 1)) == true
 end
-portable.depth = compat.close and 60000 or nested(1000) and 1000 or 150
+portable.depth = nested(1000) and 1000 or 150
+
+-- Can a coroutine yield in a pcall?
+portable.yields = coroutine.wrap(function()
+  return pcall(coroutine.yield, true)
+end)()
 
 -- Does the collector tell which mode it was in?
 portable.modes = type(select(2, pcall(collectgarbage, "incremental")))
