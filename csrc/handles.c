@@ -279,19 +279,30 @@ static int inorder (const void *a, const void *b) {
 }
 
 
+/* Does that for all of these user values. [-0, +0, -] */
+static size_t collectall (lua_State *L, int at, const int *which,
+                          lua_Integer *handles, size_t room) {
+  size_t n = 0;
+  for (; *which != 0; which++) n = collect(L, at, *which, handles, n, room);
+  return n;
+}
+
+
 /* Pushes a userdata with the keys of these user values, as handles in order.
 ** Returns it, and in `n` how many there are. May run finalizers before.
 ** [-0, +1, m] */
 static lua_Integer *list (lua_State *L, int at, const int *which, size_t *n) {
   lua_Integer *handles;
-  size_t room = 0;
-  const int *w;
-  for (w = which; *w != 0; w++) room = collect(L, at, *w, NULL, room, 0);
-  handles = (lua_Integer *)lua_newuserdatauv(L, (room + 1) * sizeof(*handles),
-                                             0);
-  *n = 0;
-  for (w = which; *w != 0; w++) *n = collect(L, at, *w, handles, *n, room);
-  if (*n > room) *n = room;  /* finalizers have added some */
+  size_t room;
+  int top = lua_gettop(L);
+  do {
+    lua_settop(L, top);
+    room = collectall(L, at, which, NULL, 0);
+    handles = (lua_Integer *)lua_newuserdatauv(L,
+                                               (room + 1) * sizeof(*handles),
+                                               0);
+    *n = collectall(L, at, which, handles, room);
+  } while (*n > room);  /* finalizers have added some */
   qsort(handles, *n, sizeof(*handles), inorder);
   return handles;
 }

@@ -10,6 +10,7 @@ local PRELUDE = [[
   compat = require "gbi.compat"
   local setmetatable = portable.setmetatable
   r = gbi.new()
+  X = gbi.source.GlobalSource "x"
   -- An object that knows whether it was finalized; the globals keep it until
   -- the end.
   kept = {}
@@ -54,7 +55,7 @@ describe("a state closes", function()
     ["a registry in use"] = [[
       function f() end
       for _, registry in ipairs { r, gbi.default } do
-        registry:register(io.stdout)
+        registry:register(io.stdout, X)
         registry:register_created(object "a", f)
         registry:store(object "b", f, coroutine.create(f), {})
         registry:set(1, object "c")
@@ -68,14 +69,27 @@ describe("a state closes", function()
       r:stash(object "b")]],
     ["callbacks that wait for a death"] = [[
       local function dies() print "died" end
-      for _, registry in ipairs { r, gbi.default } do
-        registry:on_collect(registry:register(object "a"), dies)
-        registry:on_collect(registry:register {}, dies)
-        object("b", function() assert(registry:sweep() <= 1) end)
+      for _, h in ipairs { gbi.new_handles(), gbi.handles } do
+        local held = {}
+        h:on_collect(h:weak(object "a"), dies)
+        h:on_collect(h:weak(held), dies)
+        object("b", function() assert(h:sweep() == 0) return held end)
       end]],
+    ["handles of every kind"] = [[
+      for _, h in ipairs { gbi.new_handles(), gbi.handles } do
+        h:weak(object "a")
+        h:strong(object "b")
+        h:strong(false)
+        h:release(h:weak(object "c"))
+        h:strong(h)
+      end
+      local g = gbi.graph.new()
+      g:output(g:external({}, gbi.source.GlobalSource "o"):handle())
+      o = object "d"
+      handle = g:compile()()]],
     ["a coroutine that waits"] = [[
       co = coroutine.create(function()
-        r:register(object "a")
+        r:register(object "a", X)
         r:store((coroutine.running()))
         coroutine.yield()
       end)
@@ -83,24 +97,24 @@ describe("a state closes", function()
     ["os.exit from a coroutine that runs"] = ([[
       coroutine.wrap(function()
         %s
-        r:register(o)
+        r:register(o, X)
         r:store((coroutine.running()))
         os.exit(0, true)
-      end)()]]):format(compat.close
+      end)()]]):format(portable.closes
         and 'local o <close> = setmetatable(object "a", { __close = print })'
         or 'local o = object "a"'),
     ["an iterator in the middle"] = [[
-      r:register(object "a")
+      r:register(object "a", X)
       r:store(object "b", object "c")
       step, state = r:entries()
       step(state, 0)]],
     ["os.exit"] = [[
       r:store(object "a", r)
-      gbi.register_user_object(r)
+      gbi.register_user_object(r, X)
       os.exit(0, true)]],
     ["thousands of objects"] = [[
-      local function again() r:find(1) r:register(r) end
-      for i = 1, 5000 do r:register(object("a", again)) end]],
+      local function again() r:find(1) r:register(r, X) end
+      for i = 1, 5000 do r:register(object("a", again), X) end]],
     ["a registry that was let go"] = [[
       r:store(object "a", r)
       r = nil]],
@@ -113,7 +127,7 @@ describe("a state closes", function()
   it("while the youngest finalizer can still get what is alive", function()
     assert.equal("alive\nnil\tdead\n", run [[
       object("oldest", function() print(r:find(1)) end)
-      r:register(object "a")
+      r:register(object "a", X)
       object("youngest", function()
         assert(r:get(1) == kept[2] and r:find(1) == kept[2])
         print "alive"
@@ -131,7 +145,7 @@ end)
 
 -- How objects a, b and c come into the registry.
 local WAYS = {
-  register = "for _, o in ipairs(objects) do r:register(o) end",
+  register = "for _, o in ipairs(objects) do r:register(o, X) end",
   register_created =
     "for _, o in ipairs(objects) do r:register_created(o, print) end",
   store = "r:store(compat.unpack(objects))",
@@ -160,9 +174,12 @@ local CASES = {
     put()]],
   ["before and meanwhile"] = 'put() r:store() object("young", put)',
   ["meanwhile, after those it held before"] =
-    'r:register(object("young", put))',
-  ["meanwhile, after another registry held some"] =
-    'gbi.new():register(object("young", put))',
+    'r:register(object("young", put), X)',
+  ["meanwhile, after another registry held some"] = [[
+    other = gbi.new()
+    other:register(object("young", put), X)]],
+  ["meanwhile, after a handle table held some"] =
+    'gbi.handles:weak(object("young", put))',
   ["before an object has its finalizer, and again"] = [[
     local late = portable.bare { name = "late" }
     kept[#kept + 1], objects[4] = late, late
@@ -216,7 +233,7 @@ describe("no finalizer is given a finalized object", function()
             self.finalized = true
             look_at()
           end })
-          mine:register(all[i])
+          mine:register(all[i], X)
         end
       end
       collectgarbage()]])
@@ -229,11 +246,11 @@ describe("a registry that a finalizer brings back", function()
       do
         local mine = gbi.new()
         local o = setmetatable({}, { __gc = function() back = mine end })
-        mine:register(o)
+        mine:register(o, X)
       end
       collectgarbage()
       local t = {}
-      local index = back:register(t)
+      local index = back:register(t, X)
       back:restore(back:snapshot())
       print(index, back:find(index) == t, #back == 2)]])
   end)

@@ -2,8 +2,11 @@
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
+local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
 local source = require "spec.support.named_source"
+
+local from = source "from" -- where an object comes from, if that is all one
 
 -- The module function and the method of each of the seed's functions.
 local SEED = {
@@ -77,8 +80,8 @@ for name, new in pairs {
     describe("register", function()
       it("gives out dense indices from 1", function()
         assert.equal(1, r:register(a, source "a"))
-        assert.equal(2, r:register(b))
-        assert.equal(3, r:register(a))
+        assert.equal(2, r:register(b, from))
+        assert.equal(3, r:register(a, from))
         assert.equal(a, r:get(1))
         assert.equal(b, r:get(2))
         assert.equal(a, r:get(3))
@@ -87,7 +90,7 @@ for name, new in pairs {
       it("takes whatever can be referenced weakly", function()
         for i, value in ipairs { {}, noop, print, io.stdout, gbi.default,
                                  coroutine.create(noop) } do
-          assert.equal(i, r:register(value))
+          assert.equal(i, r:register(value, from))
           assert.equal(value, r:get(i))
         end
       end)
@@ -100,16 +103,39 @@ for name, new in pairs {
         assert.spy(cg).was.called_with(match.is_ref(where))
       end)
 
-      it("makes one that fails when there is no source", function()
-        r:register(a)
-        r:register(a)
-        assert.has_error(function() constructor(r, 2)(noop) end,
-          "external object 2 has no source, so it cannot be obtained again")
+      it("needs a source", function()
+        r:register(a, from)
+        local before = state(r)
+        for _, object in ipairs { a, print, io.stdout, gbi.default } do
+          assert.is_false((pcall(r.register, r, object)))
+          assert.is_false((pcall(r.register, r, object, nil)))
+          assert.is_false((pcall(r.register, r, object, object)))
+        end
+        assert.same(before, state(r))
+        assert.equal(2, r:register(b, from))
       end)
+
+      it("takes anything for a source that can be called `reconstruct`",
+        function()
+          local callable = setmetatable({}, { __call = noop })
+          for i, where in ipairs {
+            { reconstruct = noop },
+            { reconstruct = callable },
+            setmetatable({}, { __index = { reconstruct = noop } }),
+            portable.setmetatable({}, { __index = { reconstruct = noop },
+                                        __gc = noop }),
+            gbi.source.LocalSource "x",
+          } do
+            local cg = spy.new(noop)
+            assert.equal(i, r:register(a, where))
+            constructor(r, i)(cg)
+            assert.spy(cg).was.called_with(match.is_ref(where))
+          end
+        end)
 
       it("sets a slot that was stored", function()
         r:store(a, b)
-        assert.equal(1, r:register(c))
+        assert.equal(1, r:register(c, from))
         assert.equal(c, r:get(1))
         assert.equal(b, r:get(2))
       end)
@@ -117,15 +143,15 @@ for name, new in pairs {
 
     describe("register_created", function()
       it("shares the indices of register", function()
-        assert.equal(1, r:register(a))
+        assert.equal(1, r:register(a, from))
         assert.equal(2, r:register_created(b, noop))
-        assert.equal(3, r:register(c))
+        assert.equal(3, r:register(c, from))
         assert.equal(b, r:get(2))
       end)
 
       it("makes a constructor that calls construct_fn(index, cg)", function()
         local construct_fn, cg = spy.new(noop), {}
-        r:register(a)
+        r:register(a, from)
         r:register_created(b, function(...) construct_fn(...) end)
         constructor(r, 2)(cg)
         assert.spy(construct_fn).was.called(1)
@@ -151,8 +177,8 @@ for name, new in pairs {
       end)
 
       it("replaces what register put there, past its end too", function()
-        r:register(a)
-        r:register(b)
+        r:register(a, from)
+        r:register(b, from)
         r:store(c)
         assert.equal(c, r:get(1))
         assert.same({ nil, "unregistered" }, { r:find(2) })
@@ -167,7 +193,7 @@ for name, new in pairs {
         r:store(c)
         assert.same(before, state(r).constructors)
         assert.equal(2, #r)
-        assert.equal(3, r:register(a))
+        assert.equal(3, r:register(a, from))
       end)
 
       it("takes thousands of objects, and the same one twice", function()
@@ -181,30 +207,45 @@ for name, new in pairs {
 
     describe("set", function()
       it("replaces one object", function()
-        r:register(a)
-        r:register(b)
+        r:register(a, from)
+        r:register(b, from)
         r:set(1, c)
         assert.equal(c, r:get(1))
         assert.equal(b, r:get(2))
       end)
 
       it("appends at index n+1, and not further", function()
-        r:register(a)
+        r:register(a, from)
         r:set(2, b)
         r:set(3, c)
         assert.equal(c, r:get(3))
         assert.has_error(function() r:set(5, a) end)
         assert.equal(1, #r)
-        assert.equal(2, r:register(a)) -- the number of constructors + 1
+        assert.equal(2, r:register(a, from)) -- the number of constructors + 1
+        assert.equal(a, r:get(2))
+        assert.equal(c, r:get(3))
       end)
 
       it("fills a slot that the last store left out", function()
-        r:register(a)
-        r:register(b)
+        r:register(a, from)
+        r:register(b, from)
         r:store()
         r:set(2, c)
         assert.equal(c, r:get(2))
         assert.same({ nil, "unregistered" }, { r:find(1) })
+      end)
+
+      it("leaves what the last store left out unregistered", function()
+        for _ = 1, 6 do r:register(a, from) end
+        r:store(b)
+        r:set(4, c)
+        collectgarbage()
+        assert.equal(b, r:get(1))
+        assert.equal(c, r:get(4))
+        for _, index in ipairs { 2, 3, 5, 6 } do
+          assert.same({ nil, "unregistered" }, { r:find(index) })
+        end
+        assert.same({ 2, 0 }, { r:count() })
       end)
     end)
 
@@ -222,7 +263,7 @@ for name, new in pairs {
         r:store(a)
         r:set(2, b)
         assert.is_false(r:has_objects())
-        r:register(a)
+        r:register(a, from)
         r:store()
         assert.is_true(r:has_objects())
         r:reset()
@@ -233,7 +274,7 @@ for name, new in pairs {
     describe("reset", function()
       it("empties everything, and indices start at 1 again", function()
         local empty = state(r)
-        r:register(a)
+        r:register(a, from)
         r:register_created(b, noop)
         r:store(a, b, c)
         r:set(2, c)
@@ -241,16 +282,15 @@ for name, new in pairs {
         r:reset()
         assert.same(empty, state(r))
         assert.same({ nil, "unregistered" }, { r:find(1) })
-        assert.equal(1, r:register(c))
+        assert.equal(1, r:register(c, from))
         assert.equal(c, r:get(1))
       end)
     end)
 
     describe("get", function()
       it("says how many the registry holds", function()
-        for _, object in ipairs { a, b, c } do r:register(object) end
-        for _, index in ipairs { 0, 4, 7, -1, 2147483648, 9007199254740992,
-                                 portable.min, portable.max } do
+        for _, object in ipairs { a, b, c } do r:register(object, from) end
+        for _, index in ipairs { 0, 4, 7, -1, 1000000000, portable.min } do
           assert_raises(("external object %d is not registered "
             .. "(the registry holds 3)"):format(index), function()
             r:get(index)
@@ -259,7 +299,7 @@ for name, new in pairs {
       end)
 
       it("takes floats and strings that are integers", function()
-        r:register(a)
+        r:register(a, from)
         assert.equal(a, r:get(1.0))
         assert.equal(a, r:get("1"))
         assert.equal(a, r:get("0x1"))
@@ -301,12 +341,12 @@ for name, new in pairs {
         end
 
         it("leaves nothing behind", function()
-          r:register(a)
+          r:register(a, from)
           r:store(b, c)
           local before = state(r)
           for i = 0, #VALUES do failure(VALUES[i]) end
           assert.same(before, state(r))
-          assert.equal(2, r:register(a))
+          assert.equal(2, r:register(a, from))
         end)
 
         it("raises an error object", function()
@@ -353,7 +393,7 @@ describe("the seed's functions", function()
 
   it("act on the tables of gbi.default either way", function()
     local a, b, r = {}, {}, gbi.default
-    assert.equal(1, gbi.register_user_object(a))
+    assert.equal(1, gbi.register_user_object(a, from))
     assert.equal(a, r:get(1))
     assert.is_true(r:has_objects())
     assert.equal(2, r:register_created(b, noop))
@@ -384,7 +424,7 @@ describe("the seed's functions", function()
     local again = require "gbi"
     assert.not_equal(gbi, again)
     assert.equal(gbi.default, again.default)
-    gbi.register_user_object(object)
+    gbi.register_user_object(object, from)
     assert.equal(object, again.get_external_object_by_index(1))
     assert.equal(object, gbi.get_external_object_by_index(1))
     again.reset_user_object_tracking()
@@ -437,7 +477,7 @@ describe("the seed's functions", function()
   -- A register makes a closure, so it can start a collection, and that call
   -- finalizers that put other tables in place than it has looked at.
   it("register in the tables that a finalizer leaves", function()
-    local from, kept, ran = gbi.source.LocalSource "x", { {}, {} }, 0
+    local own, kept, ran = gbi.source.LocalSource "x", { {}, {} }, 0
     local function garbage(f)
       portable.setmetatable({}, { __gc = function()
         ran = ran + 1
@@ -461,14 +501,14 @@ describe("the seed's functions", function()
       for _, f in ipairs {
         function() r:reset() end,
         function() r:store(kept[1], kept[2]) end,
-        function() r:register(kept[1]) end,
+        function() r:register(kept[1], from) end,
       } do
         r:reset()
         ran = 0
         local object = {}
         for _ = 1, 3000 do
           garbage(f)
-          local index = register(object, from)
+          local index = register(object, own)
           local found = r:get(index) -- before another collection
           local i, construct = step(r, index - 1)
           assert.equal(object, found)
@@ -486,22 +526,24 @@ describe("the seed's functions", function()
     for _, r in ipairs { gbi.default, gbi.new() } do
       local register = r == gbi.default and gbi.register_user_object
         or function(...) return r:register(...) end
-      local plain, from = {}, gbi.source.LocalSource "x"
-      for _, other in ipairs { setmetatable({}, {}), print, from } do
+      local plain, own = {}, gbi.source.LocalSource "x"
+      for _, other in ipairs { setmetatable({}, {}), print, own } do
         for round = 1, 3 do
           r:reset()
           for i, object in ipairs { plain, other, plain } do
-            assert.equal(i, register(object, i ~= 3 and from or nil))
+            assert.equal(i, register(object, i ~= 3 and own or from))
             assert.equal(object, r:get(i), round)
             assert.equal(i, #r)
           end
           r:store(other, plain, plain)
-          assert.equal(4, register(plain, from))
+          assert.equal(4, register(plain, own))
           assert.same({ other, plain, plain, plain },
             { r:get(1), r:get(2), r:get(3), r:get(4) })
           local sources = {}
           for i, entry in r:entries() do sources[i] = entry.source end
-          assert.same({ [1] = from, [2] = from, [4] = from }, sources)
+          for i = 1, 4 do
+            assert.is_true(rawequal(i ~= 3 and own or from, sources[i]), i)
+          end
         end
       end
       r:reset()
@@ -525,7 +567,7 @@ describe("the seed's functions", function()
 
   it("see the same tables from every coroutine", function()
     local object = {}
-    coroutine.wrap(function() gbi.register_user_object(object) end)()
+    coroutine.wrap(function() gbi.register_user_object(object, from) end)()
     assert.equal(object, gbi.get_external_object_by_index(1))
   end)
 end)
@@ -545,7 +587,7 @@ describe("the tables of gbi.default", function()
 
   local function check_anchored()
     local object, example = {}, {}
-    local i = gbi.register_user_object(object)
+    local i = gbi.register_user_object(object, from)
     local k = gbi.register_graph_created_object(example, noop)
     local objects = anchors(object, i)
     assert.equal(1, #objects)
@@ -604,7 +646,7 @@ describe("a registry", function()
 
   it("never sees another one's objects", function()
     local other = gbi.new()
-    r:register(a)
+    r:register(a, from)
     other:store(b, c)
     gbi.store_user_object_weakrefs(c)
     assert.equal(a, r:get(1))
@@ -618,13 +660,42 @@ describe("a registry", function()
 
   it("has the number of constructors for its length", function()
     assert.equal(0, #r)
-    r:register(a)
+    r:register(a, from)
     r:register_created(b, noop)
     assert.equal(2, #r)
     r:store(a, b, c)
     assert.equal(2, #r)
-    r:release(1)
-    assert.equal(1, #r)
+    r:set(4, c)
+    r:store()
+    assert.equal(2, #r)
+    assert.equal(3, r:register(c, from))
+    assert.equal(3, #r)
+    r:reset()
+    assert.equal(0, #r)
+  end)
+
+  it("has constructors up to its length, whatever was stored", function()
+    local function check(n)
+      local seen = {}
+      for index in r:constructors() do seen[#seen + 1] = index end
+      assert.equal(n, #r)
+      assert.equal(n, #seen)
+      for i = 1, n do assert.equal(i, seen[i]) end
+    end
+    local many = {}
+    for i = 1, 40 do many[i] = {} end
+    for i = 1, 20 do
+      if i % 3 == 0 then r:store_list(many, i * 7 % 23) end
+      if i % 4 == 0 then r:set(i, many[i]) end
+      if i % 5 == 0 then r:restore(r:snapshot()) end
+      local index = i % 2 == 0 and r:register(many[i], from)
+        or r:register_created(many[i], noop)
+      assert.equal(i, index)
+      assert.equal(many[i], r:get(i))
+      check(i)
+    end
+    r:store()
+    check(20)
   end)
 
   it("counts and prints its live and dead entries", function()
@@ -635,32 +706,371 @@ describe("a registry", function()
     end
     local dying = { {}, {} }
     check(0, 0)
-    r:register(a)
-    r:register(dying[1])
+    r:register(a, from)
+    r:register(dying[1], from)
     r:store_list({ a, b, dying[1], dying[2] })
     check(4, 0)
     dying = nil -- luacheck: ignore dying
     collectgarbage()
     check(2, 2)
-    r:release(3)
-    check(2, 1)
-    r:release(1)
-    check(1, 1)
+    r:set(3, c)
+    check(3, 1)
+    r:store(a)
+    check(1, 0)
     r:store()
     check(0, 0)
-    r:set(4, c)
+    r:set(3, c)
     check(1, 0)
+  end)
+
+  it("keeps what it forgot unregistered when a later index is set", function()
+    -- An index between the last stored one and a later one was dead, as if
+    -- its object had been collected.
+    local kept = { {}, {}, {}, {}, {}, {}, {}, {} }
+    local last = { {}, {}, {} }
+    for _, leave in ipairs { 0, 1, 3 } do
+      for way, add in pairs {
+        register = function() r:register(last[1], from) end,
+        register_created = function() r:register_created(last[1], noop) end,
+        set = function() r:set(9, last[1]) end,
+        ["register and set"] = function()
+          r:register(last[1], from)
+          r:set(10, last[2])
+        end,
+        ["set and register"] = function()
+          r:set(9, last[2])
+          r:register(last[1], from)
+          r:set(10, last[2])
+        end,
+        ["set in the middle"] = function()
+          r:set(9, last[1])
+          r:set(6, last[2])
+        end,
+        ["snapshot and restore"] = function()
+          r:register(last[1], from)
+          local snapshot = r:snapshot()
+          r:store_list(kept)
+          r:restore(snapshot)
+        end,
+      } do
+        r:reset()
+        for i = 1, 8 do r:register(kept[i], from) end
+        r:store_list(kept, leave)
+        add()
+        collectgarbage()
+        assert.equal(last[1], r:get(9), way)
+        local live = 0
+        for i = 1, 12 do
+          local object, why = r:find(i)
+          if object then live = live + 1
+          else assert.equal("unregistered", why, way) end
+          if i <= leave then assert.equal(kept[i], object)
+          elseif i < 9 and not (way == "set in the middle" and i == 6) then
+            assert.is_nil(object)
+          end
+        end
+        assert.same({ live, 0 }, { r:count() })
+        local entries = 0
+        for index, entry in r:entries() do
+          entries = entries + 1
+          assert.equal(r:get(index), entry.object)
+        end
+        assert.equal(live, entries)
+      end
+    end
+  end)
+
+  it("tells what was left out from what died", function()
+    local kept = { {}, {}, {} }
+    for i = 1, 5 do r:register(kept[i] or {}, from) end
+    r:store(kept[1], {})
+    r:set(5, kept[2]) -- 3 and 4 were left out
+    assert.equal(6, r:register({}, from))
+    collectgarbage()
+    local snapshot = r:snapshot()
+    for round = 1, 2 do
+      assert.same({ kept[1] }, { r:find(1) })
+      assert.same({ nil, "dead" }, { r:find(2) })
+      assert.same({ nil, "unregistered" }, { r:find(3) })
+      assert.same({ nil, "unregistered" }, { r:find(4) })
+      assert.same({ kept[2] }, { r:find(5) })
+      assert.same({ nil, "dead" }, { r:find(6) })
+      assert.same({ nil, "unregistered" }, { r:find(7) })
+      assert.same({ 2, 2 }, { r:count() })
+      local seen = {}
+      for index, entry in r:entries() do
+        seen[#seen + 1] = ("%d %s"):format(index, entry.status)
+      end
+      assert.same({ "1 live", "2 dead", "5 live", "6 dead" }, seen)
+      assert_raises("external object 3 is not registered (the registry "
+        .. "holds 4)", function() r:get(3) end)
+      if round == 1 then
+        r:store_list({ a, b, c, a, b, c, a, b })
+        r:restore(snapshot)
+      end
+    end
+  end)
+
+  -- The room that the side table was made with was still noted when register
+  -- or set had written behind it, or a restore had made a shorter table. A
+  -- store in place then ran out of memory between two of its slots.
+  it("stores all or nothing where memory ends, in a table of any history",
+    function()
+      local path = fixture.path()
+      portable.write(path, [[
+        local gbi = require "gbi"
+        if jit then jit.off() end
+        local from, failures = gbi.source.GlobalSource "x", 0
+        local new, kept, LAST = {}, {}, 12
+        for i = 1, LAST do new[i], kept[i] = { i }, { i } end
+
+        local function seen(r)
+          local t = {}
+          for i = 1, LAST + 2 do
+            local object, why = r:find(i)
+            t[i] = object or why
+          end
+          return t
+        end
+
+        local function same(a, b)
+          for i = 1, LAST + 2 do
+            if a[i] ~= b[i] then return false end
+          end
+          return true
+        end
+
+        -- Makes a registry by a dozen random calls. Returns the last index of its
+        -- side table.
+        local function history(r, seed)
+          local function random(n)
+            seed = seed * 1103515245 % 2147483648 + 12345
+            seed = seed % 2147483648
+            return math.floor(seed / 65536) % n + 1
+          end
+          local snapshot, count, size, saved = nil, 0, 0, 0
+          local function object()
+            return random(3) == 1 and kept[random(LAST)] or {}
+          end
+          local function store(n)
+            local t = {}
+            for i = 1, n do t[i] = object() end
+            r:store_list(t)
+            size = n
+          end
+          local calls = {
+            function() store(random(LAST)) end,
+            function() store(random(5) - 1) end,
+            function() snapshot, saved = r:snapshot(), size end,
+            function()
+              if snapshot then
+                r:restore(snapshot)
+                snapshot, size = nil, saved
+              end
+            end,
+            function()
+              for _ = 1, random(4) do
+                if count < LAST then
+                  count = count + 1
+                  r:register(object(), from)
+                  if count > size then size = count end
+                end
+              end
+            end,
+            function()
+              local i = (count > size and count or size) + 1
+              if i <= LAST then
+                r:set(i, kept[i])
+                size = i
+              end
+            end,
+            function() -- this one may run out of memory
+              if count > 3 then
+                store(random(count - 2))
+                collectgarbage()
+              end
+              if count < LAST then
+                local _, done = memory.inject(random(8), true, r.register, r,
+                  object(), from)
+                if done then count = count + 1 end
+                if done and count > size then size = count end
+              end
+            end,
+            collectgarbage,
+          }
+          for _ = 1, 12 do calls[random(#calls)]() end
+          collectgarbage()
+          collectgarbage()
+          return size
+        end
+
+        local function check(seed, to_n, store)
+          local n, ok, hits = 0, nil, nil
+          local list, after = {}, {}
+          for i = 1, LAST + 2 do
+            after[i] = i <= to_n and new[i] or "unregistered"
+            list[i] = i <= to_n and new[i] or nil
+          end
+          repeat
+            n = n + 1
+            local r = gbi.new()
+            history(r, seed)
+            local before = seen(r)
+            hits, ok = memory.inject(n, true, store, r, list, to_n)
+            failures = failures + hits
+            if not same(seen(r), ok and after or before) then
+              print(("history %d, store of %d, allocation %d"):format(seed,
+                to_n, n))
+            end
+            store(r, list, to_n)
+            if not same(seen(r), after) then print(seed, "again") end
+          until ok
+        end
+
+        for seed = 1, 1000 do
+          local size = history(gbi.new(), seed)
+          for _, n in ipairs { size, seed % (LAST + 1) } do
+            check(seed, n, function(r, list, k) r:store_list(list, k) end)
+            check(seed, n, function(r, list, k)
+              r:store_list(list, k, list)
+            end)
+          end
+          if size == 3 then
+            check(seed, 3, function(r, list)
+              r:store(list[1], list[2], list[3])
+            end)
+          end
+        end
+        print(failures > 1000 and "done" or failures)
+      ]])
+      local out = portable.run(("%s %s"):format(
+        portable.start(portable.build .. "/faults"), path))
+      assert.equal("done\n", out)
+    end)
+
+  it("stores in place after it restored a shorter snapshot", function()
+    local old = {}
+    for i = 1, 40 do old[i] = { "old" } end
+    local function check(list)
+      for i = 1, 42 do
+        local object, why = r:find(i)
+        assert.is_true(rawequal(list[i], object), i)
+        assert.equal(not list[i] and "unregistered" or nil, why)
+      end
+      assert.same({ #list, 0 }, { r:count() })
+    end
+    for _, n in ipairs { 0, 1, 3, 4, 5, 31 } do
+      r:reset()
+      local kept, new = {}, {}
+      for i = 1, n do kept[i] = old[i] end
+      r:store_list(kept)
+      local snapshot = r:snapshot()
+      r:store_list(old)
+      r:restore(snapshot)
+      check(kept)
+      for i = n + 1, 40 do -- up to what the longer one had
+        kept[i] = old[41 - i]
+        r:set(i, kept[i])
+        if i % 5 == 0 then check(kept) end
+        for k = 1, i do new[k] = { "new" } end
+        r:store_list(new)
+        check(new)
+        local index = r:register(b, from)
+        kept, new = new, {}
+        if kept[index] then kept[index] = b else table.insert(kept, b) end
+        check(kept)
+        if #kept > i then
+          kept[#kept] = nil
+          r:store_list(kept)
+        end
+      end
+    end
+  end)
+
+  -- Each call changed what the next one found: the room of the side table, its
+  -- length, and which slots were left out.
+  it("finds what was put at every index, after any five calls", function()
+    local objects = {}
+    for i = 1, 12 do objects[i] = {} end
+    local slots, size, count, snapshot, saved, saved_size, fresh
+
+    local function object() -- another one each time
+      fresh = fresh % 12 + 1
+      return objects[fresh]
+    end
+
+    local function put(i)
+      slots[i] = object()
+      if i > size then size = i end
+      return slots[i]
+    end
+
+    local function store(n)
+      slots, size = {}, 0
+      for i = 1, n do put(i) end
+      r:store(compat.unpack(slots, 1, n))
+    end
+
+    local CALLS = {
+      function() store(0) end,
+      function() store(1) end,
+      function() store(3) end,
+      function() store(size) end,
+      function()
+        count = count + 1
+        assert(r:register(put(count), from) == count)
+      end,
+      function() r:set(1, put(1)) end,
+      function()
+        local i = (size > count and size or count) + 1
+        r:set(i, put(i))
+      end,
+      function()
+        snapshot, saved, saved_size = r:snapshot(), {}, size
+        for i = 1, size do saved[i] = slots[i] end
+      end,
+      function()
+        if not snapshot then return end
+        r:restore(snapshot)
+        slots, size = {}, saved_size
+        for i = 1, size do slots[i] = saved[i] end
+      end,
+    }
+
+    local function check(calls)
+      local live = 0
+      for i = 1, 10 do
+        local found, why = r:find(i)
+        if slots[i] then live = live + 1 end
+        if found ~= slots[i] or not found and why ~= "unregistered" then
+          error(("calls %s: index %d is %s"):format(calls, i, why or "wrong"))
+        end
+      end
+      local n, dead = r:count()
+      assert(n == live and dead == 0 and #r == count, calls)
+    end
+
+    local ways = #CALLS
+    for code = 0, ways ^ 5 - 1 do
+      r:reset()
+      slots, size, count, snapshot, fresh = {}, 0, 0, nil, 0
+      local rest = code
+      for _ = 1, 5 do
+        CALLS[rest % ways + 1]()
+        rest = math.floor(rest / ways)
+      end
+      check(code)
+    end
   end)
 
   describe("find", function()
     it("answers an object, dead or unregistered", function()
-      r:register(a)
-      r:register({})
+      r:register(a, from)
+      r:register({}, from)
       collectgarbage()
       assert.same({ a }, { r:find(1) })
       assert.same({ nil, "dead" }, { r:find(2) })
-      for _, index in ipairs { 0, 3, -1, 2147483648, 2 ^ 53, portable.min,
-                               portable.max, "7", "0x7" } do
+      for _, index in ipairs { 0, 3, -1, 1e9, portable.min, "7", "0x7" } do
         assert.same({ nil, "unregistered" }, { r:find(index) })
       end
       assert.equal(a, r:find("1"))
@@ -672,56 +1082,73 @@ describe("a registry", function()
     it("tell index, kind, status, object and source", function()
       local where = source "a"
       r:register(a, where)
-      r:register(b)
+      r:register(b, from)
       r:register_created(c, noop)
       r:set(4, a)
       r:set(5, b)
-      r:release(4)
       local seen = {}
       for index, entry in r:entries() do
         seen[#seen + 1] = index
         assert.equal("live", entry.status)
       end
-      assert.same({ 1, 2, 3, 5 }, seen)
+      assert.same({ 1, 2, 3, 4, 5 }, seen)
       local entries = state(r).entries
       assert.same({ kind = "user", status = "live", object = a,
                     source = where }, entries[1])
       assert.equal(where, entries[1].source)
-      assert.same({ kind = "user", status = "live", object = b }, entries[2])
+      assert.same({ kind = "user", status = "live", object = b,
+                    source = from }, entries[2])
       assert.same({ kind = "graph_created", status = "live", object = c },
         entries[3])
+      assert.same({ kind = "stored", status = "live", object = a }, entries[4])
       assert.same({ kind = "stored", status = "live", object = b }, entries[5])
     end)
 
     it("tell what is dead, and leave out what is unregistered", function()
       local where = source "gone"
       r:register({}, where)
-      r:register(a)
+      r:register(a, from)
       collectgarbage()
       assert.same({ kind = "user", status = "dead", source = where },
         state(r).entries[1])
       r:store()
       assert.same({}, state(r).entries)
+      r:store(a)
+      r:set(3, a)
+      local seen = {}
+      for index in r:entries() do seen[#seen + 1] = index end
+      assert.same({ 1, 3 }, seen)
     end)
 
     it("may be changed while they are visited", function()
-      r:store(a, b, c)
-      local seen = {}
-      for index in r:entries() do
-        seen[#seen + 1] = index
-        r:release(index)
+      local function visit(change)
+        r:store(a, b, c)
+        local seen = {}
+        for index, entry in r:entries() do
+          assert.equal(r:get(index), entry.object)
+          seen[#seen + 1] = index
+          change(index)
+          if index > 9 then break end
+        end
+        return seen
       end
-      assert.same({ 1, 2, 3 }, seen)
-      assert.same({ 0, 0 }, { r:count() })
+      assert.same({ 1, 2, 3 }, visit(function(index) r:set(index, c) end))
+      assert.same({ c, c, c }, { r:get(1), r:get(2), r:get(3) })
+      assert.same({ 1 }, visit(function() r:store() end))
+      assert.same({ 1 }, visit(function() r:reset() end))
+      assert.same({ 1, 2 }, visit(function() r:store(c, c) end))
+      assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 }, visit(function(index)
+        if index > 2 then r:set(index + 1, a) end
+      end))
     end)
   end)
 
   describe("constructors", function()
     it("come in index order, with their kinds", function()
       for i = 1, 20 do
-        if i % 2 == 0 then r:register(a) else r:register_created(b, noop) end
+        if i % 2 == 0 then r:register(a, from)
+        else r:register_created(b, noop) end
       end
-      r:release(3)
       r:store(c)
       local indices = {}
       for index, f, kind in r:constructors() do
@@ -729,89 +1156,8 @@ describe("a registry", function()
         assert.is_function(f)
         assert.equal(index % 2 == 0 and "user" or "graph_created", kind)
       end
-      assert.equal(19, #indices)
-      for i = 1, 19 do assert.equal(i < 3 and i or i + 1, indices[i]) end
-    end)
-  end)
-
-  describe("release", function()
-    it("forgets one entry", function()
-      r:register(a, source "a")
-      r:register(b)
-      assert.is_true(r:release(1))
-      assert.same({ nil, "unregistered" }, { r:find(1) })
-      assert_raises("external object 1 is not registered (the registry holds "
-        .. "1)", function() r:get(1) end)
-      assert.equal(b, r:get(2))
-      assert.is_nil(constructor(r, 1))
-      assert.equal("external object 1", r:name(1))
-    end)
-
-    it("says when there is nothing to forget", function()
-      r:register(a)
-      r:release(1)
-      for _, index in ipairs { 0, 1, 2, -1, portable.min,
-                               portable.max } do
-        local before = state(r)
-        assert.same({ nil, "unregistered" }, { r:release(index) })
-        assert.same(before, state(r))
-      end
-    end)
-
-    it("forgets the dead and what was only stored", function()
-      r:store_list({ {}, a, b })
-      collectgarbage()
-      assert.is_true(r:release(1))
-      assert.is_true(r:release(2))
-      assert.same({ nil, "unregistered" }, { r:find(1) })
-      assert.same({ nil, "unregistered" }, { r:find(2) })
-      assert.equal(b, r:get(3))
-    end)
-
-    it("forgets the last constructor", function()
-      r:register(a)
-      r:release(1)
-      assert.is_false(r:has_objects())
-      assert.equal(0, #r)
-    end)
-
-    it("never lets the index be given out again before reset", function()
-      r:register(a)
-      r:register(b)
-      r:release(2)
-      assert.equal(3, r:register(c))
-      r:release(1)
-      assert.equal(4, r:register(c))
-      r:reset()
-      assert.equal(1, r:register(c))
-    end)
-
-    it("never lets another object be reached by it", function()
-      r:register(a)
-      r:register(b)
-      local snapshot = r:snapshot()
-      r:release(1)
-      r:store(c, b)
-      assert.same({ nil, "unregistered" }, { r:find(1) })
-      assert.equal(b, r:get(2))
-      r:store(nil, c)
-      assert.same({ nil, "unregistered" }, { r:find(1) })
-      assert.equal(c, r:get(2))
-      r:store_list({ nil, a }, 2)
-      assert.equal(a, r:get(2))
-      r:restore(snapshot)
-      assert.same({ nil, "unregistered" }, { r:find(1) })
-      assert.equal(b, r:get(2))
-      assert.has_error(function() r:set(1, c) end)
-    end)
-
-    it("keeps an index that was only stored from register", function()
-      r:store(a, b)
-      r:release(2)
-      local index = r:register(c)
-      assert.is_true(index == 1 or index > 2)
-      assert.equal(c, r:get(index))
-      assert.same({ nil, "unregistered" }, { r:find(2) })
+      assert.equal(20, #indices)
+      for i = 1, 20 do assert.equal(i, indices[i]) end
     end)
   end)
 
@@ -843,18 +1189,18 @@ describe("a registry", function()
     end)
 
     it("does not touch constructors", function()
-      r:register(a)
+      r:register(a, from)
       local snapshot = r:snapshot()
-      r:register(b)
+      r:register(b, from)
       r:restore(snapshot)
       assert.equal(2, #r)
       assert.same({ nil, "unregistered" }, { r:find(2) })
-      assert.equal(3, r:register(c))
+      assert.equal(3, r:register(c, from))
     end)
 
     it("remembers the dead and the left out", function()
-      r:register(a)
-      r:register(b)
+      r:register(a, from)
+      r:register(b, from)
       r:store_list({ {} })
       collectgarbage()
       local snapshot = r:snapshot()
@@ -896,10 +1242,10 @@ describe("a registry", function()
   describe("name", function()
     it("is what messages call an index", function()
       r:register(a, gbi.source.GlobalSource "x")
-      r:register(b)
+      r:register_created(b, noop)
       r:register(c, { reconstruct = noop })
       assert.equal('external object 1 (G["x"])', r:name(1))
-      for _, index in ipairs { 0, 2, 3, 4, -1, portable.min } do
+      for _, index in ipairs { 0, 2, 3, 4, -1, 1e9, portable.min } do
         assert.equal(("external object %d"):format(index), r:name(index))
       end
     end)
@@ -911,16 +1257,17 @@ describe("misuse", function()
   local SOURCE = "source expected (an object with a method 'reconstruct')"
   local NUMBER = "number expected, got "
   local FRACTION = "number has no integer representation"
+  local HANDLE = "index expected, got a handle"
   local WEAKLY = "external object %s cannot be held weakly: got %s"
   local t = {}
 
-  -- Three registered objects, the last of them released.
+  -- Three registered objects, the last of them left out by a store.
   local function fill(r)
     local objects = { {}, {}, {} }
     r:register(objects[1], source "one")
     r:register_created(objects[2], noop)
-    r:register(objects[3])
-    r:release(3)
+    r:register(objects[3], from)
+    r:store(objects[1], objects[2])
     return objects
   end
 
@@ -940,7 +1287,7 @@ describe("misuse", function()
     assert.equal("call:1: " .. expected, failure(code, ...))
     assert.same(before, state(r))
     assert.equal(objects[2], r:get(2))
-    assert.equal(4, r:register(objects[1]))
+    assert.equal(4, r:register(objects[1], from))
   end
 
   -- Misuse of a method, and of the module function beside it: argument `n`
@@ -961,6 +1308,8 @@ describe("misuse", function()
   end
 
   wrong("register", 1, "value expected")
+  wrong("register", 2, SOURCE, t)
+  wrong("register", 2, SOURCE, t, nil)
   wrong("register", 2, SOURCE, t, 5)
   wrong("register", 2, SOURCE, t, t)
   wrong("register", 2, SOURCE, t, "x")
@@ -978,17 +1327,22 @@ describe("misuse", function()
   wrong("get", 2, "string expected, got table", 1, t)
   wrong("store", 1, WEAKLY:format("1 (one)", "number"), 5)
   wrong("store", 2, WEAKLY:format(2, "nil"), t, nil, t)
-  wrong("store", 4, WEAKLY:format(4, "string"), t, t, nil, "x")
+  wrong("store", 3, WEAKLY:format("3 (from)", "nil"), t, t, nil, "x")
+  wrong("store", 4, WEAKLY:format(4, "string"), t, t, t, "x")
   wrong("set", 1, NUMBER .. "no value")
   wrong("set", 1, NUMBER .. "table", t, t)
   wrong("set", 1, FRACTION, 1.5, t)
   wrong("set", 2, HELD .. "no value", 1)
   wrong("set", 2, HELD .. "nil", 1, nil)
   wrong("set", 2, HELD .. "boolean", 1, true)
-  wrong("set", 1, "index was released (the registry holds 3)", 3, t)
-  for _, index in ipairs { 0, -1, 5, 2147483648, 9007199254740992, portable.min,
-                           portable.max } do
+  for _, index in ipairs { 0, -1, 5, 1000000000, portable.min } do
     wrong("set", 1, "index out of range (the registry holds 3)", index, t)
+  end
+  for _, handle in ipairs { 1000000001, gbi.handles:strong(t), 2147483648,
+                            4294967297, 9007199254740992, portable.max } do
+    for _, method in ipairs { "get", "find", "set", "name", "place" } do
+      wrong(method, 1, HANDLE, handle, t)
+    end
   end
   wrong("stash", 1, HELD .. "no value")
   wrong("stash", 1, HELD .. "nil", nil)
@@ -1003,9 +1357,9 @@ describe("misuse", function()
   wrong("find", 1, NUMBER .. "no value")
   wrong("find", 1, NUMBER .. "table", t)
   wrong("find", 1, FRACTION, 1.5)
-  wrong("release", 1, NUMBER .. "nil", nil)
-  wrong("release", 1, FRACTION, 1.5)
   wrong("name", 1, NUMBER .. "table", t)
+  wrong("place", 1, NUMBER .. "no value")
+  wrong("place", 1, FRACTION, 1.5)
   wrong("restore", 1, "gbi.snapshot expected, got no value")
   wrong("restore", 1, "gbi.snapshot expected, got table", t)
   wrong("restore", 1, "gbi.snapshot expected, got FILE*", io.stdout)
@@ -1050,7 +1404,7 @@ describe("misuse", function()
     for _, method in ipairs { "entries", "constructors" } do
       local script = ([[
         local r = require "gbi".new()
-        r:register(r)
+        r:register(r, { reconstruct = print })
         assert(r:%s()(r, %s) == nil)]]):format(method,
           math.maxinteger or "2 ^ 63 - 1024")
       assert.is_true(portable.execute(("ulimit -t 2; %s -e '%s'"):format(

@@ -476,7 +476,7 @@ describe("finalizers", function()
     collect() -- the rest of them
     assert(ok, err)
     assert(not failure, failure)
-    assert(inside >= (compat.close and 300 or 30),
+    assert(inside >= (portable.closes and 300 or 30),
       "few finalizers ran inside: " .. inside)
   end
 
@@ -581,7 +581,7 @@ describe("finalizers", function()
       r:store(a, b)
       local n = ran
       local ok = pcall(r.set, r, 3, a)
-      if compat.close then n = ran end -- 5.1 collects in pcall
+      if portable.closes then n = ran end -- 5.1 collects in pcall
       holds(n, not ok or r:find(3) == a)
       holds(n, select(2, r:find(2)) ~= "dead")
     end,

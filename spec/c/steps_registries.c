@@ -214,7 +214,8 @@ static void do_snapshot (World *w, lua_State *L, int v, int face) {
   Call call = begin(w, L, face & 3, v, "snapshot", "snapshot", NULL);
   finish(w, L, &call, fail);
   if (!done(w, &call, 1)) return;
-  compare(w, L);
+  model_mark(&w->m);
+  compare_registry(w, L, v);
   id = model_node(&w->m, SNAPSHOT);
   if (id == 0) return;
   w->m.nodes[id].address = lua_topointer(L, -1);

@@ -106,6 +106,7 @@ void finish (World *w, lua_State *L, Call *call, long fail);
 int done (World *w, const Call *call, int expected);
 
 void compare_object (World *w, lua_State *L, int node, lua_Integer i);
+void compare_registry (World *w, lua_State *L, int v);
 void compare (World *w, lua_State *L);
 
 #endif

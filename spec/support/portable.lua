@@ -131,6 +131,9 @@ function portable.is_main()
   return co == nil or main == true
 end
 
+-- Has Lua variables that are closed?
+portable.closes = compat.parses "local x <close> = nil"
+
 -- The first collection runs finalizers, the second frees what they let go.
 function portable.collect()
   collectgarbage()
