@@ -14,6 +14,7 @@ local bad, expected = errors.argument, errors.expected
 local is_node, operators, F = node.is, node.operators, node.F
 
 local Graph = node.Graph
+local check_self = Graph.check_self
 
 -- Checks that `each` is a node of this graph.
 local function check_node(self, level, each, fname)
@@ -45,7 +46,7 @@ end
 -- @return what `f` returns
 -- @seed torch.fx.Graph.inserting\_before
 function Graph:inserting_before(before, f)
-  self.check_self(self, "inserting_before")
+  check_self(self, "inserting_before")
   if before == nil then before = self.root[F].next
   else check_node(self, 2, before, "inserting_before") end
   return inserting(self, before, f)
@@ -58,7 +59,7 @@ end
 -- @return what `f` returns
 -- @seed torch.fx.Graph.inserting\_after
 function Graph:inserting_after(after, f)
-  self.check_self(self, "inserting_after")
+  check_self(self, "inserting_after")
   local point = self.root
   if after ~= nil then
     check_node(self, 2, after, "inserting_after")
@@ -82,7 +83,7 @@ end
 -- @raise naming them, when it has users
 -- @seed torch.fx.Graph.erase\_node
 function Graph:erase_node(each)
-  self.check_self(self, "erase_node")
+  check_self(self, "erase_node")
   check_node(self, 2, each, "erase_node")
   local users = each.users
   if #users > 0 then
@@ -100,7 +101,7 @@ end
 -- @treturn boolean were there any?
 -- @seed torch.fx.Graph.eliminate\_dead\_code
 function Graph:eliminate_dead_code()
-  self.check_self(self, "eliminate_dead_code")
+  check_self(self, "eliminate_dead_code")
   local changed = false
   for each in self:nodes(true) do
     if next(each[F].uses) == nil and not each:is_impure() then
@@ -310,7 +311,7 @@ end
 -- @raise when an input has no value here; nothing is changed then
 -- @seed torch.fx.Graph.node\_copy
 function Graph:node_copy(each, map)
-  self.check_self(self, "node_copy")
+  check_self(self, "node_copy")
   if not is_node(each) then expected(2, "node_copy", 1, "node", each) end
   local find, values = mapping(self, map), {}
   self:check_open(2, each[F].op == "output" and self.root or self.point)
@@ -360,7 +361,7 @@ end
 -- @raise when an input or attribute is there already; nothing is changed then
 -- @seed torch.fx.Graph.graph\_copy
 function Graph:graph_copy(other, map)
-  self.check_self(self, "graph_copy")
+  check_self(self, "graph_copy")
   if not node.is_graph(other) or other == self then
     expected(2, "graph_copy", 1, "another graph", other)
   elseif map ~= nil and type(map) ~= "table" then
@@ -410,7 +411,7 @@ end
 -- @treturn table node -> its copy
 -- @seed copy.deepcopy of a torch.fx.Graph
 function Graph:copy()
-  self.check_self(self, "copy")
+  check_self(self, "copy")
   local new, map = self:subgraph(), {}
   new.attributes, new.env = {}, self.env
   for name, value in pairs(self.attributes) do new.attributes[name] = value end

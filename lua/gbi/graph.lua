@@ -136,7 +136,8 @@ local function make(registry, attributes)
     --- The registry of its external objects.
     -- @tfield gbi.registry registry
     registry = registry,
-    --- The attributes by their names, to be read only.
+    --- The attributes by their names. Another value may be written for one that
+    -- is there; it is what will be compiled.
     -- @tfield table attributes
     attributes = attributes,
     root = root,

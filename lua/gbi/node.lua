@@ -304,14 +304,16 @@ function Node:__newindex(key)
 end
 
 -- What Lua would answer with something that is not the value's.
-local function refuse(message)
-  return function() error(message, 2) end
+local function refuse(message, level)
+  return function() error(message, level or 2) end
 end
 
 Node.__lt = refuse "a graph cannot see x < y: use x:lt(y) or x:gt(y)"
 Node.__le = refuse "a graph cannot see x <= y: use x:le(y) or x:ge(y)"
-Node.__pairs = refuse "a graph cannot see pairs(x): call pairs in the graph"
-Node.__ipairs = refuse "a graph cannot see ipairs(x): call ipairs in the graph"
+Node.__pairs = refuse("a graph cannot see pairs(x): call pairs in the graph",
+  3)
+Node.__ipairs = refuse("a graph cannot see ipairs(x): call ipairs in the graph",
+  3)
 
 function Node:__tostring()
   return self[F].name
