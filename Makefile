@@ -53,9 +53,9 @@ BUSTED = busted --lua=$(LUA) --cpath="$(BUILD)/?.so" \
          $(if $(IS54),,--exclude-pattern=fuzz)
 IS54   = $(filter lua5.4,$(LUA))
 
-.PHONY: all help demo test test-all users bench bench-instructions lint docs \
-        meta env install dist clean need-build need-test need-lint need-dot \
-        need-bench need-docs
+.PHONY: all help demo test test-all test-hosts users bench bench-instructions \
+        lint docs meta env amalgamation install dist clean need-build need-test \
+        need-hosts need-lint need-dot need-bench need-docs
 
 all: $(CORE) ## build the C module under build/
 
@@ -83,6 +83,11 @@ test-all: ## test every Lua that is installed or can be
 	  $(OTHER) test LUA=$$lua || exit 1; \
 	done
 
+test-hosts: need-hosts ## run gbi in Neovim, nginx, LÖVE and luv, as docs/hosts.md says
+	@tools/nginx build/hosts/nginx
+	@$(MAKE) -s all
+	$(BUSTED) --pattern=_host spec/hosts
+
 include spec/stress.mk
 
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
@@ -94,9 +99,9 @@ bench-instructions: need-bench ## the same rows, counted by callgrind
 	@$(MAKE) -s all $(BENCH)
 	@$(MEASURE) bench/instructions.lua $(or $(CSV),bench/instructions.csv)
 
-lint: need-lint ## luacheck, and the C code with every warning an error
+lint: need-lint amalgamation ## luacheck, and the C code with every warning an error
 	luacheck .
-	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)) lua5.5,$(call compile,$(lua),$(C)))
+	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)) lua5.5,$(call compile,$(lua),$(C) $(ONE)/gbi.c))
 	@$(call compile,lua5.4,$(C54))
 
 # $(call compile,LUA,FILES): where the headers of this Lua are installed
@@ -123,7 +128,18 @@ env: ## print the export lines that make this checkout loadable
 	@printf '%s\n' $(call quote,export LUA_PATH=$(call quote,$(LUA_PATH)))
 	@printf '%s\n' $(call quote,export LUA_CPATH=$(call quote,$(LUA_CPATH)))
 
-LUA_VERSION = $(shell $(LUA) -e 'print(_VERSION:match "[%d.]+")')
+# gbi in two files, for the tree of a host
+ONE = $(BUILD)/amalgamation
+
+amalgamation: need-build ## write gbi.c and gbi.h to build/amalgamation
+	@mkdir -p $(ONE)
+	$(LUA) tools/amalgamate.lua $(sort $(SRC)) >$(ONE)/gbi.c.new
+	mv $(ONE)/gbi.c.new $(ONE)/gbi.c
+	cp csrc/gbi.h $(ONE)/
+
+# LuaJIT's headers are enough, for a program with a LuaJIT of its own
+LUA_VERSION = $(if $(findstring luajit,$(LUA)),5.1,$(shell \
+  $(LUA) -e 'print(_VERSION:match "[%d.]+")'))
 
 TO = $(call quote,$(DESTDIR)$(PREFIX))
 # what sed puts in as it is, between |
@@ -191,6 +207,11 @@ need-build:
 need-test:
 	$(NEED) $(BUILD_NEEDS) cxx:g++ busted:lua-busted \
 	  pkgconfig:pkg-config luarocks:luarocks
+
+need-hosts:
+	$(NEED) $(BUILD_NEEDS) busted:lua-busted nvim:neovim love:love xvfb:xvfb \
+	  curl:curl zip:zip luv:lua-luv
+	@LUA_CFLAGS="$(call cflags,luajit)" tools/need headers:libluajit-5.1-dev
 
 need-lint:
 	$(NEED) $(BUILD_NEEDS) luacheck:lua-check

@@ -15,7 +15,7 @@
 ** =================================================================== */
 
 /* Raises an error for a value that cannot be held weakly. [-0, +0, e] */
-static void checkheld (lua_State *L, int value) {
+static void api_checkheld (lua_State *L, int value) {
   if (lua_type(L, value) < GBI_HELD)
     luaL_error(L, "a %s cannot be held weakly", luaL_typename(L, value));
 }
@@ -109,7 +109,7 @@ static void api_store (lua_State *L, int reg, int n) {
 
 static void api_set (lua_State *L, int reg, lua_Integer i) {
   reg = lua_absindex(L, reg);
-  checkheld(L, -1);
+  api_checkheld(L, -1);
   if (!gbiR_set(L, reg, i, lua_gettop(L)))
     luaL_error(L, "external object %I: index out of range", (LUAI_UACINT)i);
   lua_pop(L, 1);
@@ -118,7 +118,7 @@ static void api_set (lua_State *L, int reg, lua_Integer i) {
 
 static void api_stash (lua_State *L, int reg) {
   reg = lua_absindex(L, reg);
-  checkheld(L, -1);
+  api_checkheld(L, -1);
   gbiR_stash(L, reg, lua_gettop(L));
   lua_pop(L, 1);
 }

@@ -85,39 +85,6 @@ static inline void compat_setfuncs (lua_State *L, const luaL_Reg *l, int n) {
 }
 #define luaL_setfuncs compat_setfuncs
 
-static inline void compat_requiref (lua_State *L, const char *name,
-                                    lua_CFunction open, int global) {
-  lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-  lua_getfield(L, -1, name);
-  if (!lua_toboolean(L, -1)) {
-    lua_pop(L, 1);
-    lua_pushcfunction(L, open);
-    lua_pushstring(L, name);
-    lua_call(L, 1, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -3, name);
-  }
-  lua_remove(L, -2);
-  if (global) {
-    lua_pushvalue(L, -1);
-    lua_setglobal(L, name);
-  }
-}
-#define luaL_requiref compat_requiref
-
-static inline void compat_traceback (lua_State *L, lua_State *of,
-                                     const char *message, int level) {
-  lua_getglobal(L, "debug");
-  lua_getfield(L, -1, "traceback");
-  lua_remove(L, -2);
-  lua_pushthread(of);
-  if (of != L) lua_xmove(of, L, 1);
-  lua_pushstring(L, message);
-  lua_pushinteger(L, level + 1);
-  lua_call(L, 3, 1);
-}
-#define luaL_traceback compat_traceback
-
 #ifndef LUA_GCISRUNNING  /* 5.1, and not LuaJIT */
 
 /* It does not tell: the collector may be stopped. */
@@ -135,9 +102,11 @@ static inline void compat_traceback (lua_State *L, lua_State *of,
 
 /* Only a number with a whole value is an integer. */
 static inline lua_Integer compat_tointegerx (lua_State *L, int i, int *is) {
+  const lua_Number end = sizeof(lua_Integer) < 8 ? 2147483648.0
+                                                 : 9223372036854775808.0;
   lua_Number n = lua_tonumber(L, i);
-  int whole = lua_isnumber(L, i) && n >= -9223372036854775808.0
-              && n < 9223372036854775808.0 && (lua_Number)(lua_Integer)n == n;
+  int whole = lua_isnumber(L, i) && n >= -end && n < end
+              && (lua_Number)(lua_Integer)n == n;
   if (is != NULL) *is = whole;
   return whole ? (lua_Integer)n : 0;
 }

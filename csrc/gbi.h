@@ -226,15 +226,24 @@ static inline const gbi_API *gbi_open (lua_State *L) {
 }
 
 
+/* [-0, +1, -] Pushes element `i` of the table at `t`; returns its type. */
+static inline int gbi_rawgeti (lua_State *L, int t, lua_Integer i) {
+#if LUA_VERSION_NUM >= 503
+  return lua_rawgeti(L, t, i);
+#else  /* it takes an int, and returns nothing */
+  if (i == (int)i) lua_rawgeti(L, t, (int)i);
+  else lua_pushnil(L);
+  return lua_type(L, -1);
+#endif
+}
+
+
 /* [-0, +1, -] gbi->find for many look-ups in a row: `side` is the stack index
-** of what gbi->push_side pushed. Costs a lua_rawgeti and a lua_type. */
+** of what gbi->push_side pushed. Costs little more than a lua_rawgeti. */
 static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
                                int side, lua_Integer i) {
-  if (i == (int)i) {  /* before Lua 5.3, lua_rawgeti takes an int */
-    lua_rawgeti(L, side, (int)i);
-    if (lua_type(L, -1) >= LUA_TTABLE) return GBI_LIVE;
-    lua_pop(L, 1);
-  }
+  if (gbi_rawgeti(L, side, i) >= LUA_TTABLE) return GBI_LIVE;
+  lua_pop(L, 1);
   return gbi->find(L, reg, i);
 }
 
@@ -244,9 +253,8 @@ static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
 static inline int gbi_find_handle_in (lua_State *L, const gbi_API *gbi,
                                       int handles, int objects,
                                       lua_Integer h) {
-  if (h > GBI_HANDLE0 && h - GBI_HANDLE0 == (int)(h - GBI_HANDLE0)) {
-    lua_rawgeti(L, objects, (int)(h - GBI_HANDLE0));
-    if (lua_type(L, -1) != LUA_TNIL) return GBI_LIVE;
+  if (h > GBI_HANDLE0) {
+    if (gbi_rawgeti(L, objects, h - GBI_HANDLE0) != LUA_TNIL) return GBI_LIVE;
     lua_pop(L, 1);
   }
   return gbi->find_handle(L, handles, h);

@@ -247,7 +247,7 @@ const char *gbiH_kind (lua_State *L, int at, lua_Integer h) {
 
 /* The user values whose keys may be live, and those whose keys have callbacks;
 ** each ends with 0. */
-static const int live[] = {GBI_OBJECTS, GBI_HOLDS, GBI_LISTS, 0};
+static const int livekeys[] = {GBI_OBJECTS, GBI_HOLDS, GBI_LISTS, 0};
 static const int awaited[] = {GBI_CALLBACKS, 0};
 
 
@@ -311,7 +311,7 @@ static lua_Integer *list (lua_State *L, int at, const int *which, size_t *n) {
 /* Pushes a userdata with the handles that may be live, in order; returns it and
 ** in `n` how many there are. [-0, +1, m] */
 lua_Integer *gbiH_list (lua_State *L, int at, size_t *n) {
-  return list(L, at, live, n);
+  return list(L, at, livekeys, n);
 }
 
 

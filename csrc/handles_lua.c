@@ -241,7 +241,7 @@ static int handles_tostring (lua_State *L) {
 }
 
 
-static const luaL_Reg methods[] = {
+static const luaL_Reg handles_methods[] = {
   {"weak", handles_weak},
   {"strong", handles_strong},
   {"get", handles_get},
@@ -254,7 +254,7 @@ static const luaL_Reg methods[] = {
   {NULL, NULL}
 };
 
-static const luaL_Reg metamethods[] = {
+static const luaL_Reg handles_metamethods[] = {
   {"__tostring", handles_tostring},
   {NULL, NULL}
 };
@@ -265,10 +265,10 @@ void gbi_openhandles (lua_State *L, int core) {
   int mt = lua_gettop(L) + 1;
   luaL_newmetatable(L, GBI_HANDLES);
   lua_pushvalue(L, mt);
-  luaL_setfuncs(L, metamethods, 1);
+  luaL_setfuncs(L, handles_metamethods, 1);
   lua_newtable(L);
   lua_pushvalue(L, mt);
-  luaL_setfuncs(L, methods, 1);
+  luaL_setfuncs(L, handles_methods, 1);
   lua_setfield(L, mt, "__index");
   lua_pop(L, 1);
   gbiH_default(L);

@@ -24,7 +24,8 @@
 #include "compat.h"
 #include "gbi.h"
 
-#if defined(__GNUC__)
+#if defined(GBI_INTERN)  /* static: all is one file, see tools/amalgamate.lua */
+#elif defined(__GNUC__)
 #define GBI_INTERN extern __attribute__((visibility("hidden")))
 #else
 #define GBI_INTERN extern

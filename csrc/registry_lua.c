@@ -665,7 +665,7 @@ static int registry_tostring (lua_State *L) {
 /* }================================================================== */
 
 
-static const luaL_Reg methods[] = {
+static const luaL_Reg registry_methods[] = {
   {"register", registry_register},
   {"register_created", registry_register_created},
   {"get", registry_get},
@@ -686,14 +686,14 @@ static const luaL_Reg methods[] = {
   {NULL, NULL}
 };
 
-static const luaL_Reg metamethods[] = {
+static const luaL_Reg registry_metamethods[] = {
   {"__len", registry_len},
   {"__tostring", registry_tostring},
   {NULL, NULL}
 };
 
 /* the seed's functions, on the default registry */
-static const luaL_Reg functions[] = {
+static const luaL_Reg registry_functions[] = {
   {"get_external_object_by_index", registry_get},
   {"store_user_object_weakrefs", registry_store},
   {"register_user_object", registry_register},
@@ -751,12 +751,12 @@ void gbi_openregistry (lua_State *L, int core) {
   luaL_newmetatable(L, GBI_REGISTRY);
   lua_newtable(L);
   lua_newtable(L);
-  setfuncs(L, index, methods, 0, mt);
-  setfuncs(L, mt, metamethods, 0, mt);
+  setfuncs(L, index, registry_methods, 0, mt);
+  setfuncs(L, mt, registry_metamethods, 0, mt);
   lua_pushvalue(L, index);
   lua_setfield(L, mt, "__index");
   gbiR_default(L);
-  setfuncs(L, fs, functions, def, 0);
+  setfuncs(L, fs, registry_functions, def, 0);
   makehot(L, fs, "get_external_object_by_index", def);
   makehot(L, fs, "store_user_object_weakrefs", def);
   makehot(L, fs, "register_user_object", def);

@@ -122,7 +122,7 @@ static int run_handle (lua_State *L) {
   checkrun(L);
   i = gbi_checkindex(L, 2);
   lua_settop(L, 2);
-  if (lua_rawgeti(L, 1, i) < GBI_HELD)
+  if (i < 1 || lua_rawgeti(L, 1, i) < GBI_HELD)  /* see gbiH_ofrun */
     return luaL_argerror(L, 2, lua_pushfstring(L, "the run has no external "
                          "object %I", (LUAI_UACINT)i));
   lua_pushinteger(L, gbiH_ofrun(L, HANDLES, 1, i));

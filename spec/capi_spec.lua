@@ -1,6 +1,5 @@
 -- gbi.h: what Lua and C do to one registry, and the programs that use it.
 
-local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
 local gbi = require "gbi"
 local capi = require "capi"
@@ -180,9 +179,37 @@ describe("C", function()
   end)
 
   it("keeps a handle in a pointer", function()
-    for _, i in ipairs { 0, 1, gbi.handles:weak(noop), 2147483648,
+    for _, i in ipairs { 0, 1, 1000000001, 2147483648,
                          9007199254740992, -1, portable.max } do
       assert.equal(i, capi.pointer(i))
+    end
+  end)
+
+  it("has no functions for a state that has not loaded gbi.core", function()
+    local LOADED = "gbi.core is not loaded in this Lua state (call gbi_open)"
+    local GOT = "bad argument #1 to '?' (%s expected, got string)"
+    local n = 0
+    for name, err in pairs(capi.bare()) do
+      n = n + 1
+      if name == "check_registry" then
+        assert.equal(GOT:format "gbi.registry", err)
+      elseif name == "check_handles" then
+        assert.equal(GOT:format "gbi.handles", err)
+      else
+        assert.equal(LOADED, err, name)
+      end
+    end
+    assert.equal(17, n)
+    -- in one that has, all of them work, by their own errors
+    local core = assert(package.loadlib(portable.build .. "/gbi/core.so",
+      "luaopen_gbi_core"))
+    for name, err in pairs(capi.bare(core)) do
+      assert.not_equal(LOADED, err, name)
+      if name ~= "check_registry" and name ~= "check_handles"
+         and name ~= "weak of a value" and name ~= "get_handle"
+         and name ~= "get_handle_udata" then
+        assert.equal("no error", err, name)
+      end
     end
   end)
 

@@ -2,7 +2,6 @@
 -- weak tables are not cleared any more, and no index may lead to an object
 -- that has been finalized. Each case is a script in a Lua of its own.
 
-local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
 
 local PRELUDE = [[

@@ -1058,8 +1058,8 @@ end
   end)
 
   it("passes error objects unchanged", function()
-    local f = compile({ "f" }, function(_, f) f() end)
-    local g = compile({ "f" }, function(_, f) f(f) end)
+    local f = compile({ "f" }, function(_, called) called() end)
+    local g = compile({ "f" }, function(_, called) called(called) end)
     for _, value in ipairs { {}, 42, true, print,
         setmetatable({}, { __tostring = function() return "text" end }) } do
       local function raise() error(value, 0) end
@@ -1134,7 +1134,8 @@ end)
 
 describe("names", function()
   local NAMES = { "run", "enter", "leave", "hand_on", "hand_back", "body",
-    "vars", "params", "objects", "G", "require", "registry", "unpack", "select", "v1", "p1",
+    "vars", "params", "objects", "G", "require", "registry", "unpack",
+    "select", "v1", "p1",
     "v2", "p2", "v101", "p51", "_G", "_ENV", "self", "arg", "load", "and",
     "end", "goto", "local", "nil", "return", "true", "while", "" }
 
@@ -1456,8 +1457,8 @@ describe("random graphs", function()
           failed = failed + 1
           local name = got[2]:match "\n\t\tnode ([%w_]+):"
           assert(name == at or misplaced and got[2]:find "divide by zero"
-            or misplaced and got[2]:find "perform 'n%%%%0'", ("%s%s failed, and "
-            .. "not %s"):format(where, at, got[2]))
+            or misplaced and got[2]:find "perform 'n%%%%0'",
+            ("%s%s failed, and not %s"):format(where, at, got[2]))
         end
         for handle, o in pairs(model.handles) do
           handed_on = handed_on + 1

@@ -99,8 +99,17 @@ describe("the guide", function()
     end
   end)
 
+  it("hosts shows the scripts that make test-hosts runs", function()
+    local shown = require "spec.support.hosts".shown()
+    for path in output("ls spec/hosts/*/*"):gmatch("[^\n]+") do
+      assert.equal(read(path), shown[path], path)
+      shown[path] = nil
+    end
+    assert.same({}, shown)
+  end)
+
   it("is linked in the README", function()
-    for _, name in ipairs { "compilers", "embedding", "pytorch" } do
+    for _, name in ipairs { "compilers", "embedding", "hosts", "pytorch" } do
       assert.truthy(read("README.md"):find(("(docs/%s.md)"):format(name), 1,
         true), name)
     end

@@ -185,6 +185,63 @@ describe("make install", function()
   end)
 end)
 
+describe("make amalgamation", function()
+  local empty, dir
+
+  setup(function()
+    empty = folder()
+    dir = empty .. "/amalgamation"
+    must("make amalgamation LUA=%s BUILD=%s", LUA, empty)
+  end)
+
+  teardown(function()
+    must("rm -r %s", empty)
+  end)
+
+  -- With every warning of the Makefile an error.
+  local function compile(cc, arguments)
+    local warn = read("Makefile"):match("\nWARN = (.-[^\\])\n")
+    return must("%s %s -Werror -O2 -I%s %s %s", cc, warn:gsub("\\\n", ""), dir,
+      os.getenv("LUA_CFLAGS"), arguments)
+  end
+
+  it("writes the same two files each time, with the licence", function()
+    assert.equal("gbi.c\ngbi.h\n", must("ls %s", dir))
+    assert.equal(read("csrc/gbi.h"), read(dir .. "/gbi.h"))
+    local text = read(dir .. "/gbi.c")
+    assert.truthy(text:find(HEADER, 1, true))
+    for line in read("LICENSE"):gmatch("[^\n]+") do
+      assert.truthy(text:find("** " .. line .. "\n", 1, true), line)
+    end
+    must("make amalgamation LUA=%s BUILD=%s/again", LUA, empty)
+    assert.equal(text, read(empty .. "/again/amalgamation/gbi.c"))
+  end)
+
+  it("is all that a host needs", function()
+    compile("${CC:-cc}", ("-o %s/host examples/c/host.c %s/gbi.c %s"):format(
+      empty, dir, os.getenv("LUA_LIBS")))
+    assert.equal("2\t2\nfirst, second\n",
+      must("cd %s && ./host %s/examples/c/jobs.lua", empty, HERE))
+  end)
+
+  it("defines one symbol", function()
+    compile("${CC:-cc}", ("-c %s/gbi.c -o %s/gbi.o"):format(dir, empty))
+    local symbols = {}
+    for name in must("nm -g %s/gbi.o", empty):gmatch("%x+ [^U] _?(%S+)") do
+      symbols[#symbols + 1] = name
+    end
+    assert.same({ "luaopen_gbi_core" }, symbols)
+  end)
+
+  local _, clang = sh("command -v clang");
+  (clang and it or pending)("has clang, if it is there, find no fault",
+    function()
+      -- clang warns of what a file has and does not use, where gcc overlooks
+      -- it in functions that are inline
+      compile("clang", ("-c %s/gbi.c -o %s/gbi.o"):format(dir, empty))
+    end)
+end)
+
 describe("make dist", function()
   local empty, dist
 

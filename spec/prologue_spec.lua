@@ -204,7 +204,9 @@ end)
 
 describe("a name", function()
   local NAMES = { "G", "require", "registry", "unpack", "select", "enter",
-                  "leave", "hand_on", "hand_back", "body", "run", "vars", "params", "objects", "_", "v1", "v2", "v60", "p1", "p2", "p3",
+                  "leave", "hand_on", "hand_back", "body", "run", "vars",
+                  "params", "objects", "_", "v1", "v2", "v60", "p1", "p2",
+                  "p3",
                   "p0", "self", "_ENV", "and", "end", "nil", "true", "goto",
                   "a b", 'a"b', "a\nb", "a\r\nb", "a\0b", "", "...", "1", "é",
                   "\255", "]]", "--", "print", "_G" }

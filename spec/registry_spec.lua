@@ -444,9 +444,9 @@ describe("the seed's functions", function()
     local mine, other = gbi.source.LocalSource "x", again.source.LocalSource "x"
     assert.equal(mine, other)
     for _, module in ipairs { gbi, again } do
-      for _, from in ipairs { mine, other } do
+      for _, where in ipairs { mine, other } do
         again.reset_user_object_tracking()
-        assert.equal(1, module.register_user_object(object, from))
+        assert.equal(1, module.register_user_object(object, where))
         assert.equal(object, gbi.default:get(1))
         for index, construct in gbi.default:constructors() do
           assert.equal(1, index)
@@ -840,8 +840,8 @@ describe("a registry", function()
           return true
         end
 
-        -- Makes a registry by a dozen random calls. Returns the last index of its
-        -- side table.
+        -- Makes a registry by a dozen random calls. Returns the last index of
+        -- its side table.
         local function history(r, seed)
           local function random(n)
             seed = seed * 1103515245 % 2147483648 + 12345

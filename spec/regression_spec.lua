@@ -308,7 +308,7 @@ describe("regression, runs:", function()
     function(f, see)
       -- A run whose coroutine had failed counted as under way until it was
       -- collected: one failing request of 10,000 made 73 later ones fail.
-      local failed, suspended, wrong = {}, {}, 0
+      local failed, suspended, wrong = {}, {}, 0 -- luacheck: ignore 331
       local helper = coroutine.wrap(function(it)
         while true do it = coroutine.yield(see(it)) end
       end)
@@ -339,12 +339,12 @@ describe("regression, runs:", function()
   -- Lets a count hook, which is how hosts limit a script's time, raise an error
   -- at each instruction of a call, one after the other, until the call comes to
   -- its end. call(limit) makes one, and returns as pcall does; limit() sets the
-  -- hook of its coroutine, which the call removes at its end. Returns at how many
-  -- instructions it was.
+  -- hook of its coroutine, which the call removes at its end. Returns at how
+  -- many instructions it was.
   local function at_every_instruction(call)
     portable.jit(false) -- compiled code has no hooks
     finally(function() portable.jit(true) end)
-    local k, over = 0, false
+    local k, over = 0, nil -- luacheck: ignore 311
     local function stop()
       debug.sethook()
       error("time is up", 0)

@@ -260,7 +260,7 @@ describe("a run", function()
     assert.equal(o, kept[2])
     assert.equal(handle, kept:handle(2))
     assert.equal(o, gbi.handles:get(handle))
-    kept = nil
+    kept = nil -- luacheck: ignore 311
     collect_all()
     assert.same({ nil, "dead" }, { gbi.handles:find(handle) })
   end)

@@ -1,13 +1,14 @@
 -- What is only true when something is really collected: who holds an object
 -- and for how long, what is said of a dead one, and finalizers that interfere.
 
-local compat = require "gbi.compat"
 local gbi = require "gbi"
 local kilobytes = require "spec.support.memory"
 local portable = require "spec.support.portable"
 local source = require "spec.support.named_source"
 
 local collect, setmetatable = portable.collect, portable.setmetatable
+
+local from = { reconstruct = function() end } -- a source without a name
 
 local function noop() end
 
@@ -37,7 +38,7 @@ describe("a registry does not hold", function()
   for kind, new in pairs(KINDS) do
     it(("a %s that was registered or stored"):format(kind), function()
       for _, put in ipairs {
-        function(object) r:register(object) end,
+        function(object) r:register(object, from) end,
         function(object) r:register(object, source "x") end,
         function(object) r:store(object) end,
         function(object) r:store_list({ object }) end,
@@ -64,7 +65,7 @@ describe("a registry does not hold", function()
 
   it("what the default registry is given", function()
     gbi.reset_user_object_tracking()
-    gbi.register_user_object({})
+    gbi.register_user_object({}, from)
     collect()
     assert.same({ nil, "dead" }, { gbi.default:find(1) })
     gbi.store_user_object_weakrefs({}, {})
@@ -85,13 +86,20 @@ describe("a graph-created example", function()
     assert.is_false(alive())
   end)
 
-  it("is let go by release, it alone", function()
-    local first = witness(r:get(r:register_created({}, noop)))
-    local second = witness(r:get(r:register_created({}, noop)))
-    r:release(1)
-    assert.is_false(first())
-    assert.is_true(second())
-    assert.is_table(r:get(2))
+  it("is kept alive with others, whatever takes its index", function()
+    local alive = {}
+    for i = 1, 5 do
+      alive[i] = witness(r:get(r:register_created({}, noop)))
+    end
+    local snapshot = r:snapshot()
+    r:set(2, {})
+    r:store({}, {})
+    r:register_created({}, noop)
+    r:restore(snapshot)
+    snapshot = nil -- luacheck: ignore 311
+    for i = 1, 5 do assert.is_true(alive[i]()) end
+    r:reset()
+    for i = 1, 5 do assert.is_false(alive[i]()) end
   end)
 
   it("is not kept by a registration that fails", function()
@@ -117,8 +125,10 @@ describe("what set puts there", function()
       assert.is_false(last())
     end
     for i = 1, 3 do assert.is_true(alive[i]()) end
-    r:release(1)
-    assert.is_false(alive[1]())
+    r:store()
+    r:register({}, from)
+    r:restore(r:snapshot())
+    for i = 1, 3 do assert.is_true(alive[i]()) end
     r:reset()
     for i = 1, 3 do assert.is_false(alive[i]()) end
   end)
@@ -176,7 +186,7 @@ describe("what is stashed", function()
     local alive = witness(r:stash({}))
     r:restore(r:snapshot())
     r:restore(r:snapshot())
-    r:register({})
+    r:register({}, from)
     r:set(1, {})
     r:set(1, {})
     assert.is_true(alive())
@@ -200,7 +210,7 @@ describe("a snapshot", function()
 end)
 
 describe("a source", function()
-  it("is held by the constructor, until release or reset", function()
+  it("is held by the constructor, until reset", function()
     local sources = {}
     for i = 1, 2 do
       local where = source "x"
@@ -208,12 +218,11 @@ describe("a source", function()
       r:register({}, where)
     end
     r:store()
-    assert.is_true(sources[1]())
-    r:release(1)
-    assert.is_false(sources[1]())
-    assert.is_true(sources[2]())
+    r:set(1, {})
+    r:restore(r:snapshot())
+    for i = 1, 2 do assert.is_true(sources[i]()) end
     r:reset()
-    assert.is_false(sources[2]())
+    for i = 1, 2 do assert.is_false(sources[i]()) end
   end)
 
   it("as is a construct_fn", function()
@@ -224,10 +233,11 @@ describe("a source", function()
       return witness(construct_fn)
     end
     local first, second = register(), register()
+    r:store()
     assert.is_true(first())
-    r:release(1)
-    assert.is_false(first())
+    assert.is_true(second())
     r:reset()
+    assert.is_false(first())
     assert.is_false(second())
   end)
 end)
@@ -269,9 +279,12 @@ describe("a registry does not grow", function()
     check(function() r:set(1, {}) end)
   end)
 
-  it("by a million objects registered and released", function()
-    check(function() r:release(r:register({}, nil)) end)
-    assert.equal(0, #r)
+  it("by a million objects set behind the last stored index", function()
+    for _ = 1, 8 do r:register(r, from) end
+    check(function()
+      r:store()
+      r:set(8, {})
+    end)
   end)
 
   it("by a million snapshots restored", function()
@@ -282,6 +295,7 @@ describe("a registry does not grow", function()
   it("by a million resets", function()
     check(function()
       r:register_created({}, noop)
+      r:register({}, from)
       r:reset()
     end)
   end)
@@ -309,7 +323,12 @@ describe("a dead object", function()
   end
 
   it("is called so, with its source where that has a name", function()
-    r:register({})
+    r:register({}, from)
+    collect()
+    fails "external object 1 is no longer alive"
+    r:reset()
+    r:register_created({}, noop)
+    r:store({})
     collect()
     fails "external object 1 is no longer alive"
     r:reset()
@@ -322,7 +341,7 @@ describe("a dead object", function()
     collect()
     fails 'external object 1 (G["io"].stdout) is no longer alive'
     r:reset()
-    r:register({}, { reconstruct = noop })
+    r:store({})
     collect()
     fails "external object 1 is no longer alive"
   end)
@@ -362,7 +381,7 @@ describe("a dead object", function()
       __gc = function(object)
         back, seen = object, { r:find(1) }
       end,
-    }))
+    }), from)
     collect()
     assert.equal(portable.finalizable, type(back))
     assert.same({ nil, "dead" }, seen)
@@ -372,7 +391,7 @@ describe("a dead object", function()
     assert.same({ nil, "dead" }, { r:find(1) })
     collect()
     assert.same({ nil, "dead" }, { r:find(1) })
-    assert.equal(2, r:register(back))
+    assert.equal(2, r:register(back, from))
     assert.equal(back, r:get(2))
     assert.same({ nil, "dead" }, { r:find(1) })
   end)
@@ -391,6 +410,7 @@ describe("a hostile object", function()
 
   -- Does everything that can be done with an object.
   local function use(object)
+    local h = gbi.new_handles()
     r:reset()
     local i = r:register(object, source "x")
     local k = r:register_created(object, noop)
@@ -408,8 +428,16 @@ describe("a hostile object", function()
     r:restore(snapshot)
     assert(rawequal(r:get(i), object))
     assert(tostring(r):find("3 live, 0 dead", 1, true))
-    r:release(k)
     r:reset()
+    local weak, strong = h:weak(object), h:strong(object)
+    assert(rawequal(h:get(weak), object))
+    assert(rawequal(h:get(strong, type(object)), object))
+    assert(rawequal(h:find(weak), object))
+    h:on_collect(weak, noop)
+    for _, value in h:entries() do assert(rawequal(value, object)) end
+    assert(h:count() == 2 and h:sweep() == 0)
+    assert(tostring(h):find("2 live", 1, true))
+    assert(h:release(strong) and h:release(weak))
   end
 
   before_each(function() collectgarbage("stop") end)
@@ -438,11 +466,17 @@ describe("a hostile object", function()
     for _, action in ipairs { boom, coroutine.yield, noop } do
       r:reset()
       local object = hostile(action)
-      r:register(object)
+      r:register(object, from)
       local ok, err = pcall(function() r:get(1, "FILE*") end)
       assert.is_false(ok)
       assert.truthy(tostring(err):find("external object 1 is not a FILE*", 1,
         true), err)
+      local handle = gbi.handles:weak(object)
+      ok, err = pcall(function() gbi.handles:get(handle, "FILE*") end)
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find(("handle %d is not a FILE*"):format(
+        handle), 1, true), err)
+      gbi.handles:release(handle)
     end
   end)
 end)
@@ -509,10 +543,11 @@ describe("finalizers", function()
   for i = 1, 4 do held[i] = setmetatable({}, finalizable) end
 
   local ACTIONS = {
-    register = function() r:register(held[4], { reconstruct = noop }) end,
-    release = function() -- of an index that nobody else uses
-      r:store(held[1], held[2], held[3], held[4], {})
-      r:release(5)
+    register = function() r:register(held[4], from) end,
+    ["register behind the last stored index"] = function()
+      r:register(held[3], from)
+      r:store()
+      r:register(held[4], gbi.source.LocalSource "x")
     end,
     register_created = function()
       r:register_created(setmetatable({}, finalizable), noop)
@@ -528,9 +563,9 @@ describe("finalizers", function()
       r:reset()
       r:restore(snapshot)
     end,
-    sweep = function()
-      r:on_collect(1, noop)
-      r:sweep()
+    ["set behind it"] = function()
+      r:store()
+      r:set(#r + 1, held[4])
     end,
     ["look up"] = function()
       for i = 0, 5 do
@@ -547,7 +582,7 @@ describe("finalizers", function()
       gbi.compile_prologue(other)()
       assert(other:get(1) == print)
       local g = gbi.graph.new()
-      g:output(g:external(r, gbi.source.GlobalSource "type"):index())
+      g:output(g:external(r, gbi.source.GlobalSource "type"):handle())
       assert(g:compile()() > 0)
     end,
   }
@@ -561,8 +596,8 @@ describe("finalizers", function()
       holds(n, r:find(1) == a and r:find(2) == b)
       holds(n, select(2, r:find(3)) == "unregistered")
     end,
-    function(a) -- with a source, so that no sweep releases its index
-      local i = r:register(a, { reconstruct = noop })
+    function(a)
+      local i = r:register(a, from)
       local n = ran
       holds(n, r:find(i) == a)
     end,
@@ -613,6 +648,112 @@ describe("finalizers", function()
         STEPS[math.random(#STEPS)](a, b)
         consistent()
       end)
+    end)
+  end
+
+  -- The same with a handle table. A handle finds its object or nothing,
+  -- whatever a finalizer did.
+  local h, last, called
+
+  local HANDLE_ACTIONS = {
+    ["give out a weak handle"] = function() h:weak(held[4]) end,
+    ["give out a handle of what is garbage"] = function()
+      h:weak(setmetatable({}, finalizable))
+    end,
+    ["give out a strong handle and release it"] = function()
+      local object = setmetatable({}, finalizable)
+      local handle = h:strong(object)
+      assert(h:get(handle) == object)
+      assert(h:release(handle) and h:find(handle) == nil)
+    end,
+    ["release all handles"] = function()
+      for handle in h:entries() do h:release(handle) end
+    end,
+    ["wait for a death, and sweep"] = function()
+      h:on_collect(h:weak({}), noop)
+      h:sweep()
+    end,
+    ["look up handles"] = function()
+      for handle, value in h:entries() do
+        assert(h:find(handle) == value and h:get(handle) == value)
+      end
+      assert(h:count() >= 0 and tostring(h))
+    end,
+    ["hand one on from a run"] = function()
+      local g = gbi.graph.new()
+      g:output(g:external(print, gbi.source.GlobalSource "print"):handle())
+      assert(gbi.handles:find(g:compile()()) == nil)
+    end,
+  }
+
+  -- Checks a handle that was just given out.
+  local function check_handle(handle, value)
+    assert(handle > last)
+    last = handle
+    local n = ran
+    local found, why = h:find(handle)
+    assert(found == value or found == nil and why == "dead")
+    return n, found == value
+  end
+
+  local HANDLE_STEPS = {
+    function(a) check_handle(h:weak(a), a) end,
+    function(a, _, releases)
+      local handle = h:strong(a)
+      local n, ok = check_handle(handle, a)
+      holds(n, ok)
+      local done, why = h:release(handle)
+      assert(done or releases and why == "dead")
+      assert(select(2, h:find(handle)) == "dead")
+      assert(select(2, h:release(handle)) == "dead")
+    end,
+    function()
+      local handle = h:weak({})
+      last = handle
+      h:on_collect(handle, function(dead)
+        assert(dead == handle and h:find(dead) == nil)
+        called[handle] = (called[handle] or 0) + 1
+      end)
+      if math.random(9) == 1 then h:sweep() end
+    end,
+    function(a, b)
+      local x, y = h:weak(a), h:strong(b)
+      last = x
+      check_handle(y, b)
+      local before, n = 0, ran
+      for handle, value, kind in h:entries() do
+        assert(handle > before)
+        before = handle
+        if handle == x then assert(value == a and kind == "weak") end
+        if handle == y then assert(value == b and kind == "strong") end
+      end
+      holds(n, before == y)
+      h:release(y)
+    end,
+  }
+
+  for name, action in pairs(HANDLE_ACTIONS) do
+    it(("may %s while a collection runs"):format(name), function()
+      h, last, called = gbi.new_handles(), 0, {}
+      during(action, function(i)
+        local a = setmetatable({}, finalizable)
+        local b = i % 2 == 0 and {} or held[2]
+        HANDLE_STEPS[math.random(#HANDLE_STEPS)](a, b,
+          name == "release all handles")
+        collectgarbage("stop")
+        local n, count = ran, 0
+        for _ in h:entries() do count = count + 1 end
+        holds(n, h:count() == count)
+        collectgarbage("restart")
+      end)
+      h:sweep()
+      local waited = 0
+      for _, times in pairs(called) do
+        waited = waited + 1
+        assert.equal(1, times)
+      end
+      assert(waited > 300 or name == "release all handles", waited)
+      assert.equal(0, h:sweep())
     end)
   end
 end)

@@ -12,7 +12,6 @@
 
 #include <lualib.h>
 
-#include "compat.h"
 #include "gbi.h"
 
 #define MAX_JOBS 1024
@@ -118,17 +117,24 @@ static int pmain (lua_State *L) {
   static const Host empty = {0};
   char **argv = (char **)lua_touserdata(L, 1);
   int i;
+  const luaL_Reg *f;
   Host *host;
   luaL_openlibs(L);
-  luaL_requiref(L, "gbi.core", luaopen_gbi_core, 0);
-  host = (Host *)lua_newuserdatauv(L, sizeof(Host), 0);
+  lua_getglobal(L, "package");  /* where `require` finds what is compiled in */
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen_gbi_core);
+  lua_setfield(L, -2, "gbi.core");
+  host = (Host *)lua_newuserdata(L, sizeof(Host));
   *host = empty;
   host->gbi = gbi_open(L);
   lua_newtable(L);
-  lua_pushvalue(L, -2);
-  luaL_setfuncs(L, functions, 1);
+  for (f = functions; f->name != NULL; f++) {
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, f->func, 1);
+    lua_setfield(L, -2, f->name);
+  }
   lua_setglobal(L, "host");
-  if (luaL_loadfile(L, argv[1]) != LUA_OK) lua_error(L);
+  if (luaL_loadfile(L, argv[1]) != 0) lua_error(L);
   for (i = 2; argv[i] != NULL; i++) {
     luaL_checkstack(L, 1, "too many arguments");
     lua_pushstring(L, argv[i]);
@@ -140,16 +146,21 @@ static int pmain (lua_State *L) {
 
 int main (int argc, char **argv) {
   lua_State *L = luaL_newstate();
-  int status;
+  int failed;
   if (argc < 2 || L == NULL) {
     fprintf(stderr, "usage: %s SCRIPT [ARG ...]\n", argv[0]);
     return 2;
   }
   lua_pushcfunction(L, pmain);
   lua_pushlightuserdata(L, argv);
-  status = lua_pcall(L, 1, 0, 0);
-  if (status != LUA_OK)
-    fprintf(stderr, "%s: %s\n", argv[0], luaL_tolstring(L, -1, NULL));
+  failed = lua_pcall(L, 1, 0, 0);
+  if (failed) {
+    const char *message;
+    luaL_callmeta(L, -1, "__tostring");
+    message = lua_tostring(L, -1);
+    fprintf(stderr, "%s: %s\n", argv[0],
+            message != NULL ? message : "an error without a message");
+  }
   lua_close(L);
-  return status == LUA_OK ? 0 : 1;
+  return failed ? 1 : 0;
 }

@@ -1,13 +1,14 @@
 --- Lua 5.4's functions on the Luas before it, and what the running one can.
 --
 -- Everything else is written for 5.4 in what all have in common; this is the
--- one file that asks which Lua it is, by trying.
+-- one file that asks which Lua it is, by trying. Globals that not every Lua has
+-- are read with rawget: in a game, reading an undeclared one may raise.
 local errors = require "gbi.errors"
 
 local compat = {}
 
 --- `table.unpack`, `table.pack`, `table.move`.
-compat.unpack = table.unpack or unpack -- luacheck: ignore 113
+compat.unpack = table.unpack or rawget(_G, "unpack")
 
 compat.pack = table.pack or function(...)
   return { n = select("#", ...), ... }
@@ -24,11 +25,12 @@ end
 -- @tparam string name of the chunk
 -- @tparam ?table env `_G` otherwise
 -- @treturn function; or nil and why not
-if setfenv then -- luacheck: ignore 113
+local setfenv, loadstring = rawget(_G, "setfenv"), rawget(_G, "loadstring")
+if setfenv then
   function compat.load(text, name, env)
     if text:find("^\27") then return nil, "bytecode" end
-    local chunk, err = loadstring(text, name) -- luacheck: ignore 113
-    if chunk and env then setfenv(chunk, env) end -- luacheck: ignore 113
+    local chunk, err = loadstring(text, name)
+    if chunk and env then setfenv(chunk, env) end
     return chunk, err
   end
 else
@@ -70,6 +72,14 @@ function compat.to_integer(digits)
   local x = tonumber(digits)
   if x == 0 then x = 0 end -- "-0" is no integer where there are only floats
   return compat.is_integer(x) and x or nil
+end
+
+--- The decimal digits of an integer. (5.1 formats `%d` with a C `long`, which
+-- may have 32 bits.)
+-- @tparam integer i
+-- @treturn string
+function compat.digits(i)
+  return (compat.integers and "%d" or "%.0f"):format(i)
 end
 
 --- How -0.0 is written. Lua 5.1 takes it for 0 among a function's constants.

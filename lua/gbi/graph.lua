@@ -45,7 +45,8 @@ local function check_self(self, fname)
 end
 Graph.check_self = check_self
 
--- A name for a node that no other has: its hint, hint_1, hint_2 …
+-- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
+-- what it begins with, and the last number put behind that.
 local function unique(self, hint)
   local base = hint:gsub("[^%w_]", "_"):gsub("^%d", "_%0")
   if not literal.is_identifier(base) then base = base .. "_" end
@@ -54,9 +55,7 @@ local function unique(self, hint)
     n = n + 1
     name = ("%s_%d"):format(base, n)
   end
-  self.counts[base] = n
-  self.names[name] = true
-  return name
+  return name, base, n
 end
 
 -- The output's node, or nil.
@@ -112,16 +111,28 @@ function Graph:check_one(level, value, fname, arg, at)
 end
 
 -- Makes a node before `at`, otherwise at the point of insertion. `hint` is what
--- it would like to be called.
+-- it would like to be called. What may fail for want of memory comes before what
+-- others can see. Returns the node, and what `withdraw` needs.
 function Graph:append(level, op, target, args, hint, at)
   at = at or self.point
   self:check_open(level + 1, at)
+  local place, name, base, n = core.place(), unique(self, hint)
+  local before = self.counts[base] or 0
+  self.names[name], self.counts[base] = false, before
   local new = node.new {
-    graph = self, op = op, target = target, args = args,
-    name = unique(self, hint), place = node.place(),
+    graph = self, op = op, target = target, args = args, name = name,
+    place = place, prev = false, next = false, order = 0, erased = false,
   }
+  self.names[name], self.counts[base] = true, n
   chain.insert(self.root, new, at)
-  return new
+  return new, base, before
+end
+
+-- Takes back a node that was just made. Allocates nothing.
+function Graph:withdraw(each, base, before)
+  node.count(each, -1)
+  chain.remove(each)
+  self.names[each.name], self.counts[base] = false, before
 end
 
 -- What a source's object may be called: the last name in `G["io"].stdout`.
@@ -142,7 +153,7 @@ local function make(registry, attributes)
     attributes = attributes,
     root = root,
     point = root, -- before which nodes are inserted
-    names = {}, -- those taken
+    names = {}, -- name -> is it taken?
     counts = {}, -- name -> the last number put behind it
     inputs = {}, -- target -> placeholder
     owner = nil, -- the condition or loop that it is a part of
@@ -228,6 +239,7 @@ function Graph:placeholder(name)
      or rest and chain.before(self.root, rest, self.point) then
     bad(2, "placeholder", 1, "'...' is the last input")
   end
+  self.inputs[name] = false -- so that there is room
   local new = self:append(2, "placeholder", name, { n = 0 },
     name == "..." and "varargs" or name)
   self.inputs[name] = new
@@ -495,21 +507,26 @@ function Graph:external_node(level, index, from, kind, hint)
   return new
 end
 
--- Registers an external object; an error is the caller's.
+-- Registers an external object; an error is the caller's. The node comes first:
+-- that can be taken back.
 local function register(self, level, method, hint, value, from)
   self:check_open(level + 1, self.point)
-  local ok, index = errors.attempt(self.registry[method], self.registry, value,
-    from)
+  local user, args = method == "register", { n = 1, 0 }
+  local new, base, before = self:append(level + 1, "call_function", EXTERNAL,
+    args, hint)
+  local f = new[F]
+  f.index, f.source, f.kind = 0, user and from or nil,
+    user and "user" or "graph_created"
+  local ok, index = pcall(self.registry[method], self.registry, value, from)
   if not ok then
+    self:withdraw(new, base, before)
     if type(index) == "table" then -- gbi's `unimplemented`
       index.where = errors.position(level + 1)
       error(index, 0)
     end
-    error(index, level + 1)
+    error(index, errors.exhausted(index) and 0 or level + 1)
   end
-  local user = method == "register"
-  local new = self:external_node(level + 1, index, user and from or nil,
-    user and "user" or "graph_created", hint)
+  args[1], f.index = index, index
   return new
 end
 

@@ -37,7 +37,7 @@ local function number(x)
   if x == 0 and 1 / x < 0 then return compat.minus_zero end
   if compat.is_integer(x) then
     -- the digits of the least integer read back as a float
-    return x == math.mininteger and "0x8000000000000000" or ("%d"):format(x)
+    return x == math.mininteger and "0x8000000000000000" or compat.digits(x)
   end
   for digits = 14, 17 do -- the shortest that reads back the same
     -- a locale may write its decimal point as a comma

@@ -9,7 +9,6 @@
 -- A node's fields are read-only, and there are no others: see @{gbi.nodefields}.
 -- @classmod gbi.node
 local compat = require "gbi.compat"
-local core = require "gbi.core"
 local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 
@@ -81,7 +80,11 @@ node.F = F
 function node.new(fields)
   local self = setmetatable({ [F] = fields }, Node)
   fields.uses = {}
-  node.count(self, 1)
+  local ok, err = pcall(node.count, self, 1)
+  if not ok then -- out of memory
+    node.count(self, -1)
+    error(err, 0)
+  end
   return self
 end
 
@@ -378,10 +381,23 @@ function methods:results(n)
     errors.argument(2, "results", 1, ("number from 1 to %d expected"):format(
       most))
   end
-  local nodes = {}
-  for i = 1, n do
-    nodes[i] = self.graph:append(2, "call_function", node.RESULT,
-      { n = 2, self, i }, self.name .. "_" .. i)
+  local graph, nodes, taken = self.graph, {}, {}
+  graph:check_open(2)
+  local ok, err = pcall(function()
+    for i = 1, n do
+      taken[i] = { self.name .. "_" .. i, 0 } -- so that noting them cannot fail
+      nodes[i] = false
+    end
+    for i = 1, n do
+      nodes[i], taken[i][1], taken[i][2] = graph:append(2, "call_function",
+        node.RESULT, { n = 2, self, i }, taken[i][1])
+    end
+  end)
+  if not ok then -- out of memory
+    for i = n, 1, -1 do
+      if nodes[i] then graph:withdraw(nodes[i], taken[i][1], taken[i][2]) end
+    end
+    error(err, 0)
   end
   return compat.unpack(nodes)
 end
@@ -550,8 +566,5 @@ function methods:replace_all_uses_with(other, filter)
   end
   return changed
 end
-
--- Where the running call comes from, for a new node.
-node.place = core.place
 
 return node

@@ -113,7 +113,8 @@ function Writer:put(value, numbers, who, depth)
   local content = source.content(value)
   if value == nil then self:add "n"
   elseif t == "boolean" then self:add(value and "t" or "f")
-  elseif compat.is_integer(value) then self:add(("i%d;"):format(value))
+  elseif compat.is_integer(value) then 
+    self:add("i" .. compat.digits(value) .. ";")
   elseif t == "number" then self:add(("d%s;"):format(float(value)))
   elseif t == "string" then self:add("s" .. #value .. ":" .. value)
   elseif node.is(value) then self:add(("r%d;"):format(numbers[value]))

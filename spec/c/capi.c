@@ -310,6 +310,169 @@ static int capi_light (lua_State *L) {
 }
 
 
+/* {==================================================================
+** A Lua state that never loaded gbi.core. Each of these functions calls one of
+** gbi's, the table of which another state has opened, with a string at 1.
+** =================================================================== */
+
+static int bare_new (lua_State *L) {
+  API->new_registry(L);
+  return 0;
+}
+
+
+static int bare_default (lua_State *L) {
+  API->default_registry(L);
+  return 0;
+}
+
+
+static int bare_check (lua_State *L) {
+  API->check_registry(L, 1);
+  return 0;
+}
+
+
+static int bare_new_handles (lua_State *L) {
+  API->new_handles(L);
+  return 0;
+}
+
+
+static int bare_state_handles (lua_State *L) {
+  API->state_handles(L);
+  return 0;
+}
+
+
+static int bare_check_handles (lua_State *L) {
+  API->check_handles(L, 1);
+  return 0;
+}
+
+
+static int bare_weak (lua_State *L) {
+  lua_newtable(L);
+  API->weak(L, 0, -1);
+  return 0;
+}
+
+
+static int bare_weak_value (lua_State *L) {
+  API->weak(L, 0, 1);
+  return 0;
+}
+
+
+static int bare_strong (lua_State *L) {
+  API->strong(L, 0, 1);
+  return 0;
+}
+
+
+static int bare_find_handle (lua_State *L) {
+  API->find_handle(L, 0, GBI_HANDLE0 + 1);
+  return 0;
+}
+
+
+static int bare_get_handle (lua_State *L) {
+  API->get_handle(L, 0, GBI_HANDLE0 + 1);
+  return 0;
+}
+
+
+static int bare_get_handle_udata (lua_State *L) {
+  API->get_handle_udata(L, 0, GBI_HANDLE0 + 1, "FILE*");
+  return 0;
+}
+
+
+static int bare_release (lua_State *L) {
+  API->release(L, 0, GBI_HANDLE0 + 1);
+  return 0;
+}
+
+
+static int bare_on_collect (lua_State *L) {
+  lua_pushnil(L);
+  API->on_collect(L, 0, GBI_HANDLE0 + 1);
+  return 0;
+}
+
+
+static int bare_sweep (lua_State *L) {
+  API->sweep(L, 0);
+  return 0;
+}
+
+
+static int bare_count_handles (lua_State *L) {
+  API->count_handles(L, 0);
+  return 0;
+}
+
+
+static int bare_push_objects (lua_State *L) {
+  API->push_objects(L, 0);
+  return 0;
+}
+
+
+static const luaL_Reg bare[] = {
+  {"new_registry", bare_new},
+  {"default_registry", bare_default},
+  {"check_registry", bare_check},
+  {"new_handles", bare_new_handles},
+  {"state_handles", bare_state_handles},
+  {"check_handles", bare_check_handles},
+  {"weak", bare_weak},
+  {"weak of a value", bare_weak_value},
+  {"strong", bare_strong},
+  {"find_handle", bare_find_handle},
+  {"get_handle", bare_get_handle},
+  {"get_handle_udata", bare_get_handle_udata},
+  {"release", bare_release},
+  {"on_collect", bare_on_collect},
+  {"sweep", bare_sweep},
+  {"count_handles", bare_count_handles},
+  {"push_objects", bare_push_objects},
+  {NULL, NULL}
+};
+
+
+/* (core) -> a table of name -> error of the functions above. Each is called in
+** a new state; with `core`, the function luaopen_gbi_core, in one that has
+** opened gbi.core. */
+static int capi_bare (lua_State *L) {
+  const luaL_Reg *l;
+  lua_CFunction core = lua_tocfunction(L, 1);
+  lua_settop(L, 0);
+  lua_newtable(L);
+  for (l = bare; l->name != NULL; l++) {
+    lua_State *new = luaL_newstate();
+    if (new == NULL) return luaL_error(L, "no memory");
+    if (core != NULL) {
+      lua_pushcfunction(new, core);
+      lua_call(new, 0, 0);
+    }
+    lua_pushlightuserdata(new, (void *)(uintptr_t)API);
+    lua_pushcclosure(new, l->func, 1);
+    lua_pushliteral(new, "text");
+    if (lua_pcall(new, 1, 0, 0) == LUA_OK) lua_pushliteral(L, "no error");
+    else {
+      luaL_tolstring(new, -1, NULL);
+      lua_pushstring(L, lua_tostring(new, -1));
+    }
+    lua_close(new);
+    lua_setfield(L, 1, l->name);
+  }
+  return 1;
+}
+
+/* }================================================================== */
+
+
 /* () -> version that gbi_open found in this state */
 static int capi_open (lua_State *L) {
   lua_pushinteger(L, gbi_open(L)->version);
@@ -350,6 +513,7 @@ static const luaL_Reg functions[] = {
   {"count_handles", capi_count_handles},
   {"pointer", capi_pointer},
   {"light", capi_light},
+  {"bare", capi_bare},
   {"open", capi_open},
   {NULL, NULL}
 };

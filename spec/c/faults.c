@@ -243,7 +243,11 @@ static int memory_state (lua_State *L) {
 
 /* [error] -> [error with a traceback] */
 static int traceback (lua_State *L) {
-  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  lua_getglobal(L, "debug");
+  lua_getfield(L, -1, "traceback");
+  luaL_tolstring(L, 1, NULL);
+  lua_pushinteger(L, 2);
+  lua_call(L, 2, 1);
   return 1;
 }
 

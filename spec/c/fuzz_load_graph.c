@@ -15,7 +15,7 @@
 #include "fuzz.h"
 #include "gbi.h"
 
-#define HEADER "gbi graph 1\n"
+#define HEADER "gbi graph 2\n"
 #define ROUND 2000  /* files that a state serves */
 #define SPARE 400   /* files between two looks for leaks */
 
@@ -218,7 +218,7 @@ static Part invent (Random *random, char *buffer, size_t room) {
     "s1:x", "s3:end", "L", "G", "A", "I", "C", "F", "M", "s3:add", "s3:unm",
     "s7:setitem", "s7:getitem", "s3:len", "s4:lnot", "s11:placeholder",
     "s13:call_function", "s11:call_method", "s8:get_attr", "s6:output",
-    "s28:get_external_object_by_index", "s21:external_object_index",
+    "s28:get_external_object_by_index", "s22:external_object_handle",
     "s11:call_result", "s9:x\\\n\"]]\r\t\1"
   };
   Part part;
@@ -493,7 +493,7 @@ static char put_node (Graph *g) {
       k = node_before(g, 'x');
       if (k == 0) break;
       begin_node(g, "s13:call_function");
-      put(g, "s21:external_object_indexi1;");
+      put(g, "s22:external_object_handlei1;");
       put_number(g, 'r', k);
       return 'v';
     default:

@@ -53,7 +53,7 @@ static void step_one (World *w, lua_State *L, const Step *step) {
   }
   trace("%d %s %d\n", w->steps, w->op, v == 0 ? 0 : w->m.vars[v]);
   if (w->m.closing) face &= ~4;
-  step->run(w, L, v, face & 7);
+  step->run(w, L, v, face & 15);
   lua_settop(L, top);
   w->m.npins = pins;
   w->op = step->name;

@@ -47,6 +47,7 @@ static void change (World *w, lua_State *L, Call *call, long fail, Table *t,
 }
 
 
+/* A new handle, of a new object that nothing else holds if the byte says so. */
 static void give (World *w, lua_State *L, int v, int face, int kind,
                   const char *name) {
   Table *t = MODEL;
@@ -55,7 +56,7 @@ static void give (World *w, lua_State *L, int v, int face, int kind,
   Call call;
   if (!HASROOM(t)) return;
   call = begin(w, L, face & 3, v, name, name, NULL);
-  node = operand(w, L);
+  node = face & 8 ? new_object(w, L, byte(w)) : operand(w, L);
   finish(w, L, &call, fail);
   if (done(w, &call, kind == STRONG ? node != 0
                                     : model_isobject(&w->m, node))) {
@@ -144,7 +145,8 @@ static void do_on_collect (World *w, lua_State *L, int v, int face) {
   compare(w, L);
   call = begin(w, L, face & 3, v, "on_collect", "on_collect", NULL);
   lua_pushinteger(L, h);
-  fn = operand(w, L);
+  /* often a new function */
+  fn = face & 8 ? operand(w, L) : new_object(w, L, (byte(w) & 0x70) | 2);
   if (w->m.nodes[fn].kind == LIGHT_FUNCTION) {  /* does not tell of itself */
     lua_pop(L, 1);
     lua_pushnil(L);

@@ -259,7 +259,7 @@ static void do_handle (World *w, lua_State *L, int v, int face) {
   b = byte(w);
   if (w->m.nodes[id].kind != RUN || !HASROOM(t)) return;
   run = model_run(&w->m, id);
-  i = b < 240 ? b % (run->n + 2) : b < 248 ? GBI_HANDLE0 + b % 8 : 240 - b;
+  i = b < 240 ? b % (run->n + 2) : b < 248 ? GBI_HANDLE0 + b % 8 : 247 - b;
   ok = i >= 1 && i <= run->n && run->objects[i] != 0 && !run->ended;
   call.first = lua_gettop(L) + 1;
   call.epoch = w->epoch;

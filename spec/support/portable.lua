@@ -134,6 +134,14 @@ end
 -- Has Lua variables that are closed?
 portable.closes = compat.parses "local x <close> = nil"
 
+-- Does an error say that memory was exhausted? Where Lua's stack cannot grow,
+-- luaL_checkstack calls that an overflow before 5.4.
+function portable.no_memory(err)
+  return type(err) == "string"
+    and (err:find("not enough memory", 1, true) ~= nil
+      or not coroutine.close and err:find("stack overflow", 1, true) ~= nil)
+end
+
 -- The first collection runs finalizers, the second frees what they let go.
 function portable.collect()
   collectgarbage()
