@@ -106,7 +106,7 @@ it("every method of a graph raises when it is called with a dot", function()
       call = true, rename = true, adopt = true, output_node = true,
       external_node = true, check_open = true, check_args = true,
       check_one = true, check_part = true, check_input = true,
-      check_target = true, check_input_name = true }
+      check_target = true, check_input_name = true, withdraw = true }
     if type(method) == "function" and not name:find "^__"
        and not internal[name] then
       raises(("bad argument #1 to '%s' (gbi.graph expected, got no value)")

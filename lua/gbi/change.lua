@@ -43,7 +43,7 @@ end
 -- which they are made. The output is always at the end.
 -- @tparam ?gbi.node before the first node otherwise
 -- @tparam ?function f only what `f()` makes is inserted there
--- @return what `f` returns
+-- @treturn any what `f` returns
 -- @seed torch.fx.Graph.inserting\_before
 function Graph:inserting_before(before, f)
   check_self(self, "inserting_before")
@@ -56,7 +56,7 @@ end
 -- which they are made.
 -- @tparam ?gbi.node after at the end otherwise, as at first
 -- @tparam ?function f only what `f()` makes is inserted there
--- @return what `f` returns
+-- @treturn any what `f` returns
 -- @seed torch.fx.Graph.inserting\_after
 function Graph:inserting_after(after, f)
   check_self(self, "inserting_after")
@@ -357,7 +357,7 @@ end
 -- @tparam gbi.graph other
 -- @tparam ?table map node of the other graph -> its value here, for inputs; an
 -- input that it lacks is copied. It gets all copies
--- @return what stands for the outputs of the other graph
+-- @treturn any what stands for the outputs of the other graph
 -- @raise when an input or attribute is there already; nothing is changed then
 -- @seed torch.fx.Graph.graph\_copy
 function Graph:graph_copy(other, map)

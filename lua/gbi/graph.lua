@@ -38,12 +38,12 @@ local Graph = node.Graph
 Graph.__index = Graph
 
 -- Raises the argument error for a method that was called without its graph.
-local function check_self(self, fname)
+function Graph.check_self(self, fname)
   if getmetatable(self) ~= Graph then
     errors.self(3, fname, "gbi.graph", self)
   end
 end
-Graph.check_self = check_self
+local check_self = Graph.check_self
 
 -- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
 -- what it begins with, and the last number put behind that.
@@ -187,7 +187,7 @@ end
 
 --- Is a value a node of a graph?
 -- @function gbi.graph.is_node
--- @param value any value
+-- @tparam any value any value
 -- @treturn boolean
 graph.is_node = is_node
 
@@ -355,7 +355,7 @@ end
 --- A value that belongs to the graph, which keeps it alive: an attribute. What
 -- was compiled before keeps the value that the attribute had.
 -- @tparam string name
--- @param value any value but nil
+-- @tparam any value any value but nil
 -- @treturn gbi.node `graph:get_attr(name)` makes more of them
 -- @seed an attribute of torch.fx.GraphModule
 function Graph:attribute(name, value)
@@ -370,7 +370,7 @@ end
 --- Writes a field, in its turn: `object[key] = value`.
 -- @tparam gbi.node|gbi.constant object
 -- @tparam gbi.node|gbi.constant key
--- @tparam ?gbi.node|gbi.constant value
+-- @tparam ?gbi.node|gbi.constant ... the value
 -- @treturn gbi.node without a value
 function Graph:set_item(object, key, ...)
   check_self(self, "set_item")

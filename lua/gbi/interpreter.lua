@@ -96,8 +96,8 @@ end
 
 --- Runs the graph: what the compiled function would do. Objects are obtained
 -- first, as its prologue does.
--- @param ... the inputs
--- @return the outputs
+-- @tparam any ... the inputs
+-- @treturn any the outputs
 -- @raise what `graph:compile` does
 -- @seed torch.fx.Interpreter.run
 function Interpreter:run(...)
@@ -120,8 +120,8 @@ end
 
 --- Runs the graph, or one of a condition or loop, with these inputs.
 -- @tparam gbi.graph graph
--- @param ... the inputs
--- @return the outputs
+-- @tparam any ... the inputs
+-- @treturn any the outputs
 function Interpreter:run_graph(graph, ...)
   local inputs, taken = compat.pack(...), 0
   local own = frame(self, { values = {}, results = {}, outputs = { n = 0 },
@@ -143,7 +143,7 @@ end
 
 --- Runs a node by the method of its kind.
 -- @tparam gbi.node each
--- @return its value
+-- @treturn any its value
 -- @seed torch.fx.Interpreter.run\_node
 function Interpreter:run_node(each)
   local target, op = each.target, each.op
@@ -168,7 +168,7 @@ end
 -- @tparam string target its name
 -- @tparam table args empty
 -- @tparam gbi.node each
--- @return its value; of `...`, a list of values with their number `n`
+-- @treturn any its value; of `...`, a list of values with their number `n`
 -- @seed torch.fx.Interpreter.placeholder
 function Interpreter:placeholder(target, args, each) -- luacheck: ignore 212
   return self.given[1]
@@ -178,7 +178,7 @@ end
 -- @tparam string|gbi.source target
 -- @tparam table args the object, if `target` is a field's name
 -- @tparam gbi.node each
--- @return its value
+-- @treturn any its value
 -- @seed torch.fx.Interpreter.get\_attr
 function Interpreter:get_attr(target, args, each) -- luacheck: ignore 212
   if args.n > 0 then return args[1][target] end
@@ -191,7 +191,7 @@ end
 -- @tparam table args of `cond` and `while_loop` with their graphs; of
 -- `call_result` all results of the call, and a number
 -- @tparam gbi.node each
--- @return its results
+-- @treturn any its results
 -- @seed torch.fx.Interpreter.call\_function
 function Interpreter:call_function(target, args, each)
   if node.is(each.target) then
@@ -224,7 +224,7 @@ end
 -- @tparam string target the method's name
 -- @tparam table args the object, and the arguments
 -- @tparam gbi.node each
--- @return its results
+-- @treturn any its results
 -- @seed torch.fx.Interpreter.call\_method
 function Interpreter:call_method(target, args, each) -- luacheck: ignore 212
   local object = args[1]
@@ -235,7 +235,7 @@ end
 -- @tparam string target `output`
 -- @tparam table args the outputs
 -- @tparam gbi.node each
--- @return the outputs
+-- @treturn any the outputs
 -- @seed torch.fx.Interpreter.output
 function Interpreter:output(target, args, each) -- luacheck: ignore 212
   return compat.unpack(args, 1, args.n)
@@ -246,8 +246,10 @@ end
 
 --- An interpreter whose values are nodes of a new graph: its methods record
 -- what they are called for. Override them to record something else; what they
--- return stands for the node. `self.new` is the graph that is being written.
+-- return stands for the node.
 -- @table transformer
+-- @tfield gbi.graph graph the graph that is read
+-- @tfield gbi.graph new the graph that is being written, in the methods
 
 local Transformer = {}
 for name, f in pairs(Interpreter) do Transformer[name] = f end

@@ -2,7 +2,7 @@
 --
 -- A node stands for a value of the run. Lua's operators make nodes of nodes and
 -- constants: `a + b`, `-a`, `a .. b`, `#a`. Comparisons, `not`, `and` and `or`
--- are methods, because Lua forces their results to booleans or does not ask; so
+-- are methods, because Lua forces their results to booleans or does not ask. So
 -- is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
 -- for what a graph cannot record.
 --
@@ -356,6 +356,7 @@ function methods:handle()
   if builtin(self) ~= node.EXTERNAL then
     error("only an external object has a handle", 2)
   end
+  self.graph:check_args(2, { n = 1, self }, "handle", 0)
   local new = self.graph:append(2, "call_function", node.HANDLE,
     { n = 1, self }, self.name .. "_handle")
   return new
@@ -382,7 +383,8 @@ function methods:results(n)
       most))
   end
   local graph, nodes, taken = self.graph, {}, {}
-  graph:check_open(2)
+  graph:check_open(2, graph.point)
+  graph:check_args(2, { n = 1, self }, "results", 0)
   local ok, err = pcall(function()
     for i = 1, n do
       taken[i] = { self.name .. "_" .. i, 0 } -- so that noting them cannot fail
