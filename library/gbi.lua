@@ -592,8 +592,7 @@ function codegen:pop_top() end
 ---caller's line, for what they cannot record; then nothing is changed.
 ---@class gbi.graph
 ---@field registry gbi.registry The registry of its external objects.
----@field attributes table The attributes by their names. Another value may be written for one that
-is there; it is what will be compiled.
+---@field attributes table The attributes by their names; the values may be replaced.
 local graph = {}
 
 ---A new, empty graph with a registry of its own, `graph.registry`.
@@ -653,7 +652,7 @@ function graph:call_method(name, object, ...) end
 ---every run, which need not be an object; or an attribute of the graph.
 ---
 ---In PyTorch: torch.fx.Graph.get_attr
----@param object gbi.node|gbi.constant|gbi.source|string or the attribute's name
+---@param object gbi.node|gbi.constant|gbi.source|string or an attribute's name
 ---@param name? string none for a source or an attribute
 ---@return gbi.node
 function graph:get_attr(object, name) end
@@ -745,8 +744,8 @@ function graph:to_dot() end
 ---Looks for what cannot be compiled: a node used before it is made, or one
 ---without a value; a missing output; an index that is not registered; a handle
 ---of another value than an external object; a source that wants an input which
----is not there; a condition or loop whose graphs do not fit; arguments that were
----written to.
+---is not there; a condition or loop whose graphs do not fit; arguments that
+---were written to.
 ---
 ---In PyTorch: torch.fx.Graph.lint
 ---@return boolean? # true, or nil
@@ -841,7 +840,7 @@ function graph:eliminate_dead_code() end
 ---
 ---Raises when an input has no value here; nothing is changed then
 ---@param each gbi.node
----@param map? table|function node of the copied one's inputs -> its value here, a node or a constant; an input that it lacks is used itself if it is a node of this graph
+---@param map? table|function input of the copied node -> its value here, a node or a constant; an input that it lacks is used itself if it is a node of this graph
 ---@return gbi.node
 function graph:node_copy(each, map) end
 
@@ -891,7 +890,8 @@ function graph:copy() end
 ---is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
 ---for what a graph cannot record.
 ---
----A node's fields are read-only, and there are no others: see `gbi.nodefields`.
+---A node's fields are read-only, and there are no others; `gbi.nodefields`
+---lists them.
 ---@class gbi.node
 ---@operator add(gbi.node|gbi.constant): gbi.node
 ---@operator band(gbi.node|gbi.constant): gbi.node

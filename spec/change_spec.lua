@@ -628,8 +628,8 @@ describe("env", function()
     g:output(g:get_attr(source.ImportSource "os"))
     local ok, err = pcall(g:compile { env = {} })
     assert.is_false(ok)
-    assert.truthy(err:find("module 'os' cannot be reached: env has no 'require'",
-      1, true))
+    assert.truthy(err:find("module 'os' cannot be reached: env has no "
+      .. "'require'", 1, true))
     assert.equal(1, g:compile { env = { require = function() return 1 end } }())
   end)
 end)
@@ -657,7 +657,8 @@ it("what cannot be held is refused, with and without a backend", function()
   g:placeholder "x"
   g:output(g:external({}, L "x"))
   local f = g:compile()
-  for _, object in ipairs { {}, print, io.stdout, coroutine.create(function() end) } do
+  local co = coroutine.create(function() end)
+  for _, object in ipairs { {}, print, io.stdout, co } do
     assert.equal(object, f(object))
   end
   assert.is_false(pcall(f, nil))

@@ -96,7 +96,8 @@ local function dense(g, text)
   table.sort(indices)
   for i, index in ipairs(indices) do counted[tostring(index)] = i end
   for _, before in ipairs { "by_index%]%(args = %(", "external object ",
-                            "hand_on%(registry, [^,]*, ", "check%(registry, " } do
+                            "hand_on%(registry, [^,]*, ",
+                            "check%(registry, " } do
     text = text:gsub("(" .. before .. ")(%d+)", function(found, index)
       return found .. counted[index]
     end)

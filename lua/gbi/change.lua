@@ -304,8 +304,8 @@ end
 
 --- Copies a node of this graph or of another one.
 -- @tparam gbi.node each
--- @tparam ?table|function map node of the copied one's inputs -> its value here,
--- a node or a constant; an input that it lacks is used itself if it is a node of
+-- @tparam ?table|function map input of the copied node -> its value here, a
+-- node or a constant; an input that it lacks is used itself if it is a node of
 -- this graph
 -- @treturn gbi.node
 -- @raise when an input has no value here; nothing is changed then

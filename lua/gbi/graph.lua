@@ -38,7 +38,7 @@ local Graph = node.Graph
 Graph.__index = Graph
 
 -- Raises the argument error for a method that was called without its graph.
-function Graph.check_self(self, fname)
+function Graph:check_self(fname)
   if getmetatable(self) ~= Graph then
     errors.self(3, fname, "gbi.graph", self)
   end
@@ -111,8 +111,8 @@ function Graph:check_one(level, value, fname, arg, at)
 end
 
 -- Makes a node before `at`, otherwise at the point of insertion. `hint` is what
--- it would like to be called. What may fail for want of memory comes before what
--- others can see. Returns the node, and what `withdraw` needs.
+-- it would like to be called. What may fail when out of memory comes before
+-- what others can see. Returns the node, and what `withdraw` needs.
 function Graph:append(level, op, target, args, hint, at)
   at = at or self.point
   self:check_open(level + 1, at)
@@ -147,8 +147,7 @@ local function make(registry, attributes)
     --- The registry of its external objects.
     -- @tfield gbi.registry registry
     registry = registry,
-    --- The attributes by their names. Another value may be written for one that
-    -- is there; it is what will be compiled.
+    --- The attributes by their names; the values may be replaced.
     -- @tfield table attributes
     attributes = attributes,
     root = root,
@@ -327,7 +326,8 @@ end
 
 --- A field of a value, `object.name`; the value that a source obtains anew in
 -- every run, which need not be an object; or an attribute of the graph.
--- @tparam gbi.node|gbi.constant|gbi.source|string object or the attribute's name
+-- @tparam gbi.node|gbi.constant|gbi.source|string object or an attribute's
+-- name
 -- @tparam ?string name none for a source or an attribute
 -- @treturn gbi.node
 -- @seed torch.fx.Graph.get_attr
@@ -408,8 +408,8 @@ function Graph:check_part(level, part, fname, arg)
   if getmetatable(part) ~= Graph then
     expected(level + 1, fname, arg, "gbi.graph", part)
   elseif part.owner then
-    bad(level + 1, fname, arg, ("it is a part of %s already, use a copy"):format(
-      part.owner.name))
+    bad(level + 1, fname, arg, ("it is a part of %s already, use a copy")
+      :format(part.owner.name))
   end
   local outer = self
   while outer do
@@ -641,8 +641,8 @@ end
 --- Looks for what cannot be compiled: a node used before it is made, or one
 -- without a value; a missing output; an index that is not registered; a handle
 -- of another value than an external object; a source that wants an input which
--- is not there; a condition or loop whose graphs do not fit; arguments that were
--- written to.
+-- is not there; a condition or loop whose graphs do not fit; arguments that
+-- were written to.
 -- @treturn ?boolean true, or nil
 -- @treturn ?string what is wrong
 -- @seed torch.fx.Graph.lint

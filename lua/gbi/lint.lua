@@ -11,7 +11,8 @@ compat.interpret()
 local F = node.F
 
 -- What is wrong with what a node is, whatever it uses; nil for nothing.
--- `sources` are those of the external objects, `inputs` the compiled function's.
+-- `sources` are those of the external objects, `inputs` those of the compiled
+-- function.
 local function wrong_self(each, sources, inputs)
   local f, builtin = each[F], node.builtin(each)
   local from = f.target

@@ -6,7 +6,8 @@
 -- is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
 -- for what a graph cannot record.
 --
--- A node's fields are read-only, and there are no others: see @{gbi.nodefields}.
+-- A node's fields are read-only, and there are no others; @{gbi.nodefields}
+-- lists them.
 -- @classmod gbi.node
 local compat = require "gbi.compat"
 local errors = require "gbi.errors"

@@ -3,11 +3,11 @@
 -- A file is the line `gbi graph 2`, a line with the length and the checksum of
 -- what follows, and a list of nodes. A value is written as a letter and what
 -- it takes: n nil, t true, f false, i123; integer, d0.5; float, s5:hello
--- string, r7; the 7th node of the same graph, for a source its kind's letter and
--- its parts, g and a list of nodes for a graph, T and the number of its fields
--- and these for a table. The external objects that matter are numbered 1, 2, 3
--- ... in their order; the node of one has its source after it. The first node of
--- an attribute has its value after it.
+-- string, r7; the 7th node of the same graph, for a source its kind's letter
+-- and its parts, g and a list of nodes for a graph, T and the number of its
+-- fields and these for a table. The external objects that matter are numbered
+-- 1, 2, 3 ... in their order; the node of one has its source after it. The first
+-- node of an attribute has its value after it.
 local compat = require "gbi.compat"
 local control = require "gbi.control"
 local core = require "gbi.core"
@@ -310,7 +310,9 @@ function Reader:argument(op, target, i, graph)
   end
   self.at = self.at + 1
   self.depth = self.depth + 1
-  if self.depth > control.MAX_DEPTH then fail("graphs are nested too deeply") end
+  if self.depth > control.MAX_DEPTH then
+    fail("graphs are nested too deeply")
+  end
   local part, nodes = graph:subgraph(), self.nodes
   self:list(part)
   self.depth, self.nodes = self.depth - 1, nodes
