@@ -6,8 +6,8 @@
 -- string, r7; the 7th node of the same graph, for a source its kind's letter
 -- and its parts, g and a list of nodes for a graph, T and the number of its
 -- fields and these for a table. The external objects that matter are numbered
--- 1, 2, 3 ... in their order; the node of one has its source after it. The first
--- node of an attribute has its value after it.
+-- 1, 2, 3 ... in their order; the node of one has its source after it. The
+-- first node of an attribute has its value after it.
 local compat = require "gbi.compat"
 local control = require "gbi.control"
 local core = require "gbi.core"
@@ -113,7 +113,7 @@ function Writer:put(value, numbers, who, depth)
   local content = source.content(value)
   if value == nil then self:add "n"
   elseif t == "boolean" then self:add(value and "t" or "f")
-  elseif compat.is_integer(value) then 
+  elseif compat.is_integer(value) then
     self:add("i" .. compat.digits(value) .. ";")
   elseif t == "number" then self:add(("d%s;"):format(float(value)))
   elseif t == "string" then self:add("s" .. #value .. ":" .. value)
