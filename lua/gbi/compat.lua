@@ -49,8 +49,8 @@ function compat.expression(text)
 end
 
 --- Does a function apply one of Lua's operators: does it ask the operands'
--- metamethod, and compute what Lua does? (LuaJIT parses `1 << 40`. To it that is
--- 256, and `__shl` is nothing.)
+-- metamethod, and compute what Lua does? (LuaJIT parses `1 << 40`, which is 256
+-- there, and does not ask `__shl`.)
 -- @tparam ?function f of two operands; nil is no operator
 -- @tparam string event the metamethod's name
 -- @param a operand

@@ -199,8 +199,8 @@ function portable.len(x)
   return x:len()
 end
 
--- The function of a and b that an expression is, nil where Lua has none of its
--- operators: those of 5.3's integers. (LuaJIT has some that only look the same.)
+-- The function of a and b that an expression is; nil where Lua lacks the
+-- operator: one of 5.3's integers. (LuaJIT has some that look the same.)
 function portable.expression(text)
   if not math.type and (text:find "//" or text:find "[&|]" or text:find "<<"
       or text:find ">>" or text:find "~[^=]") then
