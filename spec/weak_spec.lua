@@ -699,8 +699,10 @@ describe("finalizers", function()
   local HANDLE_STEPS = {
     function(a) check_handle(h:weak(a), a) end,
     function(a, _, releases)
+      local start = ran
       local handle = h:strong(a)
       local n, ok = check_handle(handle, a)
+      if not portable.closes then n = start end -- on the way into a function
       holds(n, ok)
       local done, why = h:release(handle)
       assert(done or releases and why == "dead")
@@ -717,6 +719,7 @@ describe("finalizers", function()
       if math.random(9) == 1 then h:sweep() end
     end,
     function(a, b)
+      local start = ran
       local x, y = h:weak(a), h:strong(b)
       last = x
       check_handle(y, b)
@@ -727,6 +730,7 @@ describe("finalizers", function()
         if handle == x then assert(value == a and kind == "weak") end
         if handle == y then assert(value == b and kind == "strong") end
       end
+      if not portable.closes then n = start end -- on the way into a function
       holds(n, before == y)
       h:release(y)
     end,
