@@ -654,9 +654,14 @@ describe("finalizers", function()
   -- The same with a handle table. A handle finds its object or nothing,
   -- whatever a finalizer did.
   local h, last, called
+  local given, k
 
   local HANDLE_ACTIONS = {
-    ["give out a weak handle"] = function() h:weak(held[4]) end,
+    ["give out a weak handle"] = function() -- twenty live ones at most
+      k = k % 20 + 1
+      if given[k] then h:release(given[k]) end
+      given[k] = h:weak(held[4])
+    end,
     ["give out a handle of what is garbage"] = function()
       h:weak(setmetatable({}, finalizable))
     end,
@@ -739,6 +744,7 @@ describe("finalizers", function()
   for name, action in pairs(HANDLE_ACTIONS) do
     it(("may %s while a collection runs"):format(name), function()
       h, last, called = gbi.new_handles(), 0, {}
+      given, k = {}, 0
       during(action, function(i)
         local a = setmetatable({}, finalizable)
         local b = i % 2 == 0 and {} or held[2]
