@@ -39,14 +39,13 @@ local LATER = {
 }
 
 -- Like require. Before Lua 5.2 that refuses for ever what failed once, perhaps
--- because memory ran out.
+-- because memory ran out: it leaves a light userdata, or in LuaJIT a number.
 local function load(name)
   local ok, module = pcall(require, name)
   if ok then return module end
   for key, value in pairs(package.loaded) do
-    if type(value) == "userdata" and key:find "^gbi%." then
-      package.loaded[key] = nil
-    end
+    local mark = type(value) == "userdata" or type(value) == "number"
+    if mark and key:find "^gbi%." then package.loaded[key] = nil end
   end
   error(module, 0)
 end
