@@ -297,7 +297,7 @@ static int storeplain (lua_State *L, int top) {
       return 0;
   }
   if (first == 2) {
-    lua_copy(L, side, 1);
+    lua_replace(L, 1);
     lua_settop(L, top);
     side = 1;
   }
