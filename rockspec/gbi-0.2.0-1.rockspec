@@ -34,6 +34,7 @@ build = {
     ["gbi.graph"] = "lua/gbi/graph.lua",
     ["gbi.inspect"] = "lua/gbi/inspect.lua",
     ["gbi.literal"] = "lua/gbi/literal.lua",
+    ["gbi.lookup"] = "lua/gbi/lookup.lua",
     ["gbi.node"] = "lua/gbi/node.lua",
     ["gbi.prologue"] = "lua/gbi/prologue.lua",
     ["gbi.saved"] = "lua/gbi/saved.lua",

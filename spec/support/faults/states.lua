@@ -137,6 +137,15 @@ return {
     after = WORKS, wanted = "ok" },
   { name = "require capi", prepare = PATHS, call = 'require "capi"', sign = 1,
     after = WORKS, wanted = "ok" },
+  { name = "first use", prepare = PATHS .. 'require "gbi"', call = [[
+      local gbi = require "gbi"
+      return gbi.source and gbi.inspect and gbi.load_graph and gbi.traceback
+        and gbi.compile_prologue
+    ]], sign = 1, after = [[
+      for name, value in pairs(package.loaded) do
+        assert(type(value) == "table" or type(value) == "function", name)
+      end
+    ]] .. WORKS, wanted = "ok" },
   { name = "close", prepare = CLOSING, call = "", sign = -1,
     after = "return 'closing'", wanted = "closing" },
 }
