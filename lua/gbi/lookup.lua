@@ -59,7 +59,7 @@ function functions.get_external_object_by_index(index, tname)
     tname))
 end
 
--- C sets the first upvalue whenever there is another side table. LuaJIT takes
+-- C sets the first upvalue whenever there is another side table. LuaJIT may take
 -- an upvalue for a constant unless Lua assigns it after the function was made.
 side = sides[default]
 core.follow(functions.get_external_object_by_index)
