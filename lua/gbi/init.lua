@@ -2,8 +2,9 @@
 --
 -- The functions that a program calls. Those of the registry are C, in
 -- csrc/registry_lua.c; each is the same function as a method of
--- @{gbi.registry}, on `gbi.default`. The other modules are loaded when a program
--- first asks for a name that needs them; until then, `pairs(gbi)` misses it.
+-- @{gbi.registry}, on `gbi.default`. The other modules are loaded when a
+-- program first asks for a name that needs them; until then, `pairs(gbi)`
+-- misses it.
 -- @module gbi
 local core = require "gbi.core"
 require "gbi.lookup"
