@@ -5,7 +5,7 @@
 -- @{gbi.registry}, on `gbi.default`.
 -- @module gbi
 local core = require "gbi.core"
-require "gbi.lookup"
+if rawget(_G, "jit") then require "gbi.lookup" end
 
 local gbi = {
   --- `"gbi 0.2.0"`.
