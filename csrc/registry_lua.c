@@ -65,7 +65,7 @@ static int self (lua_State *L, int *arg) {
 
 /* Checks that argument 1 is a registry, in what is only a method.
 ** [-0, +0, e] */
-static gbi_Registry *checkself (lua_State *L) {
+static gbi_Registry *checkregistry (lua_State *L) {
   return (gbi_Registry *)luaL_checkudata(L, 1, GBI_REGISTRY);
 }
 
@@ -433,7 +433,7 @@ as it was
 static int registry_store_list (lua_State *L) {
   lua_Integer i;
   gbi_Values v = {2, 0, 0}, created = {4, 0, 0};
-  checkself(L);
+  checkregistry(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   v.n = luaL_opt(L, luaL_checkinteger, 3, (lua_Integer)lua_rawlen(L, 2));
   luaL_argcheck(L, v.n >= 0, 3, "negative count");
@@ -459,7 +459,7 @@ Like `get`, but never raises an error for an index that has no object.
 */
 static int registry_find (lua_State *L) {
   int status;
-  checkself(L);
+  checkregistry(L);
   status = gbiR_find(L, 1, gbi_checkindex(L, 2));
   if (status == GBI_LIVE) return 1;
   lua_pushstring(L, status == GBI_DEAD ? "dead" : "unregistered");
@@ -475,7 +475,7 @@ Counts the entries of the side table.
 */
 static int registry_count (lua_State *L) {
   lua_Integer live, dead;
-  checkself(L);
+  checkregistry(L);
   gbiR_count(L, 1, &live, &dead);
   lua_pushinteger(L, live);
   lua_pushinteger(L, dead);
@@ -490,7 +490,7 @@ runs later than the call that stored them.
 @treturn gbi.snapshot for `restore`
 */
 static int registry_snapshot (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   gbiR_snapshot(L, 1);
   return 1;
 }
@@ -503,7 +503,7 @@ Restores a snapshot's side table.
 @raise an argument error if it is another registry's
 */
 static int registry_restore (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   luaL_checkudata(L, 2, GBI_SNAPSHOT);
   luaL_argcheck(L, gbiR_issnapshot(L, 1, 2), 2, "snapshot of another registry");
   gbiR_restore(L, 1, 2);
@@ -525,7 +525,7 @@ static const char *const kinds[] = {"stored", "user", "graph_created"};
 
 /* Pushes an iterator: `step`, the registry at 1, and 0. [-0, +3, m] */
 static int iterate (lua_State *L, lua_CFunction step) {
-  checkself(L);
+  checkregistry(L);
   lua_pushcfunction(L, step);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
@@ -544,7 +544,7 @@ static lua_Integer checkposition (lua_State *L) {
 /* (registry, index) -> index, entry */
 static int nextentry (lua_State *L) {
   int status;
-  gbi_Registry *r = checkself(L);
+  gbi_Registry *r = checkregistry(L);
   lua_Integer i = checkposition(L);
   do {
     if (i >= r->size) return 0;
@@ -579,7 +579,7 @@ static int registry_entries (lua_State *L) {
 
 /* (registry, index) -> index, constructor, kind, source */
 static int nextconstructor (lua_State *L) {
-  gbi_Registry *r = checkself(L);
+  gbi_Registry *r = checkregistry(L);
   lua_Integer i = checkposition(L);
   if (i >= r->count) return 0;
   lua_pushinteger(L, ++i);
@@ -613,7 +613,7 @@ What error messages call an index.
 @treturn string `external object 2 (G["io"].stdout)`
 */
 static int registry_name (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   gbiR_name(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
@@ -627,7 +627,7 @@ Where an index was registered, if that was recorded.
 @see gbi.debug
 */
 static int registry_place (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   gbiR_place(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
@@ -635,7 +635,7 @@ static int registry_place (lua_State *L) {
 
 /* #registry */
 static int registry_len (lua_State *L) {
-  lua_pushinteger(L, checkself(L)->count);
+  lua_pushinteger(L, checkregistry(L)->count);
   return 1;
 }
 
@@ -643,7 +643,7 @@ static int registry_len (lua_State *L) {
 /* tostring(registry) */
 static int registry_tostring (lua_State *L) {
   lua_Integer live, dead;
-  checkself(L);
+  checkregistry(L);
   gbiR_count(L, 1, &live, &dead);
   lua_pushfstring(L, "%s (%I live, %I dead): %p", GBI_REGISTRY,
                   (LUAI_UACINT)live, (LUAI_UACINT)dead, lua_topointer(L, 1));
