@@ -40,12 +40,12 @@ describe("a handle", function()
   end)
 
   it("finds nothing in a table that did not give it out", function()
-    local before, between, after = h:weak(noop)
+    local before = h:weak(noop)
     local other = gbi.new_handles()
     local first = other:strong "x"
-    between = h:strong "y"
+    local between = h:strong "y"
     local last = other:weak(noop)
-    after = h:weak(noop)
+    local after = h:weak(noop)
     local log = {}
     for handle, why in pairs { [before] = "unregistered", [between] = "dead",
                                [after] = "unregistered" } do

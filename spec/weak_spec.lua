@@ -485,8 +485,8 @@ describe("finalizers", function()
   local assert, collectgarbage = assert, collectgarbage -- found in no time
   local ran = 0 -- how many
 
-  -- Calls `f` again and again while finalizers do `action`, until enough of them
-  -- were in the middle of functions of the registry.
+  -- Calls `f` again and again while finalizers do `action`, until enough of
+  -- them were in the middle of functions of the registry.
   local function during(action, f)
     local inside, enough, failure = 0, portable.closes and 300 or 30, nil
     local metatable = {
@@ -498,7 +498,8 @@ describe("finalizers", function()
       end,
     }
     math.randomseed(1)
-    -- Before 5.4, a step is a whole collection where there is little to collect.
+    -- Before 5.4, a step is a whole collection where there is little to
+    -- collect.
     local ballast = {}
     for i = 1, portable.closes and 0 or 20000 do ballast[i] = {} end
     -- a step every few bytes
