@@ -54,8 +54,8 @@ local function last(p, inject, n, all)
   return failures
 end
 
--- Sweeps the sequence of a seed. Returns how many allocations failed; or nil and
--- what went wrong.
+-- Sweeps the sequence of a seed. Returns how many allocations failed; or nil
+-- and what went wrong.
 function compose.sequence(seed, inject, all)
   local n, sum, p = 0, 0, nil
   collectgarbage("stop")
