@@ -195,8 +195,10 @@ end)
 
 describe("a snapshot", function()
   it("holds its objects strongly, for as long as it is held", function()
-    r:store({}, {})
+    local object = {}
+    r:store(object, object)
     local snapshot = r:snapshot()
+    object = nil -- luacheck: ignore 311
     local alive = witness(r:get(2))
     r:store()
     r:reset()
