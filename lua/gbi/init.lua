@@ -7,7 +7,7 @@
 -- misses it.
 -- @module gbi
 local core = require "gbi.core"
-require "gbi.lookup"
+if rawget(_G, "jit") then require "gbi.lookup" end
 
 local gbi = {
   --- `"gbi 0.2.0"`.
