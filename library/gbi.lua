@@ -308,9 +308,9 @@ function registry:place(index) end
 ---tells how many of its handles are live.
 ---
 ---A handle is *live* as long as its object is; after that it is *dead*, for ever,
----because it is never given out again. A dead handle takes no memory. Handles are
----greater than a thousand million, so that none is ever an index, and fit a C
----pointer.
+---because it is never given out again, by any handle table of the Lua state. A dead
+---handle takes no memory. Handles are greater than a thousand million, so that none
+---is ever an index, and fit a C pointer. A handle of another table finds nothing.
 ---
 ---A C library can keep one where it has a `void *`: see `gbi.h`.
 ---@class gbi.handles
@@ -343,7 +343,7 @@ function handles:get(handle, tname) end
 ---Like `get`, but never raises an error for a handle that has no value.
 ---@param handle integer
 ---@return any # the value, or nil
----@return string? # why there is none: `"dead"` (collected or released) or `"unregistered"` (never given out by this handle table)
+---@return string? # why there is none: `"dead"` (collected, released, or possibly another table's) or `"unregistered"` (never given out by this handle table)
 function handles:find(handle) end
 
 ---Makes a handle dead. Its callback, if it has one, is not called.

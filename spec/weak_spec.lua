@@ -485,10 +485,10 @@ describe("finalizers", function()
   local assert, collectgarbage = assert, collectgarbage -- found in no time
   local ran = 0 -- how many
 
-  -- Calls `f` again and again while finalizers do `action`, many of them in
-  -- the middle of functions of the registry.
+  -- Calls `f` again and again while finalizers do `action`, until enough of them
+  -- were in the middle of functions of the registry.
   local function during(action, f)
-    local inside, failure = 0, nil
+    local inside, enough, failure = 0, portable.closes and 300 or 30, nil
     local metatable = {
       __gc = function()
         ran = ran + 1
@@ -504,8 +504,10 @@ describe("finalizers", function()
     -- a step every few bytes
     local restore = portable.collect_often()
     local ok, err = pcall(function()
-      for i = 1, 3000 do
+      local i = 0
+      while i < 3000 or inside < enough and i < 30000 do
         for _ = 1, math.random(4) do setmetatable({}, metatable) end
+        i = i + 1
         f(i)
       end
     end)
@@ -513,8 +515,7 @@ describe("finalizers", function()
     collect() -- the rest of them
     assert(ok, err)
     assert(not failure, failure)
-    assert(inside >= (portable.closes and 300 or 30),
-      "few finalizers ran inside: " .. inside)
+    assert(inside >= enough, "few finalizers ran inside: " .. inside)
     assert(#ballast >= 0)
   end
 
