@@ -408,9 +408,9 @@ describe("results", function()
   for _, n in ipairs { 1, 2, 5, 19, 20, 21, 22, 50, 100, 199, 200 } do
     it(("%d of a call, used in any order"):format(n), function()
       local f = compile({ "f" }, function(_, f)
-        local nodes = compat.pack(f():results(n))
+        local made = compat.pack(f():results(n))
         local out = {}
-        for i = 1, n do out[n + 1 - i] = nodes[i] end
+        for i = 1, n do out[n + 1 - i] = made[i] end
         return compat.unpack(out)
       end)
       for _, given in ipairs { n, n - 1, n + 1, 0 } do
@@ -427,8 +427,8 @@ describe("results", function()
   it("only some of a call used", function()
     for _, n in ipairs { 3, 20, 21, 150 } do
       local f = compile({ "f" }, function(_, f)
-        local nodes = { f():results(200) }
-        return nodes[n], nodes[1]
+        local made = { f():results(200) }
+        return made[n], made[1]
       end)
       local function given() return compat.unpack((function()
         local list = {}
@@ -1200,14 +1200,14 @@ describe("names", function()
   it("of nodes do not clash either", function()
     local params = { "f" }
     local f = compile(params, function(g, f)
-      local nodes = {}
-      for i, name in ipairs(NAMES) do nodes[i] = g:get_attr(f, name) end
+      local made = {}
+      for i, name in ipairs(NAMES) do made[i] = g:get_attr(f, name) end
       local call = g:get_attr(f, "call")
       local _, o, many = use_all(g, call)
       for i, name in ipairs(NAMES) do
-        nodes[#NAMES + i] = g:call_method(name, f)
+        made[#NAMES + i] = g:call_method(name, f)
       end
-      return o, many, compat.unpack(nodes)
+      return o, many, compat.unpack(made)
     end)
     local t = {}
     for i, name in ipairs(NAMES) do

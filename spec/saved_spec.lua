@@ -868,14 +868,14 @@ describe("an unusual file is accepted, and right:", function()
   end)
 
   it("names that are the generator's own", function()
-    local nodes, last = { X }, 1
+    local written, last = { X }, 1
     for _, name in ipairs { "run", "enter", "leave", "hand_on", "registry",
                             "v1", "p1", "vars" } do
-      table.insert(nodes, node("call_function", name, "add", ref(last), 1))
+      table.insert(written, node("call_function", name, "add", ref(last), 1))
       last = last + 1
     end
-    table.insert(nodes, node("output", "output", "output", ref(last)))
-    assert.equal(9, accepts(compat.unpack(nodes)):compile()(1))
+    table.insert(written, node("output", "output", "output", ref(last)))
+    assert.equal(9, accepts(compat.unpack(written)):compile()(1))
   end)
 
   it("strings that look like code, which never runs", function()

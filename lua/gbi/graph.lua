@@ -752,7 +752,7 @@ end
 -- @function gbi.load_graph
 -- @tparam string path
 -- @tparam ?table options `env`: the globals that its sources find, as
--- @{gbi.options} has it
+-- @{gbi.graph.options} has it
 -- @treturn ?gbi.graph
 -- @treturn ?string what is wrong with the file
 function graph.load(path, options)

@@ -6,7 +6,7 @@
 -- is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
 -- for what a graph cannot record.
 --
--- A node's fields are read-only, and there are no others; @{gbi.nodefields}
+-- A node's fields are read-only, and there are no others; @{gbi.node.nodefields}
 -- lists them.
 -- @classmod gbi.node
 local compat = require "gbi.compat"
@@ -108,7 +108,9 @@ local function count(value, user, by)
   if getmetatable(value) == Node then
     local uses = value[F].uses
     local n = (uses[user] or 0) + by
-    uses[user] = n > 0 and n or nil
+    -- nil under a new key needs memory in some Luas
+    if n > 0 then uses[user] = n
+    elseif uses[user] then uses[user] = nil end
   elseif getmetatable(value) == Graph then
     value.owner = by > 0 and user or nil
   end
