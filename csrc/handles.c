@@ -32,7 +32,9 @@ void gbiH_new (lua_State *L) {
   handles->last = handles->holder.state->given;
   handles->first = handles->last + 1;
   gbi_newweak(L, 0);
+  lua_pushvalue(L, -1);
   lua_setiuservalue(L, at, GBI_OBJECTS);
+  gbi_publish(L, at, 1);
   lua_newtable(L);
   lua_setiuservalue(L, at, GBI_HOLDS);
   lua_newtable(L);

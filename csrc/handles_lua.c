@@ -260,7 +260,8 @@ static const luaL_Reg handles_metamethods[] = {
 };
 
 
-/* Sets `new_handles` and `handles` in the module at `core`. [-0, +0, m] */
+/* Sets `new_handles`, `handles` and `objects` in the module at `core`.
+** [-0, +0, m] */
 void gbi_openhandles (lua_State *L, int core) {
   int mt = lua_gettop(L) + 1;
   luaL_newmetatable(L, GBI_HANDLES);
@@ -273,6 +274,8 @@ void gbi_openhandles (lua_State *L, int core) {
   lua_pop(L, 1);
   gbiH_default(L);
   lua_setfield(L, core, "handles");
+  gbi_lookups(L, 1);
+  lua_setfield(L, core, "objects");
   lua_pushcfunction(L, core_new_handles);
   lua_setfield(L, core, "new_handles");
 }

@@ -84,6 +84,8 @@ typedef struct gbi_Holder {
 } gbi_Holder;
 
 GBI_INTERN void *gbi_newholder (lua_State *L, size_t size, int nvalues);
+GBI_INTERN void gbi_lookups (lua_State *L, int handles);
+GBI_INTERN void gbi_publish (lua_State *L, int at, int handles);
 GBI_INTERN int gbi_reserve (lua_State *L, int t, lua_Integer i);
 GBI_INTERN int gbi_forget (lua_State *L, int at, int which, lua_Integer i);
 GBI_INTERN void gbi_keep (lua_State *L, int at, int which, lua_Integer i,

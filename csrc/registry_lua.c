@@ -7,6 +7,8 @@
 ** registry, for the functions where every nanosecond counts; an empty table in
 ** methods. Upvalue 3 is the registry's metatable, to be compared raw; nil in
 ** module functions, whose first argument is never the registry to work on.
+**
+** `get` and `find` are wrapped by lua/gbi/lookup.lua.
 */
 #include "internal.h"
 
@@ -48,32 +50,23 @@ static int ismethod (lua_State *L) {
 }
 
 
-/* Returns the registry to work on; in `at` its index, in `arg` that of the
-** first argument after it. [-0, +0, e] */
-static gbi_Registry *myself (lua_State *L, int *at, int *arg) {
-  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
-  if (r != NULL) {
-    int top = lua_gettop(L), same = ismethod(L);
-    lua_settop(L, top);
-    if (same) {
-      *at = 1;
-      *arg = 2;
-      return r;
-    }
-  }
-  r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
-  if (r == NULL) luaL_typeerror(L, 1, GBI_REGISTRY);
-  *at = DEFAULT;
-  *arg = 1;
-  return r;
+/* Returns the index of the registry to work on, and in `arg` that of the first
+** argument after it. [-0, +0, e] */
+static int self (lua_State *L, int *arg) {
+  int top = lua_gettop(L);
+  int method = lua_touserdata(L, 1) != NULL && ismethod(L);
+  lua_settop(L, top);
+  *arg = 1 + method;
+  if (method) return 1;
+  if (lua_touserdata(L, DEFAULT) == NULL) luaL_typeerror(L, 1, GBI_REGISTRY);
+  return DEFAULT;
 }
 
 
-/* Like myself, but returns the registry's index. [-0, +0, e] */
-static int self (lua_State *L, int *arg) {
-  int at;
-  myself(L, &at, arg);
-  return at;
+/* Checks that argument 1 is a registry, in what is only a method.
+** [-0, +0, e] */
+static gbi_Registry *checkself (lua_State *L) {
+  return (gbi_Registry *)luaL_checkudata(L, 1, GBI_REGISTRY);
 }
 
 
@@ -225,21 +218,6 @@ static int registry_register_created (lua_State *L) {
 }
 
 
-/* Pushes the object that get(index) or registry:get(index) finds; or returns 0
-** if the general path is needed. [-0, +n, -] */
-static int getplain (lua_State *L, int top) {
-  int isint, side = SIDE;
-  lua_Integer i = lua_tointegerx(L, top, &isint);
-  if (!isint) return 0;
-  if (top == 2) {
-    if (lua_touserdata(L, 1) == NULL || !ismethod(L)) return 0;
-    lua_getiuservalue(L, 1, GBI_OBJECTS);
-    side = -1;
-  }
-  return gbiR_geti(L, side, i) >= GBI_HELD;
-}
-
-
 /***
 The object at an index.
 @function get
@@ -253,16 +231,9 @@ registry holds 3)` or `… is not a FILE* (got table)`, at the caller's position
 @seed get_external_object_by_index(index)
 */
 static int registry_get (lua_State *L) {
-  int arg, at, top = lua_gettop(L);
-  lua_Integer i;
-  const char *tname;
-  if (top == 1 || top == 2) {
-    if (getplain(L, top)) return 1;
-    lua_settop(L, top);
-  }
-  at = self(L, &arg);
-  i = gbi_checkindex(L, arg);
-  tname = luaL_optstring(L, arg + 1, NULL);
+  int arg, at = self(L, &arg);
+  lua_Integer i = gbi_checkindex(L, arg);
+  const char *tname = luaL_optstring(L, arg + 1, NULL);
   if (gbiR_find(L, at, i) != GBI_LIVE) return gbiR_error(L, at, i);
   if (tname != NULL && !gbi_hastype(L, -1, tname))
     return gbiR_typeerror(L, at, i, tname);
@@ -306,7 +277,7 @@ static int storeplain (lua_State *L, int top) {
       return 0;
   }
   if (first == 2) {
-    lua_copy(L, side, 1);
+    lua_replace(L, 1);
     lua_settop(L, top);
     side = 1;
   }
@@ -362,8 +333,8 @@ Is there a constructor? The side table does not count.
 @seed has_user_objects()
 */
 static int registry_has_objects (lua_State *L) {
-  int at, arg;
-  lua_pushboolean(L, myself(L, &at, &arg)->count > 0);
+  int arg, at = self(L, &arg);
+  lua_pushboolean(L, ((gbi_Registry *)lua_touserdata(L, at))->count > 0);
   return 1;
 }
 
@@ -438,24 +409,21 @@ Like `store`, for more objects than a call takes arguments.
 as it was
 */
 static int registry_store_list (lua_State *L) {
-  int arg, at = self(L, &arg);
   lua_Integer i;
-  gbi_Values v = {0, 0, 0}, created = {0, 0, 0};
-  luaL_checktype(L, arg, LUA_TTABLE);
-  v.list = arg;
-  v.n = luaL_opt(L, luaL_checkinteger, arg + 1,
-                 (lua_Integer)lua_rawlen(L, arg));
-  luaL_argcheck(L, v.n >= 0, arg + 1, "negative count");
+  gbi_Values v = {2, 0, 0}, created = {4, 0, 0};
+  checkself(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  v.n = luaL_opt(L, luaL_checkinteger, 3, (lua_Integer)lua_rawlen(L, 2));
+  luaL_argcheck(L, v.n >= 0, 3, "negative count");
   i = gbiR_unheld(L, &v);
-  if (i != 0) return gbi_argunheld(L, at, arg, i);
-  if (!lua_isnoneornil(L, arg + 2)) {
-    luaL_checktype(L, arg + 2, LUA_TTABLE);
-    created.list = arg + 2;
-    created.n = (lua_Integer)lua_rawlen(L, arg + 2);
+  if (i != 0) return gbi_argunheld(L, 1, 2, i);
+  if (!lua_isnoneornil(L, 4)) {
+    luaL_checktype(L, 4, LUA_TTABLE);
+    created.n = (lua_Integer)lua_rawlen(L, 4);
     i = gbiR_unheld(L, &created);
-    if (i != 0) return gbi_argunheld(L, at, arg + 2, i);
+    if (i != 0) return gbi_argunheld(L, 1, 4, i);
   }
-  gbiR_store(L, at, &v, &created);
+  gbiR_store(L, 1, &v, &created);
   return 0;
 }
 
@@ -468,8 +436,9 @@ Like `get`, but never raises an error for an index that has no object.
 @treturn ?string why there is none: `"dead"` or `"unregistered"`
 */
 static int registry_find (lua_State *L) {
-  int status, arg, at = self(L, &arg);
-  status = gbiR_find(L, at, gbi_checkindex(L, arg));
+  int status;
+  checkself(L);
+  status = gbiR_find(L, 1, gbi_checkindex(L, 2));
   if (status == GBI_LIVE) return 1;
   lua_pushstring(L, status == GBI_DEAD ? "dead" : "unregistered");
   return 2;
@@ -483,9 +452,9 @@ Counts the entries of the side table.
 @treturn integer how many are dead
 */
 static int registry_count (lua_State *L) {
-  int arg, at = self(L, &arg);
   lua_Integer live, dead;
-  gbiR_count(L, at, &live, &dead);
+  checkself(L);
+  gbiR_count(L, 1, &live, &dead);
   lua_pushinteger(L, live);
   lua_pushinteger(L, dead);
   return 2;
@@ -499,8 +468,8 @@ runs later than the call that stored them.
 @treturn gbi.snapshot for `restore`
 */
 static int registry_snapshot (lua_State *L) {
-  int arg, at = self(L, &arg);
-  gbiR_snapshot(L, at);
+  checkself(L);
+  gbiR_snapshot(L, 1);
   return 1;
 }
 
@@ -512,11 +481,10 @@ Restores a snapshot's side table.
 @raise an argument error if it is another registry's
 */
 static int registry_restore (lua_State *L) {
-  int arg, at = self(L, &arg);
-  luaL_checkudata(L, arg, GBI_SNAPSHOT);
-  luaL_argcheck(L, gbiR_issnapshot(L, at, arg), arg,
-                "snapshot of another registry");
-  gbiR_restore(L, at, arg);
+  checkself(L);
+  luaL_checkudata(L, 2, GBI_SNAPSHOT);
+  luaL_argcheck(L, gbiR_issnapshot(L, 1, 2), 2, "snapshot of another registry");
+  gbiR_restore(L, 1, 2);
   return 0;
 }
 
@@ -535,37 +503,39 @@ static const char *const kinds[] = {"stored", "user", "graph_created"};
 
 /* Pushes an iterator: `step`, the registry at 1, and 0. [-0, +3, m] */
 static int iterate (lua_State *L, lua_CFunction step) {
-  int arg;
-  self(L, &arg);
-  lua_pushvalue(L, SIDE);
-  lua_pushvalue(L, DEFAULT);
-  lua_pushvalue(L, METATABLE);
-  lua_pushcclosure(L, step, 3);
+  checkself(L);
+  lua_pushcfunction(L, step);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   return 3;
 }
 
 
-/* (index) -> index, entry */
+/* Returns the index that argument 2 of an iterator stands for. [-0, +0, e] */
+static lua_Integer checkposition (lua_State *L) {
+  lua_Integer i = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, i >= 0, 2, "index out of range");
+  return i;
+}
+
+
+/* (registry, index) -> index, entry */
 static int nextentry (lua_State *L) {
-  int at, arg, status;
-  gbi_Registry *r = myself(L, &at, &arg);
-  lua_Integer i = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, i >= 0, arg, "index out of range");
+  int status;
+  gbi_Registry *r = checkself(L);
+  lua_Integer i = checkposition(L);
   do {
     if (i >= r->size) return 0;
-    lua_settop(L, arg);
-    i++;
-    status = gbiR_find(L, at, i);
+    lua_settop(L, 2);
+    status = gbiR_find(L, 1, ++i);
   } while (status == GBI_UNREGISTERED);
   lua_pushinteger(L, i);
   lua_createtable(L, 0, 4);
-  lua_pushvalue(L, arg + 1);
+  lua_pushvalue(L, 3);
   lua_setfield(L, -2, "object");
   lua_pushstring(L, status == GBI_LIVE ? "live" : "dead");
   lua_setfield(L, -2, "status");
-  lua_pushstring(L, kinds[gbiR_source(L, at, i)]);
+  lua_pushstring(L, kinds[gbiR_source(L, 1, i)]);
   lua_setfield(L, -3, "kind");
   lua_setfield(L, -2, "source");
   return 2;
@@ -585,18 +555,16 @@ static int registry_entries (lua_State *L) {
 }
 
 
-/* (index) -> index, constructor, kind, source */
+/* (registry, index) -> index, constructor, kind, source */
 static int nextconstructor (lua_State *L) {
-  int at, arg;
-  gbi_Registry *r = myself(L, &at, &arg);
-  lua_Integer i = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, i >= 0, arg, "index out of range");
+  gbi_Registry *r = checkself(L);
+  lua_Integer i = checkposition(L);
   if (i >= r->count) return 0;
   lua_pushinteger(L, ++i);
-  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
+  lua_getiuservalue(L, 1, GBI_CONSTRUCTORS);
   lua_rawgeti(L, -1, i);
   lua_remove(L, -2);
-  lua_pushstring(L, kinds[gbiR_source(L, at, i)]);
+  lua_pushstring(L, kinds[gbiR_source(L, 1, i)]);
   lua_insert(L, -2);
   return 4;
 }
@@ -623,8 +591,8 @@ What error messages call an index.
 @treturn string `external object 2 (G["io"].stdout)`
 */
 static int registry_name (lua_State *L) {
-  int arg, at = self(L, &arg);
-  gbiR_name(L, at, gbi_checkindex(L, arg));
+  checkself(L);
+  gbiR_name(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
 
@@ -637,28 +605,26 @@ Where an index was registered, if that was recorded.
 @see gbi.debug
 */
 static int registry_place (lua_State *L) {
-  int arg, at = self(L, &arg);
-  gbiR_place(L, at, gbi_checkindex(L, arg));
+  checkself(L);
+  gbiR_place(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
 
 
 /* #registry */
 static int registry_len (lua_State *L) {
-  int at, arg;
-  lua_pushinteger(L, myself(L, &at, &arg)->count);
+  lua_pushinteger(L, checkself(L)->count);
   return 1;
 }
 
 
 /* tostring(registry) */
 static int registry_tostring (lua_State *L) {
-  int arg, at = self(L, &arg);
   lua_Integer live, dead;
-  gbiR_count(L, at, &live, &dead);
+  checkself(L);
+  gbiR_count(L, 1, &live, &dead);
   lua_pushfstring(L, "%s (%I live, %I dead): %p", GBI_REGISTRY,
-                  (LUAI_UACINT)live, (LUAI_UACINT)dead,
-                  lua_topointer(L, at));
+                  (LUAI_UACINT)live, (LUAI_UACINT)dead, lua_topointer(L, 1));
   return 1;
 }
 
@@ -722,28 +688,38 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
 }
 
 
-/* Gives the side table of the default registry at `def` to the function
-** `name` at `t`, now and after every reset. Not the constructors: setting an
-** upvalue marks it, and what is reset in a collection would live to the next.
-** [-0, +0, m] */
-static void makehot (lua_State *L, int t, const char *name, int def) {
+/* Makes the first upvalue of the function on the top the side table of the
+** default registry at `def`, now and after every change. (Not the constructors:
+** setting an upvalue marks it, and what is reset in a collection would live to
+** the next.) [-1, +0, m] */
+static void follow (lua_State *L, int def) {
   if (lua_getiuservalue(L, def, GBI_HOT) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, def, GBI_HOT);
   }
-  lua_getfield(L, t, name);
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   lua_getiuservalue(L, def, GBI_OBJECTS);
-  lua_setupvalue(L, -2, 1);
+  lua_setupvalue(L, -3, 1);
   lua_pop(L, 2);
 }
 
 
-/* Sets `new`, `default` and `functions` in the module at `core`.
-** [-0, +0, m] */
+/* follow(f): for the look-ups in Lua */
+static int core_follow (lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  gbiR_default(L);
+  lua_insert(L, 1);
+  follow(L, 1);
+  return 0;
+}
+
+
+/* Sets `new`, `default`, `functions`, `follow` and `sides` in the module at
+** `core`. [-0, +0, m] */
 void gbi_openregistry (lua_State *L, int core) {
   int mt = lua_gettop(L) + 1, index = mt + 1, fs = mt + 2, def = mt + 3;
   luaL_newmetatable(L, GBI_SNAPSHOT);
@@ -757,9 +733,10 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_setfield(L, mt, "__index");
   gbiR_default(L);
   setfuncs(L, fs, registry_functions, def, 0);
-  makehot(L, fs, "get_external_object_by_index", def);
-  makehot(L, fs, "store_user_object_weakrefs", def);
-  makehot(L, fs, "register_user_object", def);
+  lua_getfield(L, fs, "store_user_object_weakrefs");
+  follow(L, def);
+  lua_getfield(L, fs, "register_user_object");
+  follow(L, def);
   lua_setfield(L, core, "default");
   /* in a table of their own: Lua's argument errors name a function as they
   ** find it in a loaded module, and it is to be gbi.f, not gbi.core.f */
@@ -767,4 +744,8 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_settop(L, mt - 1);
   lua_pushcfunction(L, core_new);
   lua_setfield(L, core, "new");
+  lua_pushcfunction(L, core_follow);
+  lua_setfield(L, core, "follow");
+  gbi_lookups(L, 0);
+  lua_setfield(L, core, "sides");
 }

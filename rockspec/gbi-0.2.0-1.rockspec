@@ -39,6 +39,7 @@ build = {
     ["gbi.interpreter"] = "lua/gbi/interpreter.lua",
     ["gbi.lint"] = "lua/gbi/lint.lua",
     ["gbi.literal"] = "lua/gbi/literal.lua",
+    ["gbi.lookup"] = "lua/gbi/lookup.lua",
     ["gbi.node"] = "lua/gbi/node.lua",
     ["gbi.prologue"] = "lua/gbi/prologue.lua",
     ["gbi.saved"] = "lua/gbi/saved.lua",

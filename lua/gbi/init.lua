@@ -5,7 +5,7 @@
 -- @{gbi.registry}, on `gbi.default`.
 -- @module gbi
 local core = require "gbi.core"
-local inspect = require "gbi.inspect"
+require "gbi.lookup"
 
 local gbi = {
   --- `"gbi 0.2.0"`.
@@ -19,19 +19,44 @@ local gbi = {
   -- @tfield gbi.handles handles
   handles = core.handles,
   new_handles = core.new_handles,
-  --- Where objects come from: module @{gbi.source}.
-  -- @tfield gbi.source source
-  source = require "gbi.source",
-  --- Graphs: module @{gbi.graph}.
-  -- @tfield gbi.graph graph
-  graph = require "gbi.graph",
-  compile_prologue = require "gbi.prologue",
-  load_graph = require "gbi.graph".load,
-  inspect = inspect.inspect,
-  debug = inspect.debug,
-  traceback = require "gbi.traceback".traceback,
 }
 
 for name, f in pairs(core.functions) do gbi[name] = f end
 
-return gbi
+-- What is loaded when it is first asked for: a module, or a field of one.
+local LATER = {
+  --- Where objects come from: module @{gbi.source}.
+  -- @tfield gbi.source source
+  source = { "gbi.source" },
+  --- Graphs: module @{gbi.graph}.
+  -- @tfield gbi.graph graph
+  graph = { "gbi.graph" },
+  load_graph = { "gbi.graph", "load" },
+  compile_prologue = { "gbi.prologue" },
+  inspect = { "gbi.inspect", "inspect" },
+  debug = { "gbi.inspect", "debug" },
+  traceback = { "gbi.traceback", "traceback" },
+}
+
+-- Like require. Before Lua 5.2 that refuses for ever what failed once, perhaps
+-- because memory ran out: it leaves a light userdata, or in LuaJIT a number.
+local function load(name)
+  local ok, module = pcall(require, name)
+  if ok then return module end
+  for key, value in pairs(package.loaded) do
+    local mark = type(value) == "userdata" or type(value) == "number"
+    if mark and key:find "^gbi%." then package.loaded[key] = nil end
+  end
+  error(module, 0)
+end
+
+return setmetatable(gbi, {
+  __index = function(_, name)
+    local from = LATER[name]
+    if not from then return nil end
+    local value = load(from[1])
+    if from[2] then value = value[from[2]] end
+    gbi[name] = value
+    return value
+  end,
+})

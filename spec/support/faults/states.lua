@@ -137,6 +137,14 @@ return {
     after = WORKS, wanted = "ok" },
   { name = "require capi", prepare = PATHS, call = 'require "capi"', sign = 1,
     after = WORKS, wanted = "ok" },
+  { name = "first use", prepare = PATHS .. 'require "gbi"',
+    call = 'return require "gbi".traceback', -- which loads two modules
+    sign = 1, after = [[
+      for name, value in pairs(package.loaded) do
+        local t = type(value)
+        assert(t == "table" or t == "function" or value == true, name)
+      end
+    ]] .. WORKS, wanted = "ok" },
   { name = "close", prepare = CLOSING, call = "", sign = -1,
     after = "return 'closing'", wanted = "closing" },
 }
