@@ -112,27 +112,31 @@ end
 
 -- Makes a node before `at`, otherwise at the point of insertion. `hint` is what
 -- it would like to be called. What may fail when out of memory comes before
--- what others can see. Returns the node, and what `withdraw` needs.
-function Graph:append(level, op, target, args, hint, at)
+-- what others can see. An external object has also `index`, `source`, `kind`.
+-- Returns the node, and what `withdraw` needs.
+function Graph:append(level, op, target, args, hint, at, index, from, kind)
   at = at or self.point
   self:check_open(level + 1, at)
   local place, name, base, n = core.place(), unique(self, hint)
   local before = self.counts[base] or 0
   self.names[name], self.counts[base] = false, before
-  local new = node.new {
+  local new, counted = node.new {
     graph = self, op = op, target = target, args = args, name = name,
     place = place, prev = false, next = false, order = 0, erased = false,
+    index = index, source = from, kind = kind,
   }
   self.names[name], self.counts[base] = true, n
   chain.insert(self.root, new, at)
-  return new, base, before
+  return new, base, before, counted
 end
 
--- Takes back a node that was just made. Allocates nothing.
-function Graph:withdraw(each, base, before)
-  node.count(each, -1)
-  chain.remove(each)
-  self.names[each.name], self.counts[base] = false, before
+-- Takes back a node that was just made. Allocates nothing and calls nothing,
+-- for a call needs memory at times.
+function Graph:withdraw(each, base, before, counted)
+  local f = each[F]
+  for i = 1, #counted do counted[i][each] = nil end
+  f.prev[F].next, f.next[F].prev, f.erased = f.next, f.prev, true
+  self.names[f.name], self.counts[base] = false, before
 end
 
 -- What a source's object may be called: the last name in `G["io"].stdout`.
@@ -155,7 +159,7 @@ local function make(registry, attributes)
     names = {}, -- name -> is it taken?
     counts = {}, -- name -> the last number put behind it
     inputs = {}, -- target -> placeholder
-    owner = nil, -- the condition or loop that it is a part of
+    owner = false, -- the condition or loop that it is a part of
     env = nil, -- where sources look for globals, if not in _G
   }, Graph)
 end
@@ -362,8 +366,14 @@ function Graph:attribute(name, value)
   check_self(self, "attribute")
   if type(name) ~= "string" then expected(2, "attribute", 1, "string", name) end
   if value == nil then expected(2, "attribute", 2, "value", value) end
-  local new = self:append(2, "get_attr", name, { n = 0 }, name)
+  self:check_open(2, self.point)
+  local before = self.attributes[name]
   self.attributes[name] = value
+  local ok, new = pcall(self.append, self, 2, "get_attr", name, { n = 0 }, name)
+  if not ok then -- out of memory
+    self.attributes[name] = before
+    error(new, 0)
+  end
   return new
 end
 
@@ -501,9 +511,7 @@ end
 -- Makes the node of an external object of the registry.
 function Graph:external_node(level, index, from, kind, hint)
   local new = self:append(level + 1, "call_function", EXTERNAL,
-    { n = 1, index }, hint)
-  local f = new[F]
-  f.index, f.source, f.kind = index, from, kind
+    { n = 1, index }, hint, nil, index, from, kind)
   return new
 end
 
@@ -512,21 +520,19 @@ end
 local function register(self, level, method, hint, value, from)
   self:check_open(level + 1, self.point)
   local user, args = method == "register", { n = 1, 0 }
-  local new, base, before = self:append(level + 1, "call_function", EXTERNAL,
-    args, hint)
-  local f = new[F]
-  f.index, f.source, f.kind = 0, user and from or nil,
-    user and "user" or "graph_created"
+  local new, base, before, counted = self:append(level + 1, "call_function",
+    EXTERNAL, args, hint, nil, 0, user and from or nil,
+    user and "user" or "graph_created")
   local ok, index = pcall(self.registry[method], self.registry, value, from)
   if not ok then
-    self:withdraw(new, base, before)
+    self:withdraw(new, base, before, counted)
     if type(index) == "table" then -- gbi's `unimplemented`
       index.where = errors.position(level + 1)
       error(index, 0)
     end
     error(index, errors.exhausted(index) and 0 or level + 1)
   end
-  args[1], f.index = index, index
+  args[1], new[F].index = index, index
   return new
 end
 

@@ -6,8 +6,8 @@
 -- is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
 -- for what a graph cannot record.
 --
--- A node's fields are read-only, and there are no others; @{gbi.node.nodefields}
--- lists them.
+-- A node's fields are read-only, and there are no others:
+-- @{gbi.node.nodefields} lists them.
 -- @classmod gbi.node
 local compat = require "gbi.compat"
 local errors = require "gbi.errors"
@@ -77,18 +77,6 @@ local Node = { __name = "gbi.node" }
 local F = {}
 node.F = F
 
--- A node of these fields. Its inputs are counted as the node's uses.
-function node.new(fields)
-  local self = setmetatable({ [F] = fields }, Node)
-  fields.uses = {}
-  local ok, err = pcall(node.count, self, 1)
-  if not ok then -- out of memory
-    node.count(self, -1)
-    error(err, 0)
-  end
-  return self
-end
-
 -- Is `value` a node?
 function node.is(value)
   return getmetatable(value) == Node
@@ -112,7 +100,7 @@ local function count(value, user, by)
     if n > 0 then uses[user] = n
     elseif uses[user] then uses[user] = nil end
   elseif getmetatable(value) == Graph then
-    value.owner = by > 0 and user or nil
+    value.owner = by > 0 and user or false
   end
 end
 
@@ -149,6 +137,33 @@ end
 -- those among its arguments.
 function node.inputs(self)
   return next_input, self[F], -1
+end
+
+-- Counts the inputs of a new node, and adds what counts them to a list.
+local function count_inputs(self, counted)
+  for _, used in node.inputs(self) do
+    local uses = used[F].uses
+    counted[#counted + 1] = uses
+    uses[self] = (uses[self] or 0) + 1
+  end
+end
+
+-- A node of these fields, which its inputs count as a use. Returns it, and the
+-- tables that count it.
+function node.new(fields)
+  local self, counted = setmetatable({ [F] = fields }, Node), {}
+  fields.uses = {}
+  local ok, err = pcall(count_inputs, self, counted)
+  if not ok then -- out of memory: a call might fail, too, and nil as a new key
+    for i = 1, #counted do
+      if counted[i][self] then counted[i][self] = nil end
+    end
+    error(err, 0)
+  end
+  for i = 1, fields.args.n do
+    if node.is_graph(fields.args[i]) then fields.args[i].owner = self end
+  end
+  return self, counted
 end
 
 -- The name of what a call_function calls if gbi knows it, else nil.
@@ -391,17 +406,19 @@ function methods:results(n)
   graph:check_args(2, { n = 1, self }, "results", 0)
   local ok, err = pcall(function()
     for i = 1, n do
-      taken[i] = { self.name .. "_" .. i, 0 } -- so that noting them cannot fail
+      taken[i] = { self.name .. "_" .. i, 0, 0 } -- noting them cannot fail
       nodes[i] = false
     end
     for i = 1, n do
-      nodes[i], taken[i][1], taken[i][2] = graph:append(2, "call_function",
-        node.RESULT, { n = 2, self, i }, taken[i][1])
+      nodes[i], taken[i][1], taken[i][2], taken[i][3] = graph:append(2,
+        "call_function", node.RESULT, { n = 2, self, i }, taken[i][1])
     end
   end)
   if not ok then -- out of memory
     for i = n, 1, -1 do
-      if nodes[i] then graph:withdraw(nodes[i], taken[i][1], taken[i][2]) end
+      if nodes[i] then
+        graph:withdraw(nodes[i], taken[i][1], taken[i][2], taken[i][3])
+      end
     end
     error(err, 0)
   end
