@@ -8,7 +8,7 @@
 ** methods. Upvalue 3 is the registry's metatable, to be compared raw; nil in
 ** module functions, whose first argument is never the registry to work on.
 **
-** `get` and `find` are wrapped by lua/gbi/lookup.lua.
+** In LuaJIT `get` and `find` are wrapped by lua/gbi/lookup.lua.
 */
 #include "internal.h"
 
@@ -65,7 +65,7 @@ static int self (lua_State *L, int *arg) {
 
 /* Checks that argument 1 is a registry, in what is only a method.
 ** [-0, +0, e] */
-static gbi_Registry *checkself (lua_State *L) {
+static gbi_Registry *checkregistry (lua_State *L) {
   return (gbi_Registry *)luaL_checkudata(L, 1, GBI_REGISTRY);
 }
 
@@ -218,6 +218,21 @@ static int registry_register_created (lua_State *L) {
 }
 
 
+/* Pushes the object that get(index) or registry:get(index) finds; or returns 0
+** if the general path is needed. [-0, +n, -] */
+static int getplain (lua_State *L, int top) {
+  int isint, side = SIDE;
+  lua_Integer i = lua_tointegerx(L, top, &isint);
+  if (!isint) return 0;
+  if (top == 2) {
+    if (lua_touserdata(L, 1) == NULL || !ismethod(L)) return 0;
+    lua_getiuservalue(L, 1, GBI_OBJECTS);
+    side = -1;
+  }
+  return gbiR_geti(L, side, i) >= GBI_HELD;
+}
+
+
 /***
 The object at an index.
 @function get
@@ -231,9 +246,16 @@ registry holds 3)` or `… is not a FILE* (got table)`, at the caller's position
 @seed get_external_object_by_index(index)
 */
 static int registry_get (lua_State *L) {
-  int arg, at = self(L, &arg);
-  lua_Integer i = gbi_checkindex(L, arg);
-  const char *tname = luaL_optstring(L, arg + 1, NULL);
+  int arg, at, top = lua_gettop(L);
+  lua_Integer i;
+  const char *tname;
+  if (top == 1 || top == 2) {
+    if (getplain(L, top)) return 1;
+    lua_settop(L, top);
+  }
+  at = self(L, &arg);
+  i = gbi_checkindex(L, arg);
+  tname = luaL_optstring(L, arg + 1, NULL);
   if (gbiR_find(L, at, i) != GBI_LIVE) return gbiR_error(L, at, i);
   if (tname != NULL && !gbi_hastype(L, -1, tname))
     return gbiR_typeerror(L, at, i, tname);
@@ -411,7 +433,7 @@ as it was
 static int registry_store_list (lua_State *L) {
   lua_Integer i;
   gbi_Values v = {2, 0, 0}, created = {4, 0, 0};
-  checkself(L);
+  checkregistry(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   v.n = luaL_opt(L, luaL_checkinteger, 3, (lua_Integer)lua_rawlen(L, 2));
   luaL_argcheck(L, v.n >= 0, 3, "negative count");
@@ -437,7 +459,7 @@ Like `get`, but never raises an error for an index that has no object.
 */
 static int registry_find (lua_State *L) {
   int status;
-  checkself(L);
+  checkregistry(L);
   status = gbiR_find(L, 1, gbi_checkindex(L, 2));
   if (status == GBI_LIVE) return 1;
   lua_pushstring(L, status == GBI_DEAD ? "dead" : "unregistered");
@@ -453,7 +475,7 @@ Counts the entries of the side table.
 */
 static int registry_count (lua_State *L) {
   lua_Integer live, dead;
-  checkself(L);
+  checkregistry(L);
   gbiR_count(L, 1, &live, &dead);
   lua_pushinteger(L, live);
   lua_pushinteger(L, dead);
@@ -468,7 +490,7 @@ runs later than the call that stored them.
 @treturn gbi.snapshot for `restore`
 */
 static int registry_snapshot (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   gbiR_snapshot(L, 1);
   return 1;
 }
@@ -481,7 +503,7 @@ Restores a snapshot's side table.
 @raise an argument error if it is another registry's
 */
 static int registry_restore (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   luaL_checkudata(L, 2, GBI_SNAPSHOT);
   luaL_argcheck(L, gbiR_issnapshot(L, 1, 2), 2, "snapshot of another registry");
   gbiR_restore(L, 1, 2);
@@ -503,7 +525,7 @@ static const char *const kinds[] = {"stored", "user", "graph_created"};
 
 /* Pushes an iterator: `step`, the registry at 1, and 0. [-0, +3, m] */
 static int iterate (lua_State *L, lua_CFunction step) {
-  checkself(L);
+  checkregistry(L);
   lua_pushcfunction(L, step);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
@@ -522,7 +544,7 @@ static lua_Integer checkposition (lua_State *L) {
 /* (registry, index) -> index, entry */
 static int nextentry (lua_State *L) {
   int status;
-  gbi_Registry *r = checkself(L);
+  gbi_Registry *r = checkregistry(L);
   lua_Integer i = checkposition(L);
   do {
     if (i >= r->size) return 0;
@@ -557,7 +579,7 @@ static int registry_entries (lua_State *L) {
 
 /* (registry, index) -> index, constructor, kind, source */
 static int nextconstructor (lua_State *L) {
-  gbi_Registry *r = checkself(L);
+  gbi_Registry *r = checkregistry(L);
   lua_Integer i = checkposition(L);
   if (i >= r->count) return 0;
   lua_pushinteger(L, ++i);
@@ -591,7 +613,7 @@ What error messages call an index.
 @treturn string `external object 2 (G["io"].stdout)`
 */
 static int registry_name (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   gbiR_name(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
@@ -605,7 +627,7 @@ Where an index was registered, if that was recorded.
 @see gbi.debug
 */
 static int registry_place (lua_State *L) {
-  checkself(L);
+  checkregistry(L);
   gbiR_place(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
@@ -613,7 +635,7 @@ static int registry_place (lua_State *L) {
 
 /* #registry */
 static int registry_len (lua_State *L) {
-  lua_pushinteger(L, checkself(L)->count);
+  lua_pushinteger(L, checkregistry(L)->count);
   return 1;
 }
 
@@ -621,7 +643,7 @@ static int registry_len (lua_State *L) {
 /* tostring(registry) */
 static int registry_tostring (lua_State *L) {
   lua_Integer live, dead;
-  checkself(L);
+  checkregistry(L);
   gbiR_count(L, 1, &live, &dead);
   lua_pushfstring(L, "%s (%I live, %I dead): %p", GBI_REGISTRY,
                   (LUAI_UACINT)live, (LUAI_UACINT)dead, lua_topointer(L, 1));
@@ -688,38 +710,28 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
 }
 
 
-/* Makes the first upvalue of the function on the top the side table of the
-** default registry at `def`, now and after every change. (Not the constructors:
-** setting an upvalue marks it, and what is reset in a collection would live to
-** the next.) [-1, +0, m] */
-static void follow (lua_State *L, int def) {
+/* Gives the side table of the default registry at `def` to the function
+** `name` at `t`, now and after every change. Not the constructors: setting an
+** upvalue marks it, and what is reset in a collection would live to the next.
+** [-0, +0, m] */
+static void makehot (lua_State *L, int t, const char *name, int def) {
   if (lua_getiuservalue(L, def, GBI_HOT) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, def, GBI_HOT);
   }
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  lua_getfield(L, t, name);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
   lua_getiuservalue(L, def, GBI_OBJECTS);
-  lua_setupvalue(L, -3, 1);
+  lua_setupvalue(L, -2, 1);
   lua_pop(L, 2);
 }
 
 
-/* follow(f): for the look-ups in Lua */
-static int core_follow (lua_State *L) {
-  luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_settop(L, 1);
-  gbiR_default(L);
-  lua_insert(L, 1);
-  follow(L, 1);
-  return 0;
-}
-
-
-/* Sets `new`, `default`, `functions`, `follow` and `sides` in the module at
-** `core`. [-0, +0, m] */
+/* Sets `new`, `default`, `functions` and `sides` in the module at `core`.
+** [-0, +0, m] */
 void gbi_openregistry (lua_State *L, int core) {
   int mt = lua_gettop(L) + 1, index = mt + 1, fs = mt + 2, def = mt + 3;
   luaL_newmetatable(L, GBI_SNAPSHOT);
@@ -733,10 +745,9 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_setfield(L, mt, "__index");
   gbiR_default(L);
   setfuncs(L, fs, registry_functions, def, 0);
-  lua_getfield(L, fs, "store_user_object_weakrefs");
-  follow(L, def);
-  lua_getfield(L, fs, "register_user_object");
-  follow(L, def);
+  makehot(L, fs, "get_external_object_by_index", def);
+  makehot(L, fs, "store_user_object_weakrefs", def);
+  makehot(L, fs, "register_user_object", def);
   lua_setfield(L, core, "default");
   /* in a table of their own: Lua's argument errors name a function as they
   ** find it in a loaded module, and it is to be gbi.f, not gbi.core.f */
@@ -744,8 +755,6 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_settop(L, mt - 1);
   lua_pushcfunction(L, core_new);
   lua_setfield(L, core, "new");
-  lua_pushcfunction(L, core_follow);
-  lua_setfield(L, core, "follow");
   gbi_lookups(L, 0);
   lua_setfield(L, core, "sides");
 }

@@ -11,7 +11,9 @@
 ---
 ---The functions that a program calls. Those of the registry are C, in
 ---csrc/registry_lua.c; each is the same function as a method of
----`gbi.registry`, on `gbi.default`.
+---`gbi.registry`, on `gbi.default`. The other modules are loaded when a
+---program first asks for a name that needs them; until then, `pairs(gbi)`
+---misses it.
 ---@class gbi
 ---@field _VERSION string `"gbi 0.2.0"`.
 ---@field default gbi.registry The registry of this Lua state that the module's functions work on.

@@ -40,12 +40,12 @@ describe("a handle", function()
   end)
 
   it("finds nothing in a table that did not give it out", function()
-    local before, between, after = h:weak(noop)
+    local before = h:weak(noop)
     local other = gbi.new_handles()
     local first = other:strong "x"
-    between = h:strong "y"
+    local between = h:strong "y"
     local last = other:weak(noop)
-    after = h:weak(noop)
+    local after = h:weak(noop)
     local log = {}
     for handle, why in pairs { [before] = "unregistered", [between] = "dead",
                                [after] = "unregistered" } do
@@ -291,10 +291,13 @@ describe("on_collect", function()
 
   it("tells of the dead in a sweep, in order, once", function()
     local alive = {}
+    local dying = {}
     for i = 1, 100 do
-      local handle = h:weak(i % 10 == 0 and alive or {})
+      dying[i] = {}
+      local handle = h:weak(i % 10 == 0 and alive or dying[i])
       assert.is_true(h:on_collect(handle, note))
     end
+    dying = nil -- luacheck: ignore 311
     collect()
     assert.same({}, log)
     assert.equal(90, h:sweep())
@@ -305,21 +308,25 @@ describe("on_collect", function()
   end)
 
   it("is removed by nil and by release", function()
-    local handles = {}
+    local handles, objects = {}, {}
     for i = 1, 3 do
-      handles[i] = h:weak({})
+      objects[i] = {}
+      handles[i] = h:weak(objects[i])
       h:on_collect(handles[i], note)
     end
     assert.is_true(h:on_collect(handles[1], nil))
     h:release(handles[2])
+    objects = nil -- luacheck: ignore 311
     collect()
     assert.equal(1, h:sweep())
     assert.same({ handles[3] }, log)
   end)
 
   it("is removed by release also from a handle that has died", function()
-    local handle = h:weak({})
-    h:on_collect(handle, note)
+    local object = {}
+    local handle = h:weak(object)
+    assert.is_true(h:on_collect(handle, note))
+    object = nil -- luacheck: ignore 311
     collect()
     assert.same({ nil, "dead" }, { h:release(handle) })
     assert.equal(0, h:sweep())
@@ -337,9 +344,11 @@ describe("on_collect", function()
   end)
 
   it("replaces the callback before it", function()
-    local handle = h:weak({})
+    local object = {}
+    local handle = h:weak(object)
     h:on_collect(handle, function() note "first" end)
     h:on_collect(handle, function() note "second" end)
+    object = nil -- luacheck: ignore 311
     collect()
     assert.equal(1, h:sweep())
     assert.same({ "second" }, log)
@@ -347,14 +356,17 @@ describe("on_collect", function()
 
   it("raises its error from sweep, and the next sweep goes on", function()
     local first
-    for _ = 1, 4 do
-      local handle = h:weak({})
+    local objects = {}
+    for i = 1, 4 do
+      objects[i] = {}
+      local handle = h:weak(objects[i])
       first = first or handle
       h:on_collect(handle, function(n)
         note(n - first + 1)
         if (n - first) % 2 == 1 then error("no " .. n - first + 1, 0) end
       end)
     end
+    objects = nil -- luacheck: ignore 311
     collect()
     assert.has_error(function() h:sweep() end, "no 2")
     assert.same({ 1, 2 }, log)
@@ -364,9 +376,10 @@ describe("on_collect", function()
   end)
 
   it("may do anything to the table", function()
-    local handles = {}
+    local handles, objects = {}, {}
     for i = 1, 4 do
-      handles[i] = h:weak({})
+      objects[i] = {}
+      handles[i] = h:weak(objects[i])
       h:on_collect(handles[i], note)
     end
     h:on_collect(handles[1], function(handle)
@@ -375,6 +388,7 @@ describe("on_collect", function()
       h:sweep()
       for _ = 1, 100 do h:strong(0) end
     end)
+    objects = nil -- luacheck: ignore 311
     collect()
     h:sweep()
     assert.same({ handles[1], handles[3], handles[4] }, log)

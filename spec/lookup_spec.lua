@@ -147,9 +147,10 @@ describe("a loop of look-ups", function()
             return 200000, seen
           end
         ]]):format(text), "=loop"))(gbi, objects, arm)
-        local changes, at, seen = 0, 0, 1
+        local changes, seen = 0, 1
         arm()
         for _ = 1, 5 do
+          local at
           at, seen = loop(r, 1, seen)
           assert.is_truthy(at)
           if at < 200000 then changes = changes + 1 end

@@ -73,8 +73,9 @@ MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
 memcheck: ## the suite, and faults in some states, under valgrind
 	@$(MAKE) -s all users
 	for cases in close $(if $(SHORT),"$(CASES)","guarded: store" \
-	  "guarded: C" "in two coroutines: C s" "registered: a prologue" \
-	  "released: re"); do \
+	  "guarded: C" "in a coroutine's run: C s" "registered: a prologue" \
+	  "registered: call a" "left out: re" "strong: C" \
+	  "with finalizers: w" sequence); do \
 	  $(MEMCHECK) $(BUILD)/faults spec/support/faults.lua short "$$cases" \
 	    || exit 1; \
 	done

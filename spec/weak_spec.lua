@@ -195,8 +195,10 @@ end)
 
 describe("a snapshot", function()
   it("holds its objects strongly, for as long as it is held", function()
-    r:store({}, {})
+    local object = {}
+    r:store(object, object)
     local snapshot = r:snapshot()
+    object = nil -- luacheck: ignore 311
     local alive = witness(r:get(2))
     r:store()
     r:reset()
@@ -485,8 +487,8 @@ describe("finalizers", function()
   local assert, collectgarbage = assert, collectgarbage -- found in no time
   local ran = 0 -- how many
 
-  -- Calls `f` again and again while finalizers do `action`, until enough of them
-  -- were in the middle of functions of the registry.
+  -- Calls `f` again and again while finalizers do `action`, until enough of
+  -- them were in the middle of functions of the registry.
   local function during(action, f)
     local inside, enough, failure = 0, portable.closes and 300 or 30, nil
     local metatable = {
@@ -498,7 +500,8 @@ describe("finalizers", function()
       end,
     }
     math.randomseed(1)
-    -- Before 5.4, a step is a whole collection where there is little to collect.
+    -- Before 5.4, a step is a whole collection where there is little to
+    -- collect.
     local ballast = {}
     for i = 1, portable.closes and 0 or 20000 do ballast[i] = {} end
     -- a step every few bytes

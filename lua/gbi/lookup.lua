@@ -1,14 +1,18 @@
--- Look-ups: the fast path of `get` and `find` in Lua, over tables that are C's.
+-- Look-ups for LuaJIT: the fast path of `get` and `find` in Lua, over tables
+-- that are C's.
 --
--- A C function ends a trace of LuaJIT's compiler; a registry's are slower than
--- these on other Luas, too. What is not found here is left to the C function
--- of the same name, and so is every check.
+-- A C function ends a trace of LuaJIT's compiler. On other Luas the C functions
+-- are as fast, and this is not loaded. What is not found here is left to the C
+-- function of the same name, and so is every check.
 local core = require "gbi.core"
 local errors = require "gbi.errors"
 
-local default, sides = core.default, core.sides
+local HANDLE0 = 1000000000 -- the key of a handle is the handle less this
+
+local default, sides, objects = core.default, core.sides, core.objects
 local registry = getmetatable(default).__index
-local get, find = registry.get, registry.find
+local handles = getmetatable(core.handles).__index
+local functions = core.functions
 
 -- Calls C's function with the arguments of a method, or of the module function
 -- `fname` where `method` is false. Its error gets the name that it was called
@@ -29,6 +33,8 @@ local function ask(f, method, fname, self, number, tname)
     rest:sub(2, -2))
 end
 
+local get, find = registry.get, registry.find
+
 function registry.get(self, index, tname)
   local side = sides[self]
   if side and tname == nil then
@@ -48,44 +54,32 @@ function registry.find(self, index)
   return object, why
 end
 
-local functions = core.functions
 local get_by_index = functions.get_external_object_by_index
-local side
 
 function functions.get_external_object_by_index(index, tname)
-  local object = side[index]
+  local object = sides[default][index]
   if object and tname == nil then return object end
   return (ask(get_by_index, false, "get_external_object_by_index", index,
     tname))
 end
 
--- C sets the first upvalue whenever there is another side table. LuaJIT may take
--- an upvalue for a constant unless Lua assigns it after the function was made.
-side = sides[default]
-core.follow(functions.get_external_object_by_index)
+local get_handle, find_handle = handles.get, handles.find
 
-if rawget(_G, "jit") then -- elsewhere `type` costs more than this saves
-  local HANDLE0 = 1000000000 -- the key of a handle is the handle less this
-  local objects, type = core.objects, type
-  local handles = getmetatable(core.handles).__index
-  local get_handle, find_handle = handles.get, handles.find
-
-  function handles.get(self, handle, tname)
-    local values = objects[self]
-    if values and tname == nil and type(handle) == "number" then
-      local value = values[handle - HANDLE0]
-      if value ~= nil then return value end
-    end
-    return (ask(get_handle, true, "get", self, handle, tname))
+function handles.get(self, handle, tname)
+  local values = objects[self]
+  if values and tname == nil and type(handle) == "number" then
+    local value = values[handle - HANDLE0]
+    if value ~= nil then return value end
   end
+  return (ask(get_handle, true, "get", self, handle, tname))
+end
 
-  function handles.find(self, handle)
-    local values = objects[self]
-    if values and type(handle) == "number" then
-      local value = values[handle - HANDLE0]
-      if value ~= nil then return value end
-    end
-    local value, why = ask(find_handle, true, "find", self, handle)
-    return value, why
+function handles.find(self, handle)
+  local values = objects[self]
+  if values and type(handle) == "number" then
+    local value = values[handle - HANDLE0]
+    if value ~= nil then return value end
   end
+  local value, why = ask(find_handle, true, "find", self, handle)
+  return value, why
 end
