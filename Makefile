@@ -97,6 +97,7 @@ include spec/stress.mk
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
 	@$(MAKE) -s all $(BENCH)
 	@$(MEASURE) bench/bench.lua $(or $(CSV),bench/results.csv) $(MOST)
+	@$(MEASURE) bench/passes.lua
 	@$(MEASURE) bench/svg.lua $(or $(CSV),bench/results.csv) docs/bench.svg
 
 bench-instructions: need-bench ## the same rows, counted by callgrind
