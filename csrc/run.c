@@ -73,14 +73,18 @@ static int core_leave (lua_State *L) {
 }
 
 
-/* check(registry, index, value): for the code that gbi generates. Raises an error
-** if external object `index` was obtained as a value that cannot be held. */
+/* check(registry, index, value, ...): for the code that gbi generates. Raises an
+** error if external object `index` was obtained as a value that cannot be held;
+** so for all pairs. */
 static int core_check (lua_State *L) {
-  lua_Integer i = luaL_checkinteger(L, 2);
-  luaL_checkudata(L, 1, GBI_REGISTRY);
-  luaL_checkany(L, 3);
-  lua_settop(L, 3);
-  if (lua_type(L, 3) < GBI_HELD) return gbi_argunheld(L, 1, 3, i);
+  int i, top = lua_gettop(L);
+  for (i = 3; i <= top; i += 2) {
+    if (lua_type(L, i) < GBI_HELD) {
+      lua_settop(L, i);
+      luaL_checkudata(L, 1, GBI_REGISTRY);
+      return gbi_argunheld(L, 1, i, luaL_checkinteger(L, i - 1));
+    }
+  }
   return 0;
 }
 

@@ -892,8 +892,8 @@ function graph:copy() end
 ---is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
 ---for what a graph cannot record.
 ---
----A node's fields are read-only, and there are no others; `gbi.nodefields`
----lists them.
+---A node's fields are read-only, and there are no others:
+---`gbi.nodefields` lists them.
 ---@class gbi.node
 ---@operator add(gbi.node|gbi.constant): gbi.node
 ---@operator band(gbi.node|gbi.constant): gbi.node
@@ -1086,7 +1086,8 @@ function interpreter:placeholder(target, args, each) end
 ---@return any # its value
 function interpreter:get_attr(target, args, each) end
 
----A call, an operator, or another of the targets that `gbi.nodefields` has.
+---A call, an operator, or another of the targets that
+---`gbi.nodefields` has.
 ---
 ---In PyTorch: torch.fx.Interpreter.call_function
 ---@param target any where the node calls another node, that one's value

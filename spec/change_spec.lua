@@ -499,7 +499,7 @@ describe("conditions and loops", function()
     node:update_arg(2, one:copy())
     assert.is_false(one.owner)
     g:erase_node(node)
-    assert.is_nil(two.owner)
+    assert.is_false(two.owner)
   end)
 end)
 

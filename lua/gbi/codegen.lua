@@ -32,6 +32,9 @@ local MAX_SHARED = 20 -- beyond, variables are elements of a table
 local MAX_ARGS = 30 -- beyond, arguments are unpacked from a table
 local MAX_WEIGHT = 20 -- registers that a part of an expression takes
 local MAX_SIZE = 50 -- operations in a part of an expression
+local MAX_CHECKED = 10 -- objects in one check
+
+local JIT = rawget(_G, "jit") ~= nil
 
 -- What generated code is bound to, the arguments of its chunk; and what else
 -- it calls things. A parameter of such a name is given another one.
@@ -234,11 +237,22 @@ function Codegen:declare(var)
   var.declared, var.assigned = true, true
 end
 
--- Emits a check that a variable has an object that can be held weakly. (A
--- userdata may be a light one, which Lua does not tell.)
-function Codegen:check_held(index, var)
-  self:emit(("if not held[type(%s)] then check(registry, %d, %s) end"):format(
-    var.text, index, var.text))
+-- Emits a check that the objects of these indices can be held weakly: a call of
+-- C, which LuaJIT's compiler is spared where the types tell. (A userdata may be
+-- a light one.)
+function Codegen:check_held(indices, objects)
+  self:note("the objects are checked")
+  for first = 1, #indices, MAX_CHECKED do
+    local types, values = {}, { "registry" }
+    for i = first, math.min(first + MAX_CHECKED - 1, #indices) do
+      local text = objects[indices[i]].text
+      types[#types + 1] = ("held[type(%s)]"):format(text)
+      values[#values + 1] = ("%d, %s"):format(indices[i], text)
+    end
+    local check = ("check(%s)"):format(table.concat(values, ", "))
+    self:emit(JIT and ("if not (%s) then %s end"):format(
+      table.concat(types, " and "), check) or check)
+  end
 end
 
 -- Emits the code that obtains an external object into a variable.

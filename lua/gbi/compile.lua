@@ -222,9 +222,9 @@ function Compiler:prologue(registry)
   for _, index in ipairs(self.indices) do
     local var = cg:new_var(self.objects[index])
     cg:obtain(registry, index, constructors[index], var)
-    cg:check_held(index, var)
     self.objects[index] = var
   end
+  cg:check_held(self.indices, self.objects)
 end
 
 -- Emits the nodes of a graph, all but its output. Returns the outputs.

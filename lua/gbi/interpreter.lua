@@ -186,7 +186,8 @@ function Interpreter:get_attr(target, args, each) -- luacheck: ignore 212
   return find(self, target)
 end
 
---- A call, an operator, or another of the targets that @{gbi.node.nodefields} has.
+--- A call, an operator, or another of the targets that
+-- @{gbi.node.nodefields} has.
 -- @tparam any target where the node calls another node, that one's value
 -- @tparam table args of `cond` and `while_loop` with their graphs; of
 -- `call_result` all results of the call, and a number
