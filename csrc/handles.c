@@ -267,7 +267,8 @@ static const int awaited[] = {GBI_CALLBACKS, 0};
 
 /* Appends the keys of user value `which` to the `n` handles at `handles`, as
 ** handles, as far as there is room; but of GBI_HOLDS only those that are not
-** in the table of objects. Returns how many there would be. [-0, +0, -] */
+** in the table of objects, and are not just reserved. Returns how many there
+** would be. [-0, +0, -] */
 static size_t collect (lua_State *L, int at, int which, lua_Integer *handles,
                        size_t n, size_t room) {
   int objects = lua_gettop(L) + 1;
@@ -276,7 +277,9 @@ static size_t collect (lua_State *L, int at, int which, lua_Integer *handles,
   lua_pushnil(L);
   while (lua_next(L, objects + 1)) {
     lua_Integer key = lua_tointeger(L, -2);
-    if (which != GBI_HOLDS || lua_rawgeti(L, objects, key) == LUA_TNIL) {
+    if (which != GBI_HOLDS
+        || (lua_toboolean(L, -1)
+            && lua_rawgeti(L, objects, key) == LUA_TNIL)) {
       if (n < room) handles[n] = GBI_HANDLE0 + key;
       n++;
     }

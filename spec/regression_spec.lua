@@ -3,6 +3,7 @@
 
 local gbi = require "gbi"
 local handles_since = require "spec.support.handles_since"
+local fixture = require "spec.support.fixture"
 local kinds = require "spec.support.kinds"
 local kilobytes = require "spec.support.memory"
 local portable = require "spec.support.portable"
@@ -244,6 +245,38 @@ describe("regression, memory:", function()
     local failed = out:match "(%d+) allocations failed\n$"
     assert.is_true(failed ~= nil and tonumber(failed) > 0, out)
   end
+
+  it("a strong handle that ran out of memory is not counted", function()
+    -- What it had reserved was taken for one more handle when the number went
+    -- to an object of a run: count() told 2, and entries() the handle twice.
+    local path = fixture.path()
+    portable.write(path, [[
+      local gbi = require "gbi"
+      if jit then jit.off() end
+      local g = gbi.graph.new()
+      g:placeholder "o"
+      g:output(g:external({}, gbi.source.LocalSource "o"))
+      local h, n, fewest, most = gbi.handles, 0, 1, 1
+      local f = g:compile { backend = function()
+        return function(run)
+          run:handle(1)
+          local entries = 0
+          for _ in h:entries() do entries = entries + 1 end
+          fewest = math.min(fewest, entries, h:count())
+          most = math.max(most, entries, h:count())
+        end
+      end }
+      repeat
+        n = n + 1
+        local hits, ok, handle = memory.inject(n, false, h.strong, h, "text")
+        if ok then h:release(handle) end
+        f {}
+      until hits == 0
+      print(n > 2, fewest, most)]])
+    local out = portable.run(("%s %s"):format(
+      portable.start(portable.build .. "/faults"), path))
+    assert.equal("true\t1\t1\n", out)
+  end)
 
   it("a source's check passes a memory error on", function()
     -- is_source called `reconstruct` under a pcall and took its memory error
