@@ -29,8 +29,6 @@ void gbiH_new (lua_State *L) {
   int at = lua_gettop(L) + 1;
   gbi_Handles *handles =
       (gbi_Handles *)gbi_newholder(L, sizeof(*handles), GBI_NHANDLES);
-  handles->last = handles->holder.state->given;
-  handles->first = handles->last + 1;
   gbi_newweak(L, 0);
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, at, GBI_OBJECTS);
@@ -41,6 +39,9 @@ void gbiH_new (lua_State *L) {
   lua_setiuservalue(L, at, GBI_CALLBACKS);
   gbi_newweak(L, 0);
   lua_setiuservalue(L, at, GBI_LISTS);
+  /* finalizers may have given out handles until here */
+  handles->last = handles->holder.state->given;
+  handles->first = handles->last + 1;
   luaL_setmetatable(L, GBI_HANDLES);
 }
 
