@@ -96,13 +96,16 @@ local function dense(g, text)
   table.sort(indices)
   for i, index in ipairs(indices) do counted[tostring(index)] = i end
   for _, before in ipairs { "by_index%]%(args = %(", "external object ",
-                            "hand_on%(registry, [^,]*, ",
-                            "check%(registry, " } do
+                            "hand_on%(registry, [^,]*, " } do
     text = text:gsub("(" .. before .. ")(%d+)", function(found, index)
       return found .. counted[index]
     end)
   end
-  return text
+  return (text:gsub("check(%b())", function(pairs)
+    return "check" .. pairs:gsub(" (%d+), ", function(index)
+      return (" %d, "):format(counted[index])
+    end)
+  end))
 end
 
 describe("what is saved is loaded:", function()
