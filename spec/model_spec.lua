@@ -31,6 +31,7 @@ end
 
 describe("random programs", function()
   before_each(function()
+    portable.jit(false) -- what it compiled may hold an object longer
     portable.collect()
     collectgarbage("stop")
   end)
@@ -38,6 +39,7 @@ describe("random programs", function()
   after_each(function()
     program.clear()
     collectgarbage("restart")
+    portable.jit(true)
   end)
 
   for n = 1, PROGRAMS do

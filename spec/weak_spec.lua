@@ -8,6 +8,10 @@ local source = require "spec.support.named_source"
 
 local collect, setmetatable = portable.collect, portable.setmetatable
 
+-- LuaJIT cannot load them in a finalizer, where its compiler cannot be turned
+-- off.
+assert(gbi.graph and gbi.compile_prologue)
+
 local from = { reconstruct = function() end } -- a source without a name
 
 local function noop() end

@@ -116,10 +116,15 @@ end)()
 portable.modes = type(select(2, pcall(collectgarbage, "incremental")))
   == "string" and coroutine.close ~= nil
 
--- Turns LuaJIT's compiler on or off.
+-- Turns LuaJIT's compiler on, or off and forgets what it compiled.
 function portable.jit(on)
   local jit = rawget(_G, "jit")
-  if jit then jit[on and "on" or "off"]() end
+  if jit and on then
+    jit.on()
+  elseif jit then
+    jit.off()
+    jit.flush()
+  end
 end
 
 -- Closes a coroutine, or abandons it where there is no closing.
