@@ -89,6 +89,7 @@ test-hosts: need-hosts ## run gbi in Neovim, nginx, LÖVE and luv, as docs/hosts
 	$(BUSTED) --pattern=_host spec/hosts
 
 include spec/stress.mk
+include examples/cuda/cuda.mk
 
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less
 	@$(MAKE) -s all $(BENCH)

@@ -252,7 +252,23 @@ void gpu_kind (lua_State *L, int kind, const luaL_Reg *methods,
 /* }================================================================== */
 
 
+/* type(value) -> "stream", "event", "buffer", "module", "kernel", "graph", or
+** nil for what is no object of this module */
+static int cuda_type (lua_State *L) {
+  int kind;
+  luaL_checkany(L, 1);
+  for (kind = 0; kind < KINDS; kind++)
+    if (gpu_is(L, GPU(L), 1, kind)) {
+      lua_pushstring(L, names[kind] + sizeof("cuda.") - 1);
+      return 1;
+    }
+  lua_pushnil(L);
+  return 1;
+}
+
+
 static const luaL_Reg functions[] = {
+  {"type", cuda_type},
   {"available", cuda_available},
   {"device", cuda_device},
   {"synchronize", cuda_synchronize},

@@ -40,10 +40,10 @@ $(CUDA): $(CUDA_C) $(wildcard examples/cuda/*.h) csrc/gbi.h
 # what the specs have in the driver's place
 $(BUILD)/fakecuda/libcuda.so.1: spec/c/fakecuda.c examples/cuda/driver.h
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) -Iexamples/cuda -fPIC -shared -o $@ $<
+	$(CC) $(WARN) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 $(BUILD)/gpu-bare: bench/gpu/bare.c examples/cuda/driver.c \
                    examples/cuda/driver.h
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) -Iexamples/cuda -o $@ bench/gpu/bare.c \
+	$(CC) $(WARN) $(CFLAGS) -o $@ bench/gpu/bare.c \
 	  examples/cuda/driver.c -ldl
