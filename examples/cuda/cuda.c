@@ -14,9 +14,12 @@
 ** The driver is opened when the first object is made; cuda.available() tells
 ** whether it can be.
 */
+#define _POSIX_C_SOURCE 199309L
+
 #include "gpu.h"
 
 #include <string.h>
+#include <time.h>
 
 static const char *const names[KINDS] = {
   "cuda.stream", "cuda.event", "cuda.buffer", "cuda.module", "cuda.kernel",
@@ -267,8 +270,18 @@ static int cuda_type (lua_State *L) {
 }
 
 
+/* clock() -> seconds since some moment, for measuring */
+static int cuda_clock (lua_State *L) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec / 1e9);
+  return 1;
+}
+
+
 static const luaL_Reg functions[] = {
   {"type", cuda_type},
+  {"clock", cuda_clock},
   {"available", cuda_available},
   {"device", cuda_device},
   {"synchronize", cuda_synchronize},
