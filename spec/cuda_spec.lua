@@ -75,7 +75,7 @@ describe("without a driver, the module cuda", function()
                               "memory", "synchronize" } do
         local ok, err = pcall(function() cuda[name]() end)
         assert(not ok)
-        assert(err:find(":5: cuda: there is no CUDA driver", 1, true), err)
+        assert(err:find(":4: cuda: there is no CUDA driver", 1, true), err)
       end
       assert(cuda.type(1) == nil)
       print "all"
@@ -388,7 +388,7 @@ local function specs(setup)
         fails("node read cannot .* method read", cudagraph.compile,
           graph(function(g, x, main) g:call_method("read", x, main) end),
           { stream = "main" })
-        fails("node add cannot .*: add", cudagraph.compile,
+        fails("node add_%d cannot .*: add", cudagraph.compile,
           graph(function(_, x) return x + 1 end), { stream = "main" })
         fails("no input side", cudagraph.compile, graph(function() end),
           { stream = "side" })
@@ -440,13 +440,15 @@ describe("with a library in the driver's place, the module cuda", function()
 
   it("raises the driver's error, and leaves nothing half done", function()
     local report = os.tmpname()
-    for call, n in pairs {
-      cuLaunchKernel = 3, cuEventRecord = 2, cuStreamWaitEvent = 2,
-      cuEventCreate = 2, cuMemAlloc_v2 = 3, cuStreamBeginCapture_v2 = 1,
-      cuStreamEndCapture = 1, cuGraphInstantiateWithFlags = 1, cuGraphLaunch = 2,
-      cuGraphExecKernelNodeSetParams = 1, cuStreamGetCaptureInfo_v2 = 2,
-      cuStreamCreate = 5, cuModuleGetFunction = 2,
-    } do
+    for call in ([[cuLaunchKernel:3 cuLaunchKernel:6 cuEventRecord:2
+        cuEventRecord:5 cuStreamWaitEvent:2 cuStreamWaitEvent:5 cuEventCreate:2
+        cuMemAlloc_v2:3 cuMemAlloc_v2:6 cuStreamBeginCapture_v2:1
+        cuStreamEndCapture:1 cuGraphInstantiateWithFlags:1 cuGraphLaunch:2
+        cuGraphExecKernelNodeSetParams:1 cuStreamGetCaptureInfo_v2:2
+        cuStreamCreate:1 cuStreamCreate:5 cuStreamCreate:12 cuStreamCreate:13
+        cuModuleGetFunction:2 cuMemcpyHtoDAsync_v2:1 cuMemcpyDtoHAsync_v2:2
+        ]]):gmatch "%S+" do
+      local name, n = call:match "(.*):(.*)"
       local out, ok = script([[
         local failed = 0
         local function try(f, ...)
@@ -463,7 +465,9 @@ describe("with a library in the driver's place, the module cuda", function()
         local cudagraph = require "cudagraph"
         local main = try(cuda.stream)
         local f = try(function() return workload.diamond():compile() end)
-        local c = cudagraph.compile(workload.diamond(), { stream = "main" })
+        local c = try(function()
+          return cudagraph.compile(workload.diamond(), { stream = "main" })
+        end)
         for i = 1, 3 do
           for _, g in ipairs { f, c } do
             local x = try(cuda.from, main, { i })
@@ -474,8 +478,8 @@ describe("with a library in the driver's place, the module cuda", function()
           end
         end
         assert(failed == 1, failed)
-      ]], ("%s FAKECUDA_REPORT=%s FAKECUDA_FAIL=%s:700:%d"):format(setup,
-        report, call, n))
+      ]], ("%s FAKECUDA_REPORT=%s FAKECUDA_FAIL=%s:700:%s"):format(setup,
+        report, name, n))
       assert.is_true(ok, call .. ": " .. out)
       assert.equal("left: 0 contexts, 0 streams, 0 events, 0 blocks, "
         .. "0 modules, 0 graphs, 0 execs",
@@ -485,9 +489,6 @@ describe("with a library in the driver's place, the module cuda", function()
   end)
 end)
 
-local reason = select(2, script(
-  "print(select(2, require 'cuda'.available()) or '')")) and script(
-  "print(select(2, require 'cuda'.available()) or '')"):match "^%s*(.-)%s*$"
-if reason == "" then
+if script "io.write(tostring(require 'cuda'.available()))" == "true" then
   describe("with a GPU, the module cuda", function() specs "" end)
 end

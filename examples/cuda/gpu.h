@@ -73,7 +73,7 @@ typedef struct Gpu {
   Place places[MAXSTREAMS];
   Number holders[CLASSES];  /* bit i: place i has an unused block */
   List unused[CLASSES];     /* blocks that no stream uses any more */
-  size_t bytes;             /* of all blocks */
+  size_t bytes, inuse;      /* of all blocks, and of those that are not free */
   size_t enough;            /* collect garbage before there are more */
   lua_Integer blocks, free;
   Mark marks[MAXMARKS];

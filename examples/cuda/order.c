@@ -173,6 +173,7 @@ void gpu_release (Gpu *gpu, Block *block) {
   if (--block->refs > 0) return;
   if (gpu->closed) return;  /* its memory is lost with the context */
   gpu->free++;
+  gpu->inuse -= (size_t)1 << block->class;
   for (used = block->used, i = 0; used != 0; used >>= 1, i++)
     if ((used & 1) && !isafter(gpu, -1, i, block->last[i])) {
       to = i;
@@ -266,7 +267,7 @@ Block *gpu_alloc (lua_State *L, Gpu *gpu, int place, size_t bytes) {
                        > (gpu->enough > ENOUGH ? gpu->enough : ENOUGH)) {
     /* Lua does not see how large buffers are */
     block = collect(L, gpu, place, class);
-    gpu->enough = 2 * gpu->bytes;
+    gpu->enough = 2 * gpu->inuse;
   }
   if (block == NULL) block = fresh(gpu, class, &error);
   if (error == OUT_OF_MEMORY) {
@@ -283,6 +284,7 @@ Block *gpu_alloc (lua_State *L, Gpu *gpu, int place, size_t bytes) {
   block->used = 0;
   block->refs = 1;
   gpu->free--;
+  gpu->inuse += (size_t)1 << class;
   if (!gpu->places[place].capturing) gpu_use(gpu, block, place);
   return block;
 }

@@ -504,7 +504,7 @@ Result cuStreamBeginCapture_v2 (Queue queue, int mode) {
 Result cuStreamEndCapture (Queue queue, Recorded *recorded);
 Result cuStreamEndCapture (Queue queue, Recorded *recorded) {
   int i;
-  CALLED("cuStreamEndCapture");
+  Result error = count("cuStreamEndCapture");
   *recorded = queue->capture;
   if (queue->capture == NULL) return 1;
   for (i = 0; i < 256; i++)
@@ -512,7 +512,12 @@ Result cuStreamEndCapture (Queue queue, Recorded *recorded) {
       all[i]->capture = NULL;
       all[i]->last = NULL;
     }
-  return 0;
+  if (error != 0) {  /* capturing is over all the same */
+    free(*recorded);
+    *recorded = NULL;
+    graphs--;
+  }
+  return error;
 }
 
 Result cuStreamGetCaptureInfo_v2 (Queue queue, int *status,
