@@ -1,5 +1,5 @@
--- One compiled graph, run by several coroutines that are suspended in the middle
--- of it, each on a stream of its own. No run sees another one's event.
+-- One compiled graph, run by several coroutines that are suspended in the
+-- middle of it, each on a stream of its own. No run sees another one's event.
 local gbi = require "gbi"
 local cuda = require "cuda"
 local workload = require "workload"

@@ -131,7 +131,7 @@ local function record(graph, origin, inputs, objects)
   return values
 end
 
---- The backend itself, for `g:compile { backend = cudagraph.backend(options) }`.
+--- The backend itself: `g:compile { backend = cudagraph.backend(options) }`.
 -- @tparam table options `stream`: the name of the input to launch on
 function cudagraph.backend(options)
   return function(graph)
@@ -158,7 +158,7 @@ function cudagraph.backend(options)
         end
       end
     end
-    local graphs, kept = {}, {}
+    local graphs = { kernels = {} } -- captured; and the kernels that they need
 
     local function capture(run, ...)
       local given, captured = {}, {}
@@ -180,7 +180,7 @@ function cudagraph.backend(options)
         for node, value in pairs(values) do
           local kind = cuda.type(value)
           if kind == "kernel" then
-            kept[value] = true
+            graphs.kernels[value] = true
           elseif kind == "stream" or node.op == "call_method" then
             value:close() -- the graph has its memory
           end
