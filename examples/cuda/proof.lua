@@ -1,6 +1,7 @@
 -- Is the synchronisation real? The first kernel takes two milliseconds. With
 -- the event, the result is right in every run; without waiting for it, it is
 -- not.
+--
 --   lua proof.lua [RUNS]
 local cuda = require "cuda"
 local workload = require "workload"
