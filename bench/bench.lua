@@ -9,49 +9,13 @@ local floor = require "floor"
 local rows = require "rows"
 local report = require "report"
 local callgrind = require "callgrind"
+local measures = require "measure"
+
+local measure, median, seconds =
+  measures.sides, measures.median, measures.seconds
 
 local ROUNDS, SLOW_ROUNDS, CURVE_ROUNDS = 51, 5, 5
 local largest = math.tointeger(tonumber(arg[2] or 10000000))
-
-local function median(list)
-  table.sort(list)
-  return list[(#list + 1) // 2]
-end
-
--- Seconds of processor time that f(n) takes.
-local function seconds(f, n)
-  local start = os.clock()
-  f(n)
-  return os.clock() - start
-end
-
--- Nanoseconds an operation, by side: the medians of `rounds` runs. Where the
--- sides are a function that makes them, each round makes them anew, for where a
--- function or table happens to lie in memory can be worth some per cent.
-local function measure(sides, n, rounds)
-  local times, values = {}, {}
-  for round = 0, rounds do -- the first warms up
-    local now = type(sides) == "function" and sides() or sides
-    for _, name in ipairs(report.columns) do
-      local side = now[name]
-      if side then
-        times[name] = times[name] or {}
-        local run = side
-        if type(side) == "table" then
-          side.prepare(n)
-          run = side.run
-        end
-        collectgarbage()
-        times[name][round] = seconds(run, n)
-      end
-    end
-  end
-  for name, list in pairs(times) do
-    list[0] = nil
-    values[name] = median(list) / n * 1e9
-  end
-  return values
-end
 
 -- Bytes that each side takes for an entry; and how many are left of each
 -- after they have been dropped.

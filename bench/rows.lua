@@ -12,8 +12,11 @@ local gbi = require "gbi"
 local floor = require "floor"
 local find = require "find"
 local peer = require "peer"
+local ten = require "ten"
 
 local source = gbi.source
+local environment, graph_of_ten, calling =
+  ten.environment, ten.graph, ten.calling
 local held = peer.held
 
 local function tables(n)
@@ -225,53 +228,6 @@ row {
   end,
 }
 
--- An environment with three objects, and a graph of ten operations on them.
-local function environment()
-  local class = {}
-  class.__index = class
-  function class:scale(x) return self.factor * x end
-  function class:push(x)
-    self.top = x
-    return x
-  end
-  return {
-    a = setmetatable({ factor = 3 }, class),
-    b = setmetatable({ bias = 4 }, class),
-    c = setmetatable({}, class),
-  }
-end
-
--- A graph of ten operations on them.
-local function graph_of_ten(env)
-  local g = gbi.graph.new()
-  local e, x, y = g:placeholder("env"), g:placeholder("x"), g:placeholder("y")
-  local function object(name)
-    return g:external(env[name],
-      source.AttrSource(source.LocalSource("env"), name))
-  end
-  local a, b, c = object("a"), object("b"), object("c")
-  local sum = x * y + x - y
-  local scaled = g:call_method("scale", a, sum)
-  local biased = scaled + g:get_attr(b, "bias")
-  local pushed = g:call_method("push", c, biased)
-  local doubled = pushed * 2
-  g:output(doubled, doubled:lt(x), e)
-  return g
-end
-
-local function ten_by_hand(env, x, y)
-  local a, b, c = env.a, env.b, env.c
-  local sum = x * y + x - y
-  local doubled = c:push(a:scale(sum) + b.bias) * 2
-  return doubled, doubled < x, env
-end
-
-local function calling(f, env)
-  return function(n)
-    for i = 1, n do f(env, i, 7) end
-  end
-end
-
 row {
   name = "compiled graph of 10 operations and 3 objects", must = 1.05,
   n = 50000,
@@ -279,7 +235,7 @@ row {
     local env = environment()
     return {
       gbi = calling(graph_of_ten(env):compile(), env),
-      floor = calling(ten_by_hand, env),
+      floor = calling(ten.by_hand, env),
     }
   end,
 }
@@ -564,6 +520,8 @@ row {
     return collecting(objects, true)
   end,
 }
+
+for _, lookup in ipairs(require "lookups") do rows[#rows + 1] = lookup end
 
 rows.holders, rows.handle_holders, rows.tables =
   holders, handle_holders, tables

@@ -37,13 +37,6 @@
 #define lua_absindex(L, i) \
   ((i) > 0 || (i) <= LUA_REGISTRYINDEX ? (i) : lua_gettop(L) + (i) + 1)
 
-static inline void compat_copy (lua_State *L, int from, int to) {
-  to = lua_absindex(L, to);
-  lua_pushvalue(L, from);
-  lua_replace(L, to);
-}
-#define lua_copy compat_copy
-
 static inline void compat_rawsetp (lua_State *L, int t, const void *key) {
   t = lua_absindex(L, t);
   lua_pushlightuserdata(L, (void *)(size_t)key);
@@ -187,19 +180,6 @@ static inline int compat_key (lua_State *L, int t, lua_Integer i) {
   return t;
 }
 
-static inline int compat_geti (lua_State *L, int t, lua_Integer i) {
-  lua_gettable(L, compat_key(L, t, i));
-  return lua_type(L, -1);
-}
-#define lua_geti compat_geti
-
-static inline void compat_seti (lua_State *L, int t, lua_Integer i) {
-  t = compat_key(L, t, i);
-  lua_insert(L, -2);
-  lua_settable(L, t);
-}
-#define lua_seti compat_seti
-
 /* The old ones take an int. */
 static inline int compat_rawgeti (lua_State *L, int t, lua_Integer i) {
   if (i == (int)i) (lua_rawgeti)(L, t, (int)i);
@@ -217,6 +197,10 @@ static inline void compat_rawseti (lua_State *L, int t, lua_Integer i) {
   }
 }
 #define lua_rawseti compat_rawseti
+
+/* For tables without metamethods. */
+#define lua_geti lua_rawgeti
+#define lua_seti lua_rawseti
 
 /* The formats s, d, I and p. */
 static inline const char *compat_pushvfstring (lua_State *L, const char *fmt,

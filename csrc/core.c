@@ -3,6 +3,10 @@
 */
 #include "internal.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
 #include <lauxlib.h>
 
 
@@ -31,7 +35,36 @@ static int core_typename (lua_State *L) {
 }
 
 
+/* create(path, text) -> true; or nil, why not, and whether there is such a file.
+** Writes a new file, which nobody else can have made. */
+static int core_create (lua_State *L) {
+  size_t size;
+  const char *path = luaL_checkstring(L, 1);
+  const char *text = luaL_checklstring(L, 2, &size);
+  int why, written;
+  FILE *f;
+  errno = 0;
+  f = fopen(path, "wbx");  /* C11's, which C libraries had before */
+  why = errno;
+  if (f != NULL) {
+    written = fwrite(text, 1, size, f) == size;
+    why = errno;
+    if (fclose(f) == 0 && written) {
+      lua_pushboolean(L, 1);
+      return 1;
+    }
+    if (written) why = errno;
+    remove(path);
+  }
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", path, strerror(why));
+  lua_pushboolean(L, f == NULL && why == EEXIST);
+  return 3;
+}
+
+
 static const luaL_Reg module[] = {
+  {"create", core_create},
   {"record", core_record},
   {"place", core_place},
   {"typename", core_typename},

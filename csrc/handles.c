@@ -1,10 +1,11 @@
 /*
 ** handles.c - numbers for single values, never given out twice
 **
-** A handle table is at heart a table with weak values and a counter. Because no
-** number is given out twice, a key up to the counter that is absent is dead, and
-** a dead handle takes no memory. Three more tables are beside it: what strong
-** handles keep alive, the callbacks, and the handles that belong to a run.
+** A handle table is at heart a table with weak values; all of a Lua state share
+** one counter. Because no number is given out twice, an absent key between the
+** first and the last that a table gave out is dead, and a dead handle takes no
+** memory. Three more tables are beside it: what strong handles keep alive, the
+** callbacks, and the handles that belong to a run.
 **
 ** A handle of a run is not a key of the table of objects. It has, weakly, a list
 ** of its object, which only the run holds. When the run is over, however it
@@ -26,9 +27,14 @@ static const char defaultkey[] = "gbi handles";
 /* Pushes a new handle table. [-0, +1, m] */
 void gbiH_new (lua_State *L) {
   int at = lua_gettop(L) + 1;
-  gbi_newholder(L, sizeof(gbi_Handles), GBI_NHANDLES);
+  gbi_Handles *handles =
+      (gbi_Handles *)gbi_newholder(L, sizeof(*handles), GBI_NHANDLES);
+  handles->last = handles->holder.state->given;
+  handles->first = handles->last + 1;
   gbi_newweak(L, 0);
+  lua_pushvalue(L, -1);
   lua_setiuservalue(L, at, GBI_OBJECTS);
+  gbi_publish(L, at, 1);
   lua_newtable(L);
   lua_setiuservalue(L, at, GBI_HOLDS);
   lua_newtable(L);
@@ -64,9 +70,10 @@ void gbiH_default (lua_State *L) {
 static lua_Integer nextkey (lua_State *L, const gbi_Handles *handles) {
   /* exact in a double, and positive in a pointer's integer */
   const double max = sizeof(void *) < 8 ? 2147483647.0 : 9007199254740992.0;
-  if ((double)handles->last >= max - GBI_HANDLE0)
+  lua_Integer given = handles->holder.state->given;
+  if ((double)given >= max - GBI_HANDLE0)
     luaL_error(L, "all handles that fit a pointer have been given out");
-  return handles->last + 1;
+  return given + 1;
 }
 
 
@@ -75,7 +82,7 @@ static lua_Integer nextkey (lua_State *L, const gbi_Handles *handles) {
 static lua_Integer giveout (lua_State *L, int at, gbi_Handles *handles,
                             int which, lua_Integer key, int value) {
   gbi_keep(L, at, which, key, value);
-  handles->last = key;
+  handles->holder.state->given = handles->last = key;
   if (handles->holder.state->closing) gbiG_dropfinalizable(L, at);
   return GBI_HANDLE0 + key;
 }
@@ -190,10 +197,17 @@ static void elsewhere (lua_State *L, int at, lua_Integer key) {
 }
 
 
+/* Returns the key of handle `h`, or 0 if the table cannot have given it out. */
+static lua_Integer keyof (const gbi_Handles *handles, lua_Integer h) {
+  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
+  return key >= handles->first && key <= handles->last ? key : 0;
+}
+
+
 /* Pushes the value of handle `h`, or nil; returns its status. [-0, +1, m] */
 int gbiH_find (lua_State *L, int at, lua_Integer h) {
-  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
-  if (key == 0 || key > H(L, at)->last) {
+  lua_Integer key = keyof(H(L, at), h);
+  if (key == 0) {
     lua_pushnil(L);
     return GBI_UNREGISTERED;
   }
@@ -345,9 +359,9 @@ static void forgetcallback (lua_State *L, int at, lua_Integer key) {
 ** [-0, +0, m] */
 int gbiH_release (lua_State *L, int at, lua_Integer h) {
   gbi_Handles *handles = H(L, at);
-  lua_Integer key = h > GBI_HANDLE0 ? h - GBI_HANDLE0 : 0;
+  lua_Integer key = keyof(handles, h);
   int status = GBI_LIVE;
-  if (key == 0 || key > handles->last) return GBI_UNREGISTERED;
+  if (key == 0) return GBI_UNREGISTERED;
   if (handles->waiting > 0) forgetcallback(L, at, key);
   if (!gbi_forget(L, at, GBI_OBJECTS, key)) {
     status = gbiH_find(L, at, h);

@@ -10,9 +10,9 @@ Numbers for single values, never given out twice. As a string a handle table
 tells how many of its handles are live.
 
 A handle is *live* as long as its object is; after that it is *dead*, for ever,
-because it is never given out again. A dead handle takes no memory. Handles are
-greater than a thousand million, so that none is ever an index, and fit a C
-pointer.
+because it is never given out again, by any handle table of the Lua state. A dead
+handle takes no memory. Handles are greater than a thousand million, so that none
+is ever an index, and fit a C pointer. A handle of another table finds nothing.
 
 A C library can keep one where it has a `void *`: see `gbi.h`.
 @classmod gbi.handles
@@ -125,8 +125,8 @@ Like `get`, but never raises an error for a handle that has no value.
 @function find
 @tparam integer handle
 @treturn any the value, or nil
-@treturn ?string why there is none: `"dead"` (collected or released) or
-`"unregistered"` (never given out by this handle table)
+@treturn ?string why there is none: `"dead"` (collected, released, or possibly
+another table's) or `"unregistered"` (never given out by this handle table)
 */
 static int handles_find (lua_State *L) {
   int status = gbiH_find(L, 1, checkhandle(L));
@@ -260,7 +260,8 @@ static const luaL_Reg handles_metamethods[] = {
 };
 
 
-/* Sets `new_handles` and `handles` in the module at `core`. [-0, +0, m] */
+/* Sets `new_handles`, `handles` and `objects` in the module at `core`.
+** [-0, +0, m] */
 void gbi_openhandles (lua_State *L, int core) {
   int mt = lua_gettop(L) + 1;
   luaL_newmetatable(L, GBI_HANDLES);
@@ -273,6 +274,8 @@ void gbi_openhandles (lua_State *L, int core) {
   lua_pop(L, 1);
   gbiH_default(L);
   lua_setfield(L, core, "handles");
+  gbi_lookups(L, 1);
+  lua_setfield(L, core, "objects");
   lua_pushcfunction(L, core_new_handles);
   lua_setfield(L, core, "new_handles");
 }

@@ -9,6 +9,10 @@
 
 #include <lauxlib.h>
 
+/* Keys in the Lua registry, by the addresses of these characters: see
+** gbi_lookups. */
+static const char lookupkeys[] = "gbi look-ups";
+
 
 /* Pushes a new holder of `size` bytes, all 0 behind its head, with `nvalues`
 ** user values, none of them set. [-0, +1, m] */
@@ -17,6 +21,35 @@ void *gbi_newholder (lua_State *L, size_t size, int nvalues) {
   memset(h, 0, size);
   h->state = gbiS_get(L);
   return h;
+}
+
+
+/* Pushes the table in which look-ups in Lua (lua/gbi/lookup.lua) find the table
+** of objects of a registry (`handles` is 0) or a handle table (1); the keys are
+** weak. [-0, +1, m] */
+void gbi_lookups (lua_State *L, int handles) {
+  const void *key = &lookupkeys[handles];
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushliteral(L, "k");
+  gbiS_metatable(L, "gbi.weakkeys", "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+
+/* Has look-ups find the table on the top for the holder at `at`. Only the first
+** time may allocate. [-1, +0, m] */
+void gbi_publish (lua_State *L, int at, int handles) {
+  int objects = lua_gettop(L);
+  at = lua_absindex(L, at);
+  gbi_lookups(L, handles);
+  lua_pushvalue(L, at);
+  lua_pushvalue(L, objects);
+  lua_rawset(L, -3);
+  lua_settop(L, objects - 1);
 }
 
 

@@ -52,6 +52,7 @@ typedef struct gbi_State {
   int recording;        /* do registrations record where they come from? */
   int closing;          /* is the Lua state known to be closing? */
   const void *sources;  /* the metatable of gbi's own sources */
+  lua_Integer given;    /* the key of the handle given out last */
 } gbi_State;
 
 GBI_INTERN void gbiS_open (lua_State *L);
@@ -83,6 +84,8 @@ typedef struct gbi_Holder {
 } gbi_Holder;
 
 GBI_INTERN void *gbi_newholder (lua_State *L, size_t size, int nvalues);
+GBI_INTERN void gbi_lookups (lua_State *L, int handles);
+GBI_INTERN void gbi_publish (lua_State *L, int at, int handles);
 GBI_INTERN int gbi_reserve (lua_State *L, int t, lua_Integer i);
 GBI_INTERN int gbi_forget (lua_State *L, int at, int which, lua_Integer i);
 GBI_INTERN void gbi_keep (lua_State *L, int at, int which, lua_Integer i,
@@ -199,7 +202,7 @@ static inline lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
 ** =================================================================== */
 
 /* The other user values of a handle table. Its keys are handles less
-** GBI_HANDLE0, so that they start at 1. */
+** GBI_HANDLE0, so that they start at 1, in whichever table of the Lua state. */
 enum {
   GBI_HOLDS = GBI_NHOLDER + 1,  /* key -> what a strong handle keeps alive */
   GBI_CALLBACKS,                /* key -> callback of on_collect */
@@ -209,7 +212,7 @@ enum {
 
 typedef struct gbi_Handles {
   gbi_Holder holder;
-  lua_Integer last;     /* how many were given out, the last one's key */
+  lua_Integer first, last;  /* all keys given out here are within these */
   lua_Integer held;     /* how many slots of GBI_HOLDS are taken */
   lua_Integer waiting;  /* how many callbacks there are */
 } gbi_Handles;

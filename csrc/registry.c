@@ -40,6 +40,10 @@ static const void *anchor (int which) {
 static void adopt (lua_State *L, int at, int which) {
   gbi_Registry *r = R(L, at);
   r->changes++;
+  if (which == GBI_OBJECTS) {
+    lua_pushvalue(L, -1);
+    gbi_publish(L, at, 0);
+  }
   if (r->is_default && anchor(which) != NULL) {
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, anchor(which));
@@ -91,6 +95,8 @@ void gbiR_new (lua_State *L, int is_default) {
   gbi_Registry *r = (gbi_Registry *)gbi_newholder(L, sizeof(*r),
                                                   GBI_NREGISTRY);
   r->is_default = is_default;
+  lua_pushboolean(L, 0);
+  gbi_publish(L, -2, 0);  /* so that `adopt` only replaces */
   gbiR_reset(L, lua_gettop(L));
   luaL_setmetatable(L, GBI_REGISTRY);
 }

@@ -7,6 +7,8 @@
 ** registry, for the functions where every nanosecond counts; an empty table in
 ** methods. Upvalue 3 is the registry's metatable, to be compared raw; nil in
 ** module functions, whose first argument is never the registry to work on.
+**
+** In LuaJIT `get` and `find` are wrapped by lua/gbi/lookup.lua.
 */
 #include "internal.h"
 
@@ -48,32 +50,23 @@ static int ismethod (lua_State *L) {
 }
 
 
-/* Returns the registry to work on; in `at` its index, in `arg` that of the
-** first argument after it. [-0, +0, e] */
-static gbi_Registry *myself (lua_State *L, int *at, int *arg) {
-  gbi_Registry *r = (gbi_Registry *)lua_touserdata(L, 1);
-  if (r != NULL) {
-    int top = lua_gettop(L), same = ismethod(L);
-    lua_settop(L, top);
-    if (same) {
-      *at = 1;
-      *arg = 2;
-      return r;
-    }
-  }
-  r = (gbi_Registry *)lua_touserdata(L, DEFAULT);
-  if (r == NULL) luaL_typeerror(L, 1, GBI_REGISTRY);
-  *at = DEFAULT;
-  *arg = 1;
-  return r;
+/* Returns the index of the registry to work on, and in `arg` that of the first
+** argument after it. [-0, +0, e] */
+static int self (lua_State *L, int *arg) {
+  int top = lua_gettop(L);
+  int method = lua_touserdata(L, 1) != NULL && ismethod(L);
+  lua_settop(L, top);
+  *arg = 1 + method;
+  if (method) return 1;
+  if (lua_touserdata(L, DEFAULT) == NULL) luaL_typeerror(L, 1, GBI_REGISTRY);
+  return DEFAULT;
 }
 
 
-/* Like myself, but returns the registry's index. [-0, +0, e] */
-static int self (lua_State *L, int *arg) {
-  int at;
-  myself(L, &at, arg);
-  return at;
+/* Checks that argument 1 is a registry, in what is only a method.
+** [-0, +0, e] */
+static gbi_Registry *checkregistry (lua_State *L) {
+  return (gbi_Registry *)luaL_checkudata(L, 1, GBI_REGISTRY);
 }
 
 
@@ -306,7 +299,7 @@ static int storeplain (lua_State *L, int top) {
       return 0;
   }
   if (first == 2) {
-    lua_copy(L, side, 1);
+    lua_replace(L, 1);
     lua_settop(L, top);
     side = 1;
   }
@@ -362,8 +355,8 @@ Is there a constructor? The side table does not count.
 @seed has_user_objects()
 */
 static int registry_has_objects (lua_State *L) {
-  int at, arg;
-  lua_pushboolean(L, myself(L, &at, &arg)->count > 0);
+  int arg, at = self(L, &arg);
+  lua_pushboolean(L, ((gbi_Registry *)lua_touserdata(L, at))->count > 0);
   return 1;
 }
 
@@ -438,24 +431,21 @@ Like `store`, for more objects than a call takes arguments.
 as it was
 */
 static int registry_store_list (lua_State *L) {
-  int arg, at = self(L, &arg);
   lua_Integer i;
-  gbi_Values v = {0, 0, 0}, created = {0, 0, 0};
-  luaL_checktype(L, arg, LUA_TTABLE);
-  v.list = arg;
-  v.n = luaL_opt(L, luaL_checkinteger, arg + 1,
-                 (lua_Integer)lua_rawlen(L, arg));
-  luaL_argcheck(L, v.n >= 0, arg + 1, "negative count");
+  gbi_Values v = {2, 0, 0}, created = {4, 0, 0};
+  checkregistry(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  v.n = luaL_opt(L, luaL_checkinteger, 3, (lua_Integer)lua_rawlen(L, 2));
+  luaL_argcheck(L, v.n >= 0, 3, "negative count");
   i = gbiR_unheld(L, &v);
-  if (i != 0) return gbi_argunheld(L, at, arg, i);
-  if (!lua_isnoneornil(L, arg + 2)) {
-    luaL_checktype(L, arg + 2, LUA_TTABLE);
-    created.list = arg + 2;
-    created.n = (lua_Integer)lua_rawlen(L, arg + 2);
+  if (i != 0) return gbi_argunheld(L, 1, 2, i);
+  if (!lua_isnoneornil(L, 4)) {
+    luaL_checktype(L, 4, LUA_TTABLE);
+    created.n = (lua_Integer)lua_rawlen(L, 4);
     i = gbiR_unheld(L, &created);
-    if (i != 0) return gbi_argunheld(L, at, arg + 2, i);
+    if (i != 0) return gbi_argunheld(L, 1, 4, i);
   }
-  gbiR_store(L, at, &v, &created);
+  gbiR_store(L, 1, &v, &created);
   return 0;
 }
 
@@ -468,8 +458,9 @@ Like `get`, but never raises an error for an index that has no object.
 @treturn ?string why there is none: `"dead"` or `"unregistered"`
 */
 static int registry_find (lua_State *L) {
-  int status, arg, at = self(L, &arg);
-  status = gbiR_find(L, at, gbi_checkindex(L, arg));
+  int status;
+  checkregistry(L);
+  status = gbiR_find(L, 1, gbi_checkindex(L, 2));
   if (status == GBI_LIVE) return 1;
   lua_pushstring(L, status == GBI_DEAD ? "dead" : "unregistered");
   return 2;
@@ -483,9 +474,9 @@ Counts the entries of the side table.
 @treturn integer how many are dead
 */
 static int registry_count (lua_State *L) {
-  int arg, at = self(L, &arg);
   lua_Integer live, dead;
-  gbiR_count(L, at, &live, &dead);
+  checkregistry(L);
+  gbiR_count(L, 1, &live, &dead);
   lua_pushinteger(L, live);
   lua_pushinteger(L, dead);
   return 2;
@@ -499,8 +490,8 @@ runs later than the call that stored them.
 @treturn gbi.snapshot for `restore`
 */
 static int registry_snapshot (lua_State *L) {
-  int arg, at = self(L, &arg);
-  gbiR_snapshot(L, at);
+  checkregistry(L);
+  gbiR_snapshot(L, 1);
   return 1;
 }
 
@@ -512,11 +503,10 @@ Restores a snapshot's side table.
 @raise an argument error if it is another registry's
 */
 static int registry_restore (lua_State *L) {
-  int arg, at = self(L, &arg);
-  luaL_checkudata(L, arg, GBI_SNAPSHOT);
-  luaL_argcheck(L, gbiR_issnapshot(L, at, arg), arg,
-                "snapshot of another registry");
-  gbiR_restore(L, at, arg);
+  checkregistry(L);
+  luaL_checkudata(L, 2, GBI_SNAPSHOT);
+  luaL_argcheck(L, gbiR_issnapshot(L, 1, 2), 2, "snapshot of another registry");
+  gbiR_restore(L, 1, 2);
   return 0;
 }
 
@@ -535,37 +525,39 @@ static const char *const kinds[] = {"stored", "user", "graph_created"};
 
 /* Pushes an iterator: `step`, the registry at 1, and 0. [-0, +3, m] */
 static int iterate (lua_State *L, lua_CFunction step) {
-  int arg;
-  self(L, &arg);
-  lua_pushvalue(L, SIDE);
-  lua_pushvalue(L, DEFAULT);
-  lua_pushvalue(L, METATABLE);
-  lua_pushcclosure(L, step, 3);
+  checkregistry(L);
+  lua_pushcfunction(L, step);
   lua_pushvalue(L, 1);
   lua_pushinteger(L, 0);
   return 3;
 }
 
 
-/* (index) -> index, entry */
+/* Returns the index that argument 2 of an iterator stands for. [-0, +0, e] */
+static lua_Integer checkposition (lua_State *L) {
+  lua_Integer i = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, i >= 0, 2, "index out of range");
+  return i;
+}
+
+
+/* (registry, index) -> index, entry */
 static int nextentry (lua_State *L) {
-  int at, arg, status;
-  gbi_Registry *r = myself(L, &at, &arg);
-  lua_Integer i = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, i >= 0, arg, "index out of range");
+  int status;
+  gbi_Registry *r = checkregistry(L);
+  lua_Integer i = checkposition(L);
   do {
     if (i >= r->size) return 0;
-    lua_settop(L, arg);
-    i++;
-    status = gbiR_find(L, at, i);
+    lua_settop(L, 2);
+    status = gbiR_find(L, 1, ++i);
   } while (status == GBI_UNREGISTERED);
   lua_pushinteger(L, i);
   lua_createtable(L, 0, 4);
-  lua_pushvalue(L, arg + 1);
+  lua_pushvalue(L, 3);
   lua_setfield(L, -2, "object");
   lua_pushstring(L, status == GBI_LIVE ? "live" : "dead");
   lua_setfield(L, -2, "status");
-  lua_pushstring(L, kinds[gbiR_source(L, at, i)]);
+  lua_pushstring(L, kinds[gbiR_source(L, 1, i)]);
   lua_setfield(L, -3, "kind");
   lua_setfield(L, -2, "source");
   return 2;
@@ -585,18 +577,16 @@ static int registry_entries (lua_State *L) {
 }
 
 
-/* (index) -> index, constructor, kind, source */
+/* (registry, index) -> index, constructor, kind, source */
 static int nextconstructor (lua_State *L) {
-  int at, arg;
-  gbi_Registry *r = myself(L, &at, &arg);
-  lua_Integer i = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, i >= 0, arg, "index out of range");
+  gbi_Registry *r = checkregistry(L);
+  lua_Integer i = checkposition(L);
   if (i >= r->count) return 0;
   lua_pushinteger(L, ++i);
-  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
+  lua_getiuservalue(L, 1, GBI_CONSTRUCTORS);
   lua_rawgeti(L, -1, i);
   lua_remove(L, -2);
-  lua_pushstring(L, kinds[gbiR_source(L, at, i)]);
+  lua_pushstring(L, kinds[gbiR_source(L, 1, i)]);
   lua_insert(L, -2);
   return 4;
 }
@@ -623,8 +613,8 @@ What error messages call an index.
 @treturn string `external object 2 (G["io"].stdout)`
 */
 static int registry_name (lua_State *L) {
-  int arg, at = self(L, &arg);
-  gbiR_name(L, at, gbi_checkindex(L, arg));
+  checkregistry(L);
+  gbiR_name(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
 
@@ -637,28 +627,26 @@ Where an index was registered, if that was recorded.
 @see gbi.debug
 */
 static int registry_place (lua_State *L) {
-  int arg, at = self(L, &arg);
-  gbiR_place(L, at, gbi_checkindex(L, arg));
+  checkregistry(L);
+  gbiR_place(L, 1, gbi_checkindex(L, 2));
   return 1;
 }
 
 
 /* #registry */
 static int registry_len (lua_State *L) {
-  int at, arg;
-  lua_pushinteger(L, myself(L, &at, &arg)->count);
+  lua_pushinteger(L, checkregistry(L)->count);
   return 1;
 }
 
 
 /* tostring(registry) */
 static int registry_tostring (lua_State *L) {
-  int arg, at = self(L, &arg);
   lua_Integer live, dead;
-  gbiR_count(L, at, &live, &dead);
+  checkregistry(L);
+  gbiR_count(L, 1, &live, &dead);
   lua_pushfstring(L, "%s (%I live, %I dead): %p", GBI_REGISTRY,
-                  (LUAI_UACINT)live, (LUAI_UACINT)dead,
-                  lua_topointer(L, at));
+                  (LUAI_UACINT)live, (LUAI_UACINT)dead, lua_topointer(L, 1));
   return 1;
 }
 
@@ -723,7 +711,7 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
 
 
 /* Gives the side table of the default registry at `def` to the function
-** `name` at `t`, now and after every reset. Not the constructors: setting an
+** `name` at `t`, now and after every change. Not the constructors: setting an
 ** upvalue marks it, and what is reset in a collection would live to the next.
 ** [-0, +0, m] */
 static void makehot (lua_State *L, int t, const char *name, int def) {
@@ -742,7 +730,7 @@ static void makehot (lua_State *L, int t, const char *name, int def) {
 }
 
 
-/* Sets `new`, `default` and `functions` in the module at `core`.
+/* Sets `new`, `default`, `functions` and `sides` in the module at `core`.
 ** [-0, +0, m] */
 void gbi_openregistry (lua_State *L, int core) {
   int mt = lua_gettop(L) + 1, index = mt + 1, fs = mt + 2, def = mt + 3;
@@ -767,4 +755,6 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_settop(L, mt - 1);
   lua_pushcfunction(L, core_new);
   lua_setfield(L, core, "new");
+  gbi_lookups(L, 0);
+  lua_setfield(L, core, "sides");
 }

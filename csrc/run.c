@@ -73,6 +73,18 @@ static int core_leave (lua_State *L) {
 }
 
 
+/* check(registry, index, value): for the code that gbi generates. Raises an error
+** if external object `index` was obtained as a value that cannot be held. */
+static int core_check (lua_State *L) {
+  lua_Integer i = luaL_checkinteger(L, 2);
+  luaL_checkudata(L, 1, GBI_REGISTRY);
+  luaL_checkany(L, 3);
+  lua_settop(L, 3);
+  if (lua_type(L, 3) < GBI_HELD) return gbi_argunheld(L, 1, 3, i);
+  return 0;
+}
+
+
 /* hand_on(registry, list, index) -> handle: for the code that gbi generates. The
 ** list is { object, 0 } of external object `index`. */
 static int core_hand_on (lua_State *L) {
@@ -124,6 +136,7 @@ void gbi_openrun (lua_State *L, int core) {
   static const luaL_Reg functions[] = {
     {"enter", core_enter},
     {"leave", core_leave},
+    {"check", core_check},
     {"hand_on", core_hand_on},
     {"hand_back", core_hand_back},
     {NULL, NULL}

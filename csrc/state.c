@@ -46,7 +46,7 @@ void gbi_newweak (lua_State *L, int room) {
 /* Creates the gbi_State and the metatable of weak tables, if they are not
 ** there yet. [-0, +0, m] */
 void gbiS_open (lua_State *L) {
-  static const gbi_State none = {0, 0, NULL};
+  static const gbi_State none = {0, 0, NULL, 0};
   gbi_State *state;
   lua_pushliteral(L, "v");
   gbiS_metatable(L, WEAK, "__mode");

@@ -35,7 +35,7 @@ static int unimplemented_tostring (lua_State *L) {
   indent(L, "\n  Explanation: ");
   lua_concat(L, 2);
   if (lua_getfield(L, 1, "hints") == LUA_TTABLE) {
-    for (i = 1; lua_geti(L, -1, i) != LUA_TNIL; i++) {
+    for (i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
       indent(L, "\n  Hint: ");
       lua_pushvalue(L, 3);
       lua_insert(L, -2);

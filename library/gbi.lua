@@ -11,7 +11,9 @@
 ---
 ---The functions that a program calls. Those of the registry are C, in
 ---csrc/registry_lua.c; each is the same function as a method of
----`gbi.registry`, on `gbi.default`.
+---`gbi.registry`, on `gbi.default`. The other modules are loaded when a
+---program first asks for a name that needs them; until then, `pairs(gbi)`
+---misses it.
 ---@class gbi
 ---@field _VERSION string `"gbi 0.2.0"`.
 ---@field default gbi.registry The registry of this Lua state that the module's functions work on.
@@ -308,9 +310,9 @@ function registry:place(index) end
 ---tells how many of its handles are live.
 ---
 ---A handle is *live* as long as its object is; after that it is *dead*, for ever,
----because it is never given out again. A dead handle takes no memory. Handles are
----greater than a thousand million, so that none is ever an index, and fit a C
----pointer.
+---because it is never given out again, by any handle table of the Lua state. A dead
+---handle takes no memory. Handles are greater than a thousand million, so that none
+---is ever an index, and fit a C pointer. A handle of another table finds nothing.
 ---
 ---A C library can keep one where it has a `void *`: see `gbi.h`.
 ---@class gbi.handles
@@ -343,7 +345,7 @@ function handles:get(handle, tname) end
 ---Like `get`, but never raises an error for a handle that has no value.
 ---@param handle integer
 ---@return any # the value, or nil
----@return string? # why there is none: `"dead"` (collected or released) or `"unregistered"` (never given out by this handle table)
+---@return string? # why there is none: `"dead"` (collected, released, or possibly another table's) or `"unregistered"` (never given out by this handle table)
 function handles:find(handle) end
 
 ---Makes a handle dead. Its callback, if it has one, is not called.
@@ -576,6 +578,7 @@ function codegen:pop_top() end
 ---What `compile` is told.
 ---@class gbi.options
 ---@field backend? fun(graph:gbi.graph,registry:gbi.registry):function returns what replaces the body: a function of the run and the inputs. `run[index]` is an external object of this run, nil where it has none; `run:handle(index)` is a handle of it, as `node:handle()` makes one.
+---@field env? table the globals that sources find, in place of `_G`; modules are what its own `require` finds. Constants keep their methods: a string has those of `string`.
 
 ---Graphs in the manner of torch.fx: record, compile, run on fresh objects.
 ---
@@ -588,9 +591,10 @@ function codegen:pop_top() end
 ---A node is one of FX's: `placeholder`, `call_function`, `call_method`,
 ---`get_attr`, `output`. Its arguments are nodes and constants: booleans,
 ---numbers, strings and nil. All functions raise an argument error, at their
----caller's line, for what they cannot record.
+---caller's line, for what they cannot record; then nothing is changed.
 ---@class gbi.graph
 ---@field registry gbi.registry The registry of its external objects.
+---@field attributes table The attributes by their names; the values may be replaced.
 local graph = {}
 
 ---A new, empty graph with a registry of its own, `graph.registry`.
@@ -598,6 +602,29 @@ local graph = {}
 ---In PyTorch: torch.fx.Graph
 ---@return gbi.graph
 function gbi.graph.new() end
+
+---Records what a function does with nodes: calls it with an input for each of
+---its parameters, and makes what it returns the output.
+---
+---In PyTorch: torch.fx.symbolic_trace
+---
+---Raises what `f` does
+---@param f function
+---@param names? string[] of the inputs; otherwise those of the function's parameters, which Lua 5.1 does not tell
+---@return gbi.graph
+function gbi.graph.trace(f, names) end
+
+---Is a value a node of a graph?
+---@param value any any value
+---@return boolean
+function gbi.graph.is_node(value) end
+
+---A new graph for a condition or loop in this one. It shares the registry and
+---the attributes: `sub:external(node)` is an external object of this graph.
+---@param f? function what it does, as `gbi.trace` takes it
+---@param names? string[] of the inputs
+---@return gbi.graph
+function graph:subgraph(f, names) end
 
 ---An input.
 ---
@@ -609,7 +636,7 @@ function graph:placeholder(name) end
 ---A call, or an operator on its operands.
 ---
 ---In PyTorch: torch.fx.Graph.call_function
----@param target string|gbi.source|gbi.node the name of an operator: `add sub mul div mod pow idiv unm band bor bxor shl shr bnot concat len eq ne lt le gt ge lnot getitem setitem`; a source whose object is called; or a node whose value is
+---@param target string|gbi.source|gbi.node|function the name of an operator: `add sub mul div mod pow idiv unm band bor bxor shl shr bnot concat len eq ne lt le gt ge lnot land lor getitem setitem`; a source whose object is called; a node whose value is; or a function that is a global or a field of a loaded module, whose source is looked for
 ---@param ... gbi.node|gbi.constant nodes and constants
 ---@return gbi.node # its first result; `node:results(n)` for more
 function graph:call_function(target, ...) end
@@ -623,21 +650,30 @@ function graph:call_function(target, ...) end
 ---@return gbi.node # its first result; `node:results(n)` for more
 function graph:call_method(name, object, ...) end
 
----A field of a value, `object.name`; or the value that a source obtains anew
----in every run, which need not be an object.
+---A field of a value, `object.name`; the value that a source obtains anew in
+---every run, which need not be an object; or an attribute of the graph.
 ---
 ---In PyTorch: torch.fx.Graph.get_attr
----@param object gbi.node|gbi.constant|gbi.source
----@param name? string none for a source
+---@param object gbi.node|gbi.constant|gbi.source|string or an attribute's name
+---@param name? string none for a source or an attribute
 ---@return gbi.node
 function graph:get_attr(object, name) end
+
+---A value that belongs to the graph, which keeps it alive: an attribute. What
+---was compiled before keeps the value that the attribute had.
+---
+---In PyTorch: an attribute of torch.fx.GraphModule
+---@param name string
+---@param value any any value but nil
+---@return gbi.node # `graph:get_attr(name)` makes more of them
+function graph:attribute(name, value) end
 
 ---Writes a field, in its turn: `object[key] = value`.
 ---@param object gbi.node|gbi.constant
 ---@param key gbi.node|gbi.constant
----@param value? gbi.node|gbi.constant
+---@param ... gbi.node|gbi.constant the value
 ---@return gbi.node # without a value
-function graph:set_item(object, key, value) end
+function graph:set_item(object, key, ...) end
 
 ---The graph's results, and its end.
 ---
@@ -646,11 +682,31 @@ function graph:set_item(object, key, value) end
 ---@return gbi.node # without a value
 function graph:output(...) end
 
+---A condition: one of two graphs is run, the other costs nothing.
+---
+---In PyTorch: torch.cond
+---@param predicate gbi.node|gbi.constant as Lua's `if` takes it
+---@param then_graph gbi.graph its inputs are the operands; see `graph:subgraph`
+---@param else_graph gbi.graph with as many outputs
+---@param operands? {gbi.node|gbi.constant,...} a list, its length is `n` if nil is in it
+---@return gbi.node # its first result; `node:results(n)` for more
+function graph:cond(predicate, then_graph, else_graph, operands) end
+
+---A loop: while the first output of one graph is true, the other is run, and
+---its outputs are the next operands of both.
+---
+---In PyTorch: torch.while_loop
+---@param cond_graph gbi.graph has one output, as Lua's `while` takes it
+---@param body_graph gbi.graph has as many outputs as there are operands
+---@param operands? {gbi.node|gbi.constant,...} a list, its length is `n` if nil is in it
+---@return gbi.node # the first of the last operands; `node:results(n)` for more
+function graph:while_loop(cond_graph, body_graph, operands) end
+
 ---Registers an object that the graph needs and does not take as an input.
 ---
 ---Raises the error `gbi.unimplemented` for a value that cannot be held weakly
----@param value gbi.object the object, an example for the runs to come
----@param from gbi.source its source
+---@param value gbi.object|gbi.node the object, an example for the runs to come; or the node of one in a graph that this one is a part of, which is that object here
+---@param from? gbi.source its source; none for a node
 ---@return gbi.node # the object of the run
 function graph:external(value, from) end
 
@@ -661,6 +717,21 @@ function graph:external(value, from) end
 ---@param construct_fn fun(index:integer,cg:gbi.codegen) emits the code that creates one
 ---@return gbi.node # the object of the run
 function graph:created(example, construct_fn) end
+
+---Iterates over the nodes in their order: `for node in graph:nodes() do`. What
+---the loop erases or inserts does not disturb it.
+---
+---In PyTorch: torch.fx.Graph.nodes, reversed(torch.fx.Graph.nodes)
+---@param back? boolean true for the last one first
+---@return function
+function graph:nodes(back) end
+
+---The nodes of a kind, in their order.
+---
+---In PyTorch: torch.fx.Graph.find_nodes
+---@param what table the fields `op` and `target` that they have; both may be left out
+---@return gbi.node[]
+function graph:find_nodes(what) end
 
 ---Prints the graph as a table: opcode, name, target, args.
 ---
@@ -675,19 +746,13 @@ function graph:to_dot() end
 ---Looks for what cannot be compiled: a node used before it is made, or one
 ---without a value; a missing output; an index that is not registered; a handle
 ---of another value than an external object; a source that wants an input which
----is not there.
+---is not there; a condition or loop whose graphs do not fit; arguments that
+---were written to.
 ---
 ---In PyTorch: torch.fx.Graph.lint
 ---@return boolean? # true, or nil
 ---@return string? # what is wrong
 function graph:lint() end
-
----Drops the nodes that nobody uses and that have no effects: all but calls,
----writes, inputs and the output.
----
----In PyTorch: torch.fx.Graph.eliminate_dead_code
----@return boolean # were there any?
-function graph:eliminate_dead_code() end
 
 ---Compiles the graph and its prologue to one Lua function.
 ---
@@ -705,27 +770,130 @@ function graph:compile(options) end
 ---@return string
 function graph:code() end
 
----Writes the graph to a file, for `gbi.load_graph` in another process.
+---Makes an interpreter of the graph: module `gbi.interpreter`.
 ---
----Raises naming it, when an object or a function has no source of gbi's own kinds
+---In PyTorch: torch.fx.Interpreter
+---@param g gbi.graph
+---@return gbi.interpreter
+function gbi.graph.interpreter(g) end
+
+---Makes an interpreter that writes a new graph.
+---
+---In PyTorch: torch.fx.Transformer
+---@param g gbi.graph
+---@return gbi.transformer
+function gbi.graph.transformer(g) end
+
+---Writes the graph to a file, for `gbi.load_graph` in another process. The
+---file is there as a whole or not at all, though several write it at a time.
+---
+---Raises naming it, when an object or a function has no source of gbi's own kinds, or an attribute is not plain data
 ---@param path string
 ---@return boolean? # true, or nil
 ---@return string? # why the file cannot be written
 function graph:save(path) end
 
 ---Reads a graph that `graph:save` wrote. The file is data, checked and never
----executed; what its sources find are the objects of this process.
+---executed; but running the graph runs what its sources find in this process,
+---be it `os.execute`. `env` confines them.
 ---@param path string
+---@param options? table `env`: the globals that its sources find, as `gbi.options` has it
 ---@return gbi.graph?
 ---@return string? # what is wrong with the file
-function gbi.load_graph(path) end
+function gbi.load_graph(path, options) end
 
----Nodes of a graph, and what gbi's graphs can call without a source.
+---Sets where nodes are inserted from here on: before a node, in the order in
+---which they are made. The output is always at the end.
+---
+---In PyTorch: torch.fx.Graph.inserting_before
+---@param before? gbi.node the first node otherwise
+---@param f? function only what `f()` makes is inserted there
+---@return any # what `f` returns
+function graph:inserting_before(before, f) end
+
+---Sets where nodes are inserted from here on: after a node, in the order in
+---which they are made.
+---
+---In PyTorch: torch.fx.Graph.inserting_after
+---@param after? gbi.node at the end otherwise, as at first
+---@param f? function only what `f()` makes is inserted there
+---@return any # what `f` returns
+function graph:inserting_after(after, f) end
+
+---Takes a node out of the graph.
+---
+---In PyTorch: torch.fx.Graph.erase_node
+---
+---Raises naming them, when it has users
+---@param each gbi.node
+function graph:erase_node(each) end
+
+---Erases the nodes that nobody uses and that have no effects: all but calls,
+---writes, inputs, conditions, loops and the output; in the graphs of conditions
+---and loops, too.
+---
+---In PyTorch: torch.fx.Graph.eliminate_dead_code
+---@return boolean # were there any?
+function graph:eliminate_dead_code() end
+
+---Copies a node of this graph or of another one.
+---
+---In PyTorch: torch.fx.Graph.node_copy
+---
+---Raises when an input has no value here; nothing is changed then
+---@param each gbi.node
+---@param map? table|function input of the copied node -> its value here, a node or a constant; an input that it lacks is used itself if it is a node of this graph
+---@return gbi.node
+function graph:node_copy(each, map) end
+
+---Copies the nodes of another graph to the point of insertion, all but its
+---output.
+---
+---In PyTorch: torch.fx.Graph.graph_copy
+---
+---Raises when an input or attribute is there already; nothing is changed then
+---@param other gbi.graph
+---@param map? table node of the other graph -> its value here, for inputs; an input that it lacks is copied. It gets all copies
+---@return any # what stands for the outputs of the other graph
+function graph:graph_copy(other, map) end
+
+---A copy of the graph, which can be changed independently; so can those of its
+---conditions and loops. Both have one registry.
+---
+---In PyTorch: copy.deepcopy of a torch.fx.Graph
+---@return gbi.graph
+---@return table # node -> its copy
+function graph:copy() end
+
+---The fields of a node, `node.op`. Writing one raises.
+---
+---In PyTorch: the attributes of torch.fx.Node: op, target, args, name, graph, users, all_input_nodes, meta, prev, next, stack_trace
+---@class gbi.nodefields
+---@field op string `placeholder`, `call_function`, `call_method`, `get_attr` or `output`
+---@field target any of a placeholder the input's name; of a call_method the method's; of a call_function an operator's name, a source, a node whose value is called, or one of `get_external_object_by_index`, `external_object_handle`, `call_result`, `cond`, `while_loop`; of a get_attr the field's or the attribute's name, or a source
+---@field args table a list of nodes, constants and (of `cond` and `while_loop`) graphs, its length is `n`; `node:update_arg` changes it
+---@field name string an identifier that no other node of the graph has
+---@field graph gbi.graph the graph it is in
+---@field users gbi.node[] a new list of the nodes that use it, in the order of the graph
+---@field inputs gbi.node[] a new list of the nodes that it uses, each once
+---@field meta table a table of yours
+---@field prev? gbi.node the node before it
+---@field next? gbi.node the node after it
+---@field place? string where it was recorded, after `gbi.debug(true)`
+---@field index? integer of an external object
+---@field source? gbi.source of an external object that is not created
+---@field kind? string of an external object: `user` or `graph_created`
+
+---Nodes of a graph: what a user reads, and the operators that record.
 ---
 ---A node stands for a value of the run. Lua's operators make nodes of nodes and
----constants: `a + b`, `-a`, `a .. b`, `#a`; those that Lua makes booleans of
----are methods, and so is `len`, for Lua 5.1. All raise an argument error, at
----their caller's line, for what a graph cannot record.
+---constants: `a + b`, `-a`, `a .. b`, `#a`. Comparisons, `not`, `and` and `or`
+---are methods, because Lua forces their results to booleans or does not ask. So
+---is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
+---for what a graph cannot record.
+---
+---A node's fields are read-only, and there are no others; `gbi.nodefields`
+---lists them.
 ---@class gbi.node
 ---@operator add(gbi.node|gbi.constant): gbi.node
 ---@operator band(gbi.node|gbi.constant): gbi.node
@@ -746,6 +914,13 @@ function gbi.load_graph(path) end
 ---@overload fun(...: gbi.node|gbi.constant): gbi.node
 local node = {}
 
+---Has the node effects, so that it stays though nobody uses it? Calls, writes,
+---inputs, the output, conditions and loops have.
+---
+---In PyTorch: torch.fx.Node.is_impure
+---@return boolean
+function node:is_impure() end
+
 ---Hands an external object on as a number: a handle of `gbi.handles`, which
 ---finds the object of this run and no other, from any coroutine or C callback,
 ---until the run ends. The handles of a run that failed or was dropped are dead
@@ -756,9 +931,10 @@ local node = {}
 ---@return gbi.node
 function node:handle() end
 
----The first `n` results of a call, each a node of its own.
+---The first `n` results of a call, each a node of its own; also of a
+---condition or a loop.
 ---
----Raises when the node is no call
+---Raises when the node is no call, or a condition or loop with fewer results
 ---@param n integer from 1 to 200
 ---@return gbi.node ... # `n` nodes
 function node:results(n) end
@@ -793,6 +969,17 @@ function node:gt(b) end
 ---@return gbi.node
 function node:ge(b) end
 
+---The node of `a and b`, of two values that are there already; `graph:cond`
+---is for a value that is not always wanted.
+---@param b? gbi.node|gbi.constant
+---@return gbi.node
+function node:land(b) end
+
+---The node of `a or b`, of two values that are there already.
+---@param b? gbi.node|gbi.constant
+---@return gbi.node
+function node:lor(b) end
+
 ---The node of `a[b]`.
 ---@param b? gbi.node|gbi.constant
 ---@return gbi.node
@@ -805,5 +992,131 @@ function node:lnot() end
 ---The node of `#a`, which is none in Lua 5.1.
 ---@return gbi.node
 function node:len() end
+
+---Replaces an argument.
+---
+---In PyTorch: torch.fx.Node.update_arg
+---
+---Raises when the node cannot have that argument; nothing is changed then
+---@param i integer from 1 to `node.args.n`
+---@param value? gbi.node|gbi.constant|gbi.graph a node comes before this one
+function node:update_arg(i, value) end
+
+---Replaces what a node calls, reads or is named after: `node.target`.
+---
+---Raises when the node cannot have that target; nothing is changed then
+---@param target string|gbi.source|gbi.node of the same kind: for another operator, one with as many operands
+function node:set_target(target) end
+
+---Lets the users of this node use another one, or a constant, in its place.
+---`other` itself goes on using the node.
+---
+---In PyTorch: torch.fx.Node.replace_all_uses_with
+---
+---Raises when a user cannot use `other`; nothing is changed then
+---@param other? gbi.node|gbi.constant comes before all those users
+---@param filter? fun(user:gbi.node):boolean which users? All otherwise
+---@return gbi.node[] # the users that were changed, in the graph's order
+function node:replace_all_uses_with(other, filter) end
+
+---An interpreter whose values are nodes of a new graph: its methods record
+---what they are called for. Override them to record something else; what they
+---return stands for the node.
+---@class gbi.transformer
+---@field graph gbi.graph the graph that is read
+---@field new gbi.graph the graph that is being written, in the methods
+
+---Running a graph node by node, and writing a new one while doing so.
+---
+---An interpreter calls a method for every node that matters, in order; override
+---them in the object. They get the node's target, its arguments as values (a
+---list, its length is `n`) and the node, and return the node's value.
+---
+---    local it = gbi.graph.interpreter(g)
+---    local call_function = it.call_function
+---    function it:call_function(target, args, node)
+---      print(node.name)
+---      return call_function(self, target, args, node)
+---    end
+---    print(it:run(1, 2))
+---
+---The graphs of conditions and loops run by the same methods.
+---@class gbi.interpreter
+---@field graph gbi.graph The graph.
+local interpreter = {}
+
+---Runs the graph: what the compiled function would do. Objects are obtained
+---first, as its prologue does.
+---
+---In PyTorch: torch.fx.Interpreter.run
+---
+---Raises what `graph:compile` does
+---@param ... any the inputs
+---@return any # the outputs
+function interpreter:run(...) end
+
+---Runs the graph, or one of a condition or loop, with these inputs.
+---@param graph gbi.graph
+---@param ... any the inputs
+---@return any # the outputs
+function interpreter:run_graph(graph, ...) end
+
+---Runs a node by the method of its kind.
+---
+---In PyTorch: torch.fx.Interpreter.run_node
+---@param each gbi.node
+---@return any # its value
+function interpreter:run_node(each) end
+
+---An input.
+---
+---In PyTorch: torch.fx.Interpreter.placeholder
+---@param target string its name
+---@param args table empty
+---@param each gbi.node
+---@return any # its value; of `...`, a list of values with their number `n`
+function interpreter:placeholder(target, args, each) end
+
+---A field, an attribute, or what a source finds.
+---
+---In PyTorch: torch.fx.Interpreter.get_attr
+---@param target string|gbi.source
+---@param args table the object, if `target` is a field's name
+---@param each gbi.node
+---@return any # its value
+function interpreter:get_attr(target, args, each) end
+
+---A call, an operator, or another of the targets that `gbi.nodefields` has.
+---
+---In PyTorch: torch.fx.Interpreter.call_function
+---@param target any where the node calls another node, that one's value
+---@param args table of `cond` and `while_loop` with their graphs; of `call_result` all results of the call, and a number
+---@param each gbi.node
+---@return any # its results
+function interpreter:call_function(target, args, each) end
+
+---A method call.
+---
+---In PyTorch: torch.fx.Interpreter.call_method
+---@param target string the method's name
+---@param args table the object, and the arguments
+---@param each gbi.node
+---@return any # its results
+function interpreter:call_method(target, args, each) end
+
+---The end.
+---
+---In PyTorch: torch.fx.Interpreter.output
+---@param target string `output`
+---@param args table the outputs
+---@param each gbi.node
+---@return any # the outputs
+function interpreter:output(target, args, each) end
+
+---Writes a new graph, which has the registry and the attributes of the old.
+---
+---In PyTorch: torch.fx.Transformer.transform
+---@return gbi.graph
+function transformer:transform() end
 
 return gbi

@@ -93,7 +93,14 @@ describe("a doc comment", function()
       handles = getmetatable(gbi.handles).__index,
       run = getmetatable(run()).__index,
       codegen = getmetatable(codegen()), graph = getmetatable(graph),
-      node = getmetatable(graph:placeholder "x"),
+      node = setmetatable({}, { __index = function(_, name)
+        local ok, method = pcall(function()
+          return graph:placeholder(name .. "?")[name]
+        end)
+        return getmetatable(graph:placeholder(name))[name] or ok and method
+      end }),
+      interpreter = getmetatable(gbi.graph.interpreter(graph)),
+      transformer = getmetatable(gbi.graph.transformer(graph)),
       source = { reconstruct = gbi.source.GlobalSource("x").reconstruct },
     }
     for name, item in pairs(model.items) do

@@ -3,7 +3,7 @@
 local portable = require "spec.support.portable"
 
 describe("a call that runs out of memory", function()
-  it("leaves the registry as it was, and then succeeds", function()
+  it("leaves everything as it was, and then succeeds", function()
     local out, ok = portable.run(portable.start(portable.build .. "/faults")
       .. " spec/support/faults.lua short")
     io.write(out)

@@ -906,11 +906,15 @@ describe("pay for what you use:", function()
     refers_to((g:compile()))
   end)
 
-  it("nor does one that uses its objects directly", function()
-    refers_to((compiled(DIRECTLY)))
-    refers_to((compiled(HANDED_ON)), "registry", "hand_on", "hand_back")
-    refers_to((compiled(IN_RUN)), "registry", "enter", "leave", "body")
-  end)
+  it("one that uses its objects directly refers to the check of them",
+    function()
+      local function refers_to_checks_and(f, ...)
+        refers_to(f, "registry", "held", "type", "check", ...)
+      end
+      refers_to_checks_and((compiled(DIRECTLY)))
+      refers_to_checks_and((compiled(HANDED_ON)), "hand_on", "hand_back")
+      refers_to_checks_and((compiled(IN_RUN)), "enter", "leave", "body")
+    end)
 
   it("a backend without external objects has one run, and an empty one",
     function()

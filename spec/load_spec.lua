@@ -26,6 +26,15 @@ local USE = [[
   assert(gbi.handles:get(gbi.handles:weak(g)) == g)
 ]]
 
+-- Has everything loaded that `require` leaves out.
+local TOUCH = [[
+  for _, name in ipairs { "source", "graph", "load_graph", "compile_prologue",
+                          "inspect", "debug", "traceback" } do
+    local value = require "gbi"[name]
+    assert(value ~= nil and rawequal(value, require "gbi"[name]), name)
+  end
+]]
+
 local STRICT = [[
   setmetatable(_G, {
     __index = function(_, name) error("undeclared: " .. name, 2) end,
@@ -70,7 +79,7 @@ describe("loading", function()
       end
       print, dofile, loadfile = nil, nil, nil
       require "gbi"
-    ]])
+    ]], TOUCH)
   end)
 
   it("changes nothing but package.loaded", function()
@@ -102,7 +111,7 @@ describe("loading", function()
       math.randomseed(42)
 
       require "gbi"
-
+      ]], TOUCH, [[
       assert(math.random() == random)
       assert(debug.gethook() == hook)
       for name, t in pairs(tables) do same(before[name], t, name) end
@@ -119,6 +128,57 @@ describe("loading", function()
   end)
 
   it("writes nothing", function()
-    assert.equal("", check('require "gbi"'))
+    assert.equal("", check('require "gbi"', TOUCH))
+  end)
+
+  it("leaves for later what is not asked for", function()
+    check(STRICT, [[
+      local gbi = require "gbi"
+      assert(gbi.handles:get(gbi.handles:weak(gbi)) == gbi)
+      gbi.default:store(gbi)
+      assert(gbi.get_external_object_by_index(1) == gbi)
+      assert(gbi.new():find(1) == nil and gbi.nosuch == nil)
+      local now = { gbi = true, ["gbi.core"] = true, ["gbi.errors"] = true,
+                    ["gbi.lookup"] = true }
+      for name in pairs(package.loaded) do
+        assert(now[name] or not name:find "^gbi", name)
+      end
+    ]], TOUCH, [[
+      assert(gbi.source == require "gbi.source")
+      assert(gbi.graph == require "gbi.graph")
+      assert(gbi.load_graph == gbi.graph.load)
+      assert(gbi.compile_prologue == require "gbi.prologue")
+      assert(gbi.inspect == require "gbi.inspect".inspect)
+      assert(gbi.debug == require "gbi.inspect".debug)
+      assert(gbi.traceback == require "gbi.traceback".traceback)
+    ]])
+  end)
+
+  it("takes at most 40 KiB for handles alone", function()
+    check([[
+      local function used()
+        collectgarbage()
+        collectgarbage()
+        return collectgarbage "count"
+      end
+      local before = used()
+      local gbi = require "gbi"
+      gbi.handles:release(gbi.handles:strong(1))
+      local taken = used() - before
+      assert(taken <= 40, taken)
+      local _ = gbi.graph
+      assert(used() - before > 2 * taken, "it was loaded already")
+    ]])
+  end)
+
+  it("of what was left for later may fail, and then succeed", function()
+    -- 5.1's require would say "loop or previous error" ever after
+    check([[
+      local gbi = require "gbi"
+      package.preload["gbi.node"] = function() error("not enough memory", 0) end
+      local ok, err = pcall(function() return gbi.graph end)
+      assert(not ok and err:find "not enough memory", err)
+      package.preload["gbi.node"] = nil
+    ]], TOUCH, USE)
   end)
 end)

@@ -25,7 +25,10 @@ local functions = portable.setmetatable({}, {
   __index = function(_, method)
     local f = SEED[method] and gbi[SEED[method]]
     return function(_, ...)
-      if f then return f(...) end
+      if f then -- in 5.1 a tail call would hide the line
+        local object = f(...)
+        return object
+      end
       return gbi.default[method](gbi.default, ...)
     end
   end,
@@ -384,10 +387,11 @@ for name, new in pairs {
 end
 
 describe("the seed's functions", function()
-  it("are module functions and methods, in C", function()
+  it("are module functions and methods, in C; get for LuaJIT in Lua", function()
     for method, name in pairs(SEED) do
-      assert.equal("C", debug.getinfo(gbi[name], "S").what, name)
-      assert.equal("C", debug.getinfo(gbi.default[method], "S").what, method)
+      local what = method == "get" and rawget(_G, "jit") and "Lua" or "C"
+      assert.equal(what, debug.getinfo(gbi[name], "S").what, name)
+      assert.equal(what, debug.getinfo(gbi.default[method], "S").what, method)
     end
   end)
 
@@ -1376,9 +1380,11 @@ describe("misuse", function()
           ("bad argument #1 to '%s' (gbi.registry expected, got %s)"):format(
             method, got), r)
       end
+      local how = debug.getinfo(r[method], "S").what == "C"
+        and "calling '%s' on bad self" or "bad argument #1 to '%s'"
       check(gbi.new(), ("local t = { %s = x.%s } t:%s(1)"):format(method,
-        method, method), ("calling '%s' on bad self (gbi.registry expected, "
-          .. "got table)"):format(method), r)
+        method, method), (how .. " (gbi.registry expected, got table)"):format(
+          method), r)
     end
   end)
 

@@ -1,7 +1,7 @@
 # Trying to break gbi. `make stress` takes more than an hour; `make test` does a
 # little of each (SHORT=1).
 
-.PHONY: stress faults collectors threads asan memcheck coverage cover fuzz \
+.PHONY: stress faults collectors threads asan memcheck coverage cover graphs fuzz \
         need-stress need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
@@ -13,7 +13,7 @@ CASES = $(if $(SHORT),: store)
 stress: need-stress ## try to break it, for more than an hour: all that follows
 	@$(if $(SHORT),,$(MAKE) -s faults)
 	@$(MAKE) -s collectors threads asan memcheck
-	@$(if $(SHORT),,$(MAKE) -s fuzz coverage)
+	@$(if $(SHORT),,$(MAKE) -s graphs fuzz coverage)
 
 faults: ## each allocation of each function fails, and then all after it
 	@$(MAKE) -s all users
@@ -73,8 +73,9 @@ MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
 memcheck: ## the suite, and faults in some states, under valgrind
 	@$(MAKE) -s all users
 	for cases in close $(if $(SHORT),"$(CASES)","guarded: store" \
-	  "guarded: C" "in two coroutines: C s" "registered: a prologue" \
-	  "released: re"); do \
+	  "guarded: C" "in a coroutine's run: C s" "registered: a prologue" \
+	  "registered: call a" "left out: re" "strong: C" \
+	  "with finalizers: w" sequence); do \
 	  $(MEMCHECK) $(BUILD)/faults spec/support/faults.lua short "$$cases" \
 	    || exit 1; \
 	done
@@ -99,6 +100,10 @@ cover: all users $(BUILD)/lines.so
 $(BUILD)/lines.so: spec/c/lines.c csrc/compat.h
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+
+graphs: ## 10^5 random graphs of conditions and loops, some minutes
+	@$(MAKE) -s all
+	GBI_GRAPHS=100000 $(BUSTED) spec/control_spec.lua
 
 # Fuzzing: bytes are a program that works on registries, handle tables and runs,
 # or a file of a graph.

@@ -172,8 +172,7 @@ describe("gbi.traceback names", function()
     co, err = fail(f, print)
     assert.equal('external object 1 (L["x"]) cannot be held weakly: got nil',
       err)
-    assert.same({ 'node x_1_handle: call_function external_object_handle, '
-      .. 'external object 1 (L["x"])' }, notes(traceback(co, err)))
+    assert.same({ 'external object 1 (L["x"])' }, notes(traceback(co, err)))
     local g = gbi.graph.new()
     g:placeholder "x"
     g:output(g:external({}, L "x"))
@@ -182,7 +181,7 @@ describe("gbi.traceback names", function()
     }, nil)
     assert.equal('external object 1 (L["x"]) cannot be held weakly: got nil',
       err)
-    assert.same({ "the run begins" }, notes(traceback(co, err)))
+    assert.same({ 'external object 1 (L["x"])' }, notes(traceback(co, err)))
   end)
 
   it("the call of a backend's function", function()
@@ -341,6 +340,8 @@ describe("gbi.traceback of a deep stack", function()
   end)
 
   it("comes when the stack overflows, as debug.traceback does", function()
+    -- what LuaJIT compiled before decides where its stack ends
+    if rawget(_G, "jit") then _G.jit.flush() end
     start(function() even(-1) end)
     local function said_by(handler)
       local ok, said = xpcall(function()

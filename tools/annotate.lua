@@ -11,7 +11,8 @@ local FILES = {
   "lua/gbi/init.lua", "lua/gbi/prologue.lua", "lua/gbi/inspect.lua",
   "lua/gbi/traceback.lua", "csrc/registry_lua.c", "csrc/handles_lua.c",
   "csrc/run.c", "lua/gbi/source.lua", "lua/gbi/codegen.lua",
-  "lua/gbi/graph.lua", "lua/gbi/node.lua",
+  "lua/gbi/graph.lua", "lua/gbi/change.lua", "lua/gbi/node.lua",
+  "lua/gbi/interpreter.lua",
 }
 
 local TAGS = {

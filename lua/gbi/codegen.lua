@@ -36,10 +36,11 @@ local MAX_SIZE = 50 -- operations in a part of an expression
 -- What generated code is bound to, the arguments of its chunk; and what else
 -- it calls things. A parameter of such a name is given another one.
 local BINDINGS = { "G", "require", "registry", "unpack", "select", "enter",
-                   "leave", "hand_on", "hand_back", "body" }
+                   "leave", "hand_on", "hand_back", "held", "type", "check",
+                   "attributes", "body" }
 -- `arg` is 5.1's own, in a function with `...`.
 local RESERVED = { run = true, vars = true, params = true, objects = true,
-                   arg = true }
+                   all = true, arg = true }
 for _, name in ipairs(BINDINGS) do RESERVED[name] = true end
 
 -- Can a local of the generated function be called `name`?
@@ -130,6 +131,9 @@ function Codegen.new(params)
     nnamed = 0, nshared = 0, -- variables that are locals
     nvars = 0, -- variables that are elements of `vars`
     free = {}, -- variables to be used again
+    elements = {}, -- those of all variables that are elements of `vars`
+    blocks = {}, -- what the blocks around began with
+    indent = "",
     names = {}, -- names of locals
     locals = {}, -- parameter -> its expression
     head = {}, -- lines before the function
@@ -188,7 +192,7 @@ end
 
 -- Emits a line.
 function Codegen:emit(line)
-  self.lines[#self.lines + 1] = line
+  self.lines[#self.lines + 1] = self.indent .. line
   self.notes[#self.lines] = self.what
 end
 
@@ -197,6 +201,44 @@ end
 function Codegen:note(what)
   self:settle()
   self.what = literal.comment(what)
+end
+
+-- Emits the beginning of a block. Variables that are made in it are gone when
+-- it ends.
+function Codegen:open(line)
+  self:emit(line)
+  table.insert(self.blocks, {
+    nnamed = self.nnamed, nshared = self.nshared, nelements = #self.elements,
+    free = compat.move(self.free, 1, #self.free, 1, {}), names = {},
+  })
+  self.indent = ("  "):rep(#self.blocks)
+end
+
+-- Emits the end of a block: `line`, nothing before an `else`.
+function Codegen:close(line)
+  local block = table.remove(self.blocks)
+  self.nnamed, self.nshared = block.nnamed, block.nshared
+  self.free = block.free
+  for i = block.nelements + 1, #self.elements do
+    self.elements[i].assigned = nil
+    table.insert(self.free, self.elements[i])
+  end
+  for _, name in ipairs(block.names) do self.names[name] = nil end
+  self.indent = ("  "):rep(#self.blocks)
+  if line then self:emit(line) end
+end
+
+-- Emits the declaration of a variable.
+function Codegen:declare(var)
+  if not var.declared then self:emit("local " .. var.text) end
+  var.declared, var.assigned = true, true
+end
+
+-- Emits a check that a variable has an object that can be held weakly. (A
+-- userdata may be a light one, which Lua does not tell.)
+function Codegen:check_held(index, var)
+  self:emit(("if not held[type(%s)] then check(registry, %d, %s) end"):format(
+    var.text, index, var.text))
 end
 
 -- Emits the code that obtains an external object into a variable.
@@ -315,12 +357,61 @@ function Codegen:operate(format, operands)
 end
 
 -- Pushes a handle of external object `index`, whose value is `object`. Returns
--- the variable of the list that the handle lives as long as.
+-- the text of the list that the handle lives as long as; in a block that may
+-- not run or run again, the list is made once.
 function Codegen:hand_on(object, index)
+  if #self.blocks > 0 then
+    self.nvars = self.nvars + 1
+    local slot = ("vars[%d]"):format(self.nvars)
+    self:emit(("if not %s then %s = {%s, 0} hand_on(registry, %s, %d) end")
+      :format(slot, slot, object.text, slot, index))
+    self:push(atom(slot .. "[2]", true))
+    return slot, true
+  end
   local list = self:assign(self:new_var(), ("{%s, 0}"):format(object.text))
   self:push { text = ("hand_on(registry, %s, %d)"):format(list.text, index),
               weight = 4, size = 1, prefix = true, call = true }
-  return list
+  return list.text
+end
+
+-- Emits the end of the handles of these lists.
+function Codegen:hand_back(lists, maybe)
+  for first = 1, #lists, MAX_ARGS do
+    self:emit(("hand_back(%s)"):format(table.concat(lists, ", ", first,
+      math.min(first + MAX_ARGS - 1, #lists))))
+  end
+  for _, list in ipairs(maybe) do
+    self:emit(("if %s then hand_back(%s) end"):format(list, list))
+  end
+end
+
+-- Pushes an attribute of the graph.
+function Codegen:load_attribute(name)
+  self:combine("attributes" .. literal.index(name), {})
+end
+
+-- Emits an assignment of values to variables at once.
+function Codegen:assign_all(vars, values)
+  local targets, texts = {}, {}
+  for i, var in ipairs(vars) do
+    if var.text ~= values[i].text then
+      targets[#targets + 1] = var.text
+      texts[#texts + 1] = values[i].text
+    end
+  end
+  if #texts <= MAX_WEIGHT then
+    if #texts > 0 then
+      self:emit(("%s = %s"):format(table.concat(targets, ", "),
+        table.concat(texts, ", ")))
+    end
+    return
+  end
+  self:open("do")
+  self:emit(("local all = {%s}"):format(table.concat(texts, ", ")))
+  for i, target in ipairs(targets) do
+    self:emit(("%s = all[%d]"):format(target, i))
+  end
+  self:close("end")
 end
 
 -- Emits an operator that is a statement.
@@ -422,6 +513,8 @@ function Codegen:new_var(hint)
       hint = "v" .. self.nnamed
     end
     self.names[hint] = true
+    local block = self.blocks[#self.blocks]
+    if block then table.insert(block.names, hint) end
     return self:variable(hint)
   end
   local var = table.remove(self.free)
@@ -431,6 +524,7 @@ function Codegen:new_var(hint)
   elseif not var then
     self.nvars = self.nvars + 1
     var = self:element("vars", self.nvars)
+    table.insert(self.elements, var)
   end
   var.shared = true
   return var
@@ -534,8 +628,8 @@ end
 
 -- The text of a chunk that returns the function. It is called with the
 -- bindings: the globals, `require`, the registry, `table.unpack`; and for a
--- graph also `select`, the core's `enter` and `leave`, and the body that a
--- backend made.
+-- graph also the core's functions for runs, which types can be held weakly, the
+-- attributes, and the body that a backend made.
 -- @tparam string title a comment on its first line
 -- @treturn string
 -- @treturn {[integer]=string} what its lines do
@@ -555,18 +649,30 @@ function Codegen:text(title)
   return table.concat(out, "\n"), notes
 end
 
+-- What can be held weakly, by the names of types.
+local HELD = { table = true, ["function"] = true, thread = true,
+               cdata = true }
+
+local function no_require(module)
+  error(("module '%s' cannot be reached: env has no 'require'"):format(module),
+    2)
+end
+
 -- Loads the function.
 -- @tparam string title what error messages call its chunk
 -- @param registry its registry
--- @param ?body what a backend made of the graph
+-- @tparam ?table with `env`, its globals; `attributes`, the graph's; `body`,
+-- what a backend made of the graph
 -- @treturn function
 -- @treturn string its source
-function Codegen:finish(title, registry, body)
-  title = literal.comment(title)
+function Codegen:finish(title, registry, with)
+  title, with = literal.comment(title), with or {}
   local text, notes = self:text(title)
   local chunk = assert(compat.load(text, "=" .. title, {}))
-  local f = chunk(_G, require, registry, compat.unpack, select, core.enter,
-    core.leave, core.hand_on, core.hand_back, body)
+  local env = with.env
+  local f = chunk(env or _G, env and (env.require or no_require) or require,
+    registry, compat.unpack, select, core.enter, core.leave, core.hand_on,
+    core.hand_back, HELD, type, core.check, with.attributes, with.body)
   traceback.note(f, notes)
   return f, text
 end

@@ -7,14 +7,13 @@
 local compat = require "gbi.compat"
 local core = require "gbi.core"
 local Codegen = require "gbi.codegen"
+local control = require "gbi.control"
 local node = require "gbi.node"
 local view = require "gbi.view"
 
 compat.interpret()
 
 local MAX_RESULTS = 20 -- of one call; beyond, they are gathered in a table
-local MAX_LISTS = 30 -- in one call of hand_back
-
 
 local Compiler = {}
 Compiler.__index = Compiler
@@ -38,7 +37,7 @@ end
 
 -- Gives back the variables that `each` was the last to use.
 function Compiler:free(each)
-  for _, used in each:inputs() do
+  for _, used in node.inputs(each) do
     if self.last_use[used] == each and self.owned[used] then
       self.cg:free_var(self.owned[used])
       self.owned[used] = nil
@@ -79,17 +78,91 @@ function Compiler:spread(each, results)
   end
 end
 
+-- The variables for the first `n` results of a condition or loop, and the
+-- values of its nodes. `names` are what those would like to be called that have
+-- no node.
+function Compiler:variables(each, n, names)
+  local results, vars = self.results[each] or { names = {} }, {}
+  for i = 1, n do
+    vars[i] = self.cg:new_var(results.names[i] or i == 1 and each.name
+      or names and names[i].name)
+  end
+  self.values[each] = vars[1]
+  for _, result in ipairs(results) do
+    self.values[result] = vars[result.args[2]]
+  end
+  return vars
+end
+
+-- Gives the inputs of a graph in a condition or loop their values, and emits
+-- its nodes. Returns its outputs.
+function Compiler:part(graph, values)
+  for i, input in ipairs(control.inputs(graph)) do
+    self.values[input] = values[i]
+  end
+  return self:nodes(graph)
+end
+
+-- Emits a condition.
+function Compiler:cond(each)
+  local cg, operands = self.cg, control.operands(each)
+  for i = 1, operands.n do operands[i] = self:operand(operands[i]) end
+  local used = self.results[each] and self.results[each].n
+    or self.last_use[each] and 1 or 0
+  local vars, what = self:variables(each, used), cg.what
+  for _, var in ipairs(vars) do cg:declare(var) end
+  for _, part, label in control.graphs(each) do
+    if label == "then" then
+      cg:open(("if %s then"):format(self:operand(each.args[1]).text))
+    else
+      cg:open "else"
+    end
+    local outputs = self:part(part, operands)
+    cg:note(what)
+    for i, var in ipairs(vars) do
+      cg:emit(("%s = %s"):format(var.text, outputs[i].text))
+    end
+    cg:close(label == "else" and "end" or nil)
+  end
+end
+
+-- Emits a loop, whose operands are variables.
+function Compiler:while_loop(each)
+  local cg, operands, what = self.cg, control.operands(each), self.cg.what
+  local cond, body = each.args[1], each.args[2]
+  local vars = self:variables(each, operands.n, control.inputs(body))
+  for i, var in ipairs(vars) do
+    cg:push(self:operand(operands[i]))
+    cg:store(var)
+  end
+  cg:open "while true do"
+  local goes_on = self:part(cond, vars)
+  cg:note(what)
+  cg:emit(("if not %s then break end"):format(goes_on[1].text))
+  local outputs = self:part(body, vars)
+  cg:note(what)
+  cg:assign_all(vars, outputs)
+  cg:close "end"
+end
+
 -- Emits a node that is neither input nor output nor external object.
 function Compiler:emit(each)
-  local cg, builtin, operator = self.cg, each:builtin(), each:operator()
+  local cg, builtin, operator = self.cg, node.builtin(each), node.operator(each)
   if builtin == node.HANDLE then
-    local list = cg:hand_on(self.values[each.args[1]], each:external())
-    table.insert(self.lists, list)
+    local list, maybe = cg:hand_on(self.values[each.args[1]],
+      node.external(each))
+    table.insert(maybe and self.maybe or self.lists, list)
     self:keep(each)
   elseif builtin == node.RESULT then
     return -- its call has given it a value
+  elseif builtin == control.COND then
+    self:cond(each)
+  elseif builtin == control.WHILE then
+    self:while_loop(each)
   elseif each.op == "get_attr" then
-    if each.args.n == 0 then
+    if each.args.n == 0 and type(each.target) == "string" then
+      cg:load_attribute(each.target)
+    elseif each.args.n == 0 then
       cg(each.target)
     else
       cg:push(self:operand(each.args[1]))
@@ -112,17 +185,18 @@ function Compiler:emit(each)
   end
 end
 
--- Collects the inputs, the external objects, the results of calls, and who is
--- the last to use a node.
-function Compiler:scan(nodes, live)
-  for _, each in ipairs(nodes) do
-    if each.op == "placeholder" then
-      table.insert(self.params, each.target)
-    end
-    if live[each] then
-      local builtin = each:builtin()
+-- Collects the external objects, the results of calls, and who is the last to
+-- use a node, of a graph and its parts.
+function Compiler:scan(graph)
+  for each in graph:nodes() do
+    if self.live[each] then
+      local builtin = node.builtin(each)
       if builtin == node.EXTERNAL then
-        table.insert(self.externals, each)
+        local index = each.index
+        if not self.objects[index] then
+          self.objects[index] = each.name -- and then its variable
+          table.insert(self.indices, index)
+        end
       elseif builtin == node.RESULT then
         local call, i = each.args[1], each.args[2]
         local results = self.results[call] or { n = 0, names = {} }
@@ -131,10 +205,10 @@ function Compiler:scan(nodes, live)
         results.n = math.max(results.n, i)
         self.results[call] = results
       end
-      for _, used in each:inputs() do self.last_use[used] = each end
+      for _, used in node.inputs(each) do self.last_use[used] = each end
+      for _, part in control.graphs(each) do self:scan(part) end
     end
   end
-  table.sort(self.externals, function(a, b) return a.args[1] < b.args[1] end)
 end
 
 -- Emits the prologue: obtains the external objects in the order of their
@@ -144,53 +218,52 @@ function Compiler:prologue(registry)
   for index, constructor in registry:constructors() do
     constructors[index] = constructor
   end
-  for _, each in ipairs(self.externals) do
-    local index, var = each.args[1], cg:new_var(each.name)
+  table.sort(self.indices)
+  for _, index in ipairs(self.indices) do
+    local var = cg:new_var(self.objects[index])
     cg:obtain(registry, index, constructors[index], var)
-    self.values[each] = var
+    cg:check_held(index, var)
+    self.objects[index] = var
   end
 end
 
--- Emits the nodes, and the return of the outputs.
-function Compiler:body(nodes, live)
-  local cg = self.cg
-  for _, each in ipairs(nodes) do
+-- Emits the nodes of a graph, all but its output. Returns the outputs.
+function Compiler:nodes(graph)
+  local cg, outputs = self.cg, {}
+  for each in graph:nodes() do
     if each.op == "output" then
-      local outputs = {}
-      for i = 1, each.args.n do outputs[i] = self:operand(each.args[i]) end
-      cg:note(self:describe(each))
-      for first = 1, #self.lists, MAX_LISTS do
-        cg:emit(("hand_back(%s)"):format(Codegen.list(compat.move(self.lists,
-          first, math.min(first + MAX_LISTS - 1, #self.lists), 1, {}))))
-      end
-      cg:emit("return " .. Codegen.list(outputs))
-    elseif live[each] and each.op ~= "placeholder"
-           and each:builtin() ~= node.EXTERNAL then
+      local args = each.args
+      for i = 1, args.n do outputs[i] = self:operand(args[i]) end
+    elseif node.builtin(each) == node.EXTERNAL then
+      self.values[each] = self.objects[each.index]
+    elseif self.live[each] and each.op ~= "placeholder" then
       cg:note(self:describe(each))
       self:emit(each)
       self:free(each)
     end
   end
+  return outputs
+end
+
+-- Emits the nodes, and the return of the outputs.
+function Compiler:body(graph)
+  local cg, outputs = self.cg, self:nodes(graph)
+  cg:note(self:describe(graph:output_node()))
+  cg:hand_back(self.lists, self.maybe)
+  cg:emit("return " .. Codegen.list(outputs))
 end
 
 -- Emits the call of a backend's function, with the run and all inputs. All
 -- runs without objects are one. A run is used again when the call is over:
 -- LuaJIT does not keep a local alive that is not.
-function Compiler:call_backend(nodes)
+function Compiler:call_backend(inputs)
   local cg, arguments = self.cg, { Codegen.RUN }
-  for _, each in ipairs(nodes) do
-    if each.op == "placeholder" then
-      table.insert(arguments, self.values[each])
-    end
-  end
+  for i, each in ipairs(inputs) do arguments[i + 1] = self.values[each] end
   local call = ("body(%s)"):format(Codegen.list(arguments))
   local objects, last = {}, 0
-  for _, each in ipairs(self.externals) do
-    local index = each.args[1]
-    for i = last + 1, index - 1 do objects[i] = "false" end
-    -- false says that there is none, so a false that was obtained is true
-    local var = self.values[each].text
-    objects[index] = ("%s or %s == false or nil"):format(var, var)
+  for _, index in ipairs(self.indices) do
+    for i = last + 1, index - 1 do objects[i] = "false" end -- there is none
+    objects[index] = self.objects[index].text
     last = index
   end
   local enter = ("local run = enter(registry, {%s}, %d)"):format(
@@ -208,10 +281,10 @@ end
 
 -- What a node does, for gbi.traceback.
 function Compiler:describe(each)
-  local parts, seen = { ("node %s: %s%s"):format(each.name, each.op,
+  local parts, seen = { ("node %s: %s%s"):format(node.path(each), each.op,
     each.op == "output" and "" or " " .. view.target(each.target)) }, {}
-  for _, used in each:inputs() do
-    local index = used:external()
+  for _, used in node.inputs(each) do
+    local index = node.external(used)
     if index and not seen[index] then
       seen[index] = true
       table.insert(parts, self.registry:name(index))
@@ -228,11 +301,11 @@ end
 
 --- Compiles a graph that passes its `lint`.
 -- @param graph
--- @tparam {[node]=true,...} live the nodes that matter
 -- @tparam ?function backend see Graph:compile
+-- @tparam ?table env the globals that sources find
 -- @treturn function
 -- @treturn string its source
-local function compile(graph, live, backend)
+local function compile(graph, backend, env)
   local body
   if backend then
     body = backend(graph, graph.registry)
@@ -243,27 +316,30 @@ local function compile(graph, live, backend)
   end
   local self = setmetatable({
     registry = graph.registry,
-    params = {}, -- names of the inputs
-    externals = {}, -- nodes of the external objects, in the order of indices
-    lists = {}, -- variables of the lists of objects that are handed on
+    live = control.live(graph, {}), -- the nodes that matter
+    objects = {}, -- index -> variable of the external object
+    indices = {}, -- those of the external objects, in order
+    lists = {}, -- texts of the lists of objects that are handed on
+    maybe = {}, -- those that a condition or loop may have made
     results = {}, -- call -> list of its result nodes; `n`, the highest number
     -- that is used; `names`, number -> name
     last_use = {}, -- node -> the last one to use it
     values = {}, -- node -> its expression
     owned = {}, -- node -> the variable that is free after its last use
   }, Compiler)
-  self:scan(graph.nodes, live)
-  self.cg = Codegen.new(self.params)
-  for _, each in ipairs(graph.nodes) do
-    if each.op == "placeholder" then
-      self.values[each] = self.cg.locals[each.target]
-    end
+  local inputs, params, attributes = control.inputs(graph), {}, {}
+  for i, each in ipairs(inputs) do params[i] = each.target end
+  for name, value in pairs(graph.attributes) do attributes[name] = value end
+  self:scan(graph)
+  self.cg = Codegen.new(params)
+  for _, each in ipairs(inputs) do
+    self.values[each] = self.cg.locals[each.target]
   end
   self:prologue(graph.registry)
-  if body then self:call_backend(graph.nodes)
-  else self:body(graph.nodes, live) end
+  if body then self:call_backend(inputs) else self:body(graph) end
   local f, text = self.cg:finish(("gbi graph(%s)"):format(
-    table.concat(self.params, ", ")), graph.registry, body)
+    table.concat(params, ", ")), graph.registry,
+    { body = body, attributes = attributes, env = env })
   return f, text
 end
 

@@ -21,6 +21,12 @@ function errors.expected(level, fname, arg, what, value)
     core.typename(value)))
 end
 
+-- Raises the argument error for a method that was called on something else.
+function errors.self(level, fname, what, value)
+  errors.argument(level + 1, fname, 1, ("%s expected, got %s"):format(what,
+    value == nil and "no value" or core.typename(value)))
+end
+
 -- Raises an argument error if `value` is not a registry.
 function errors.check_registry(level, fname, arg, value)
   if getmetatable(value) ~= getmetatable(core.default) then

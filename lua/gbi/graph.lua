@@ -9,28 +9,41 @@
 -- A node is one of FX's: `placeholder`, `call_function`, `call_method`,
 -- `get_attr`, `output`. Its arguments are nodes and constants: booleans,
 -- numbers, strings and nil. All functions raise an argument error, at their
--- caller's line, for what they cannot record.
+-- caller's line, for what they cannot record; then nothing is changed.
 -- @classmod gbi.graph
 local compat = require "gbi.compat"
 local core = require "gbi.core"
 local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 local source = require "gbi.source"
+local chain = require "gbi.chain"
 local compile = require "gbi.compile"
-local saved = require "gbi.saved"
+local control = require "gbi.control"
+local interpreter = require "gbi.interpreter"
+local lint = require "gbi.lint"
 local node = require "gbi.node"
+local saved = require "gbi.saved"
+local trace = require "gbi.trace"
 local view = require "gbi.view"
 
 compat.interpret()
 
 local bad, expected = errors.argument, errors.expected
-local operators, is_node = node.operators, node.is
+local operators, is_node, F = node.operators, node.is, node.F
 local EXTERNAL = node.EXTERNAL
 
 local graph = {}
 
-local Graph = { __name = "gbi.graph" }
+local Graph = node.Graph
 Graph.__index = Graph
+
+-- Raises the argument error for a method that was called without its graph.
+function Graph:check_self(fname)
+  if getmetatable(self) ~= Graph then
+    errors.self(3, fname, "gbi.graph", self)
+  end
+end
+local check_self = Graph.check_self
 
 -- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
 -- what it begins with, and the last number put behind that.
@@ -45,28 +58,43 @@ local function unique(self, hint)
   return name, base, n
 end
 
--- Checks that nothing follows the output.
-function Graph:check_open(level)
-  if self.finished then
+-- The output's node, or nil.
+function Graph:output_node()
+  local last = self.root[F].prev
+  return last[F].op == "output" and last or nil
+end
+
+-- Checks that what is inserted before `at` does not follow the output.
+function Graph:check_open(level, at)
+  if at == self.root and self:output_node() then
     error("the graph has its output, nothing can follow it", level + 1)
   end
 end
 
--- Checks the values that a node takes: constants, and nodes of this graph of
--- which only the last may stand for many values. They are the arguments of
--- `fname` from number `first` on.
-local function check_args(self, level, args, fname, first)
+-- Checks the values that a node takes which stands before `at`, otherwise at
+-- the point of insertion: constants, and nodes before it of which only the last
+-- may stand for many values. They are the arguments of `fname` from number
+-- `first` on.
+function Graph:check_args(level, args, fname, first, at)
+  at = at or self.point
   for i = 1, args.n do
     local arg = args[i]
     if is_node(arg) then
-      if arg.graph ~= self then
+      local f = arg[F]
+      if f.graph ~= self then
         bad(level + 1, fname, first + i - 1, "node of another graph")
-      elseif not arg:has_value() then
+      elseif f.erased then
+        bad(level + 1, fname, first + i - 1, ("node %s was erased"):format(
+          f.name))
+      elseif not node.has_value(arg) then
         bad(level + 1, fname, first + i - 1, ("%s has no value"):format(
-          arg.op == "output" and "an output" or "a write"))
-      elseif arg:is_varargs() and i < args.n then
+          f.op == "output" and "an output" or "a write"))
+      elseif i < args.n and node.is_varargs(arg) then
         bad(level + 1, fname, first + i - 1,
           "only the last argument can be '...'")
+      elseif not chain.before(self.root, arg, at) then
+        bad(level + 1, fname, first + i - 1, ("node %s comes too late for it")
+          :format(f.name))
       end
     elseif not literal.is_constant(arg) then
       expected(level + 1, fname, first + i - 1, "node or constant", arg)
@@ -75,36 +103,40 @@ local function check_args(self, level, args, fname, first)
 end
 
 -- Checks a value that is one operand or object.
-local function check_one(self, level, value, fname, arg)
-  check_args(self, level + 1, { n = 1, value }, fname, arg)
-  if is_node(value) and value:is_varargs() then
+function Graph:check_one(level, value, fname, arg, at)
+  self:check_args(level + 1, { n = 1, value }, fname, arg, at)
+  if is_node(value) and node.is_varargs(value) then
     bad(level + 1, fname, arg, "'...' is not one value")
   end
 end
 
--- Appends a node. `hint` is what it would like to be called. What may fail
--- comes before what others can see. Returns the node, and what `withdraw`
--- needs.
-function Graph:append(level, op, target, args, hint)
-  self:check_open(level + 1)
+-- Makes a node before `at`, otherwise at the point of insertion. `hint` is what
+-- it would like to be called. What may fail when out of memory comes before
+-- what others can see. An external object has also `index`, `source`, `kind`.
+-- Returns the node, and what `withdraw` needs.
+function Graph:append(level, op, target, args, hint, at, index, from, kind)
+  at = at or self.point
+  self:check_open(level + 1, at)
   local place, name, base, n = core.place(), unique(self, hint)
   local before = self.counts[base] or 0
-  local new = node.new {
-    graph = self, op = op, target = target, args = args, name = name,
-    place = place,
-  }
   self.names[name], self.counts[base] = false, before
-  self.nodes[#self.nodes + 1] = new
+  local new, counted = node.new {
+    graph = self, op = op, target = target, args = args, name = name,
+    place = place, prev = false, next = false, order = 0, erased = false,
+    index = index, source = from, kind = kind,
+  }
   self.names[name], self.counts[base] = true, n
-  return new, base, before
+  chain.insert(self.root, new, at)
+  return new, base, before, counted
 end
 
--- Takes back a node that was appended. Allocates nothing.
-function Graph:withdraw(each, base, before)
-  local i = #self.nodes
-  while self.nodes[i] ~= each do i = i - 1 end -- finalizers may have added some
-  table.remove(self.nodes, i)
-  self.names[each.name], self.counts[base] = false, before
+-- Takes back a node that was just made. Allocates nothing and calls nothing,
+-- for a call needs memory at times.
+function Graph:withdraw(each, base, before, counted)
+  local f = each[F]
+  for i = 1, #counted do counted[i][each] = nil end
+  f.prev[F].next, f.next[F].prev, f.erased = f.next, f.prev, true
+  self.names[f.name], self.counts[base] = false, before
 end
 
 -- What a source's object may be called: the last name in `G["io"].stdout`.
@@ -112,20 +144,85 @@ local function last_name(from, otherwise)
   return source.name(from):match("([%a_][%w_]*)[^%w_]*$") or otherwise
 end
 
+-- A new graph with this registry and these attributes.
+local function make(registry, attributes)
+  local root = chain.new()
+  return setmetatable({
+    --- The registry of its external objects.
+    -- @tfield gbi.registry registry
+    registry = registry,
+    --- The attributes by their names; the values may be replaced.
+    -- @tfield table attributes
+    attributes = attributes,
+    root = root,
+    point = root, -- before which nodes are inserted
+    names = {}, -- name -> is it taken?
+    counts = {}, -- name -> the last number put behind it
+    inputs = {}, -- target -> placeholder
+    owner = false, -- the condition or loop that it is a part of
+    env = nil, -- where sources look for globals, if not in _G
+  }, Graph)
+end
+
 --- A new, empty graph with a registry of its own, `graph.registry`.
 -- @function gbi.graph.new
 -- @treturn gbi.graph
 -- @seed torch.fx.Graph
 function graph.new()
-  return setmetatable({
-    --- The registry of its external objects.
-    -- @tfield gbi.registry registry
-    registry = core.new(),
-    nodes = {}, -- in the order they run
-    names = {}, -- name -> is it taken?
-    counts = {}, -- name -> the last number put behind it
-    finished = false, -- is the output there?
-  }, Graph)
+  return make(core.new(), {})
+end
+
+--- Records what a function does with nodes: calls it with an input for each of
+-- its parameters, and makes what it returns the output.
+-- @function gbi.graph.trace
+-- @tparam function f
+-- @tparam ?{string,...} names of the inputs; otherwise those of the function's
+-- parameters, which Lua 5.1 does not tell
+-- @treturn gbi.graph
+-- @raise what `f` does
+-- @seed torch.fx.symbolic\_trace
+function graph.trace(f, names)
+  names = trace.inputs(2, "trace", f, names)
+  local new = graph.new()
+  trace.into(new, f, names)
+  return new
+end
+
+--- Is a value a node of a graph?
+-- @function gbi.graph.is_node
+-- @tparam any value any value
+-- @treturn boolean
+graph.is_node = is_node
+
+--- A new graph for a condition or loop in this one. It shares the registry and
+-- the attributes: `sub:external(node)` is an external object of this graph.
+-- @tparam ?function f what it does, as @{gbi.graph.trace} takes it
+-- @tparam ?{string,...} names of the inputs
+-- @treturn gbi.graph
+function Graph:subgraph(f, names)
+  check_self(self, "subgraph")
+  if f ~= nil then names = trace.inputs(2, "subgraph", f, names) end
+  local new = make(self.registry, self.attributes)
+  if f ~= nil then trace.into(new, f, names) end
+  return new
+end
+
+-- Checks that there is no input of this name.
+function Graph:check_input_name(level, name, fname)
+  if self.inputs[name] then
+    bad(level + 1, fname, 1, ("input %s is there already"):format(
+      literal.of(name)))
+  end
+end
+
+-- Is there an input from the point of insertion on?
+local function input_follows(self)
+  local each = self.point
+  while each ~= self.root do
+    if each[F].op == "placeholder" then return true end
+    each = each[F].next
+  end
+  return false
 end
 
 --- An input.
@@ -135,19 +232,20 @@ end
 -- @treturn gbi.node
 -- @seed torch.fx.Graph.placeholder
 function Graph:placeholder(name)
+  check_self(self, "placeholder")
   if type(name) ~= "string" then
     expected(2, "placeholder", 1, "string", name)
   end
-  for _, other in ipairs(self.nodes) do
-    if other.op == "placeholder" and other.target == name then
-      bad(2, "placeholder", 1, ("input %s is there already"):format(
-        literal.of(name)))
-    elseif other:is_varargs() then
-      bad(2, "placeholder", 1, "'...' is the last input")
-    end
+  self:check_input_name(2, name, "placeholder")
+  local rest = self.inputs["..."]
+  if name == "..." and input_follows(self)
+     or rest and chain.before(self.root, rest, self.point) then
+    bad(2, "placeholder", 1, "'...' is the last input")
   end
+  self.inputs[name] = false -- so that there is room
   local new = self:append(2, "placeholder", name, { n = 0 },
     name == "..." and "varargs" or name)
+  self.inputs[name] = new
   return new
 end
 
@@ -160,7 +258,7 @@ function Graph:operate(level, name, fname, first, ...)
       operator.operands, args.n), level + 1)
   end
   for i = 1, args.n do
-    check_one(self, level + 1, args[i], fname, first + i - 1)
+    self:check_one(level + 1, args[i], fname, first + i - 1)
   end
   local new = self:append(level + 1, "call_function", name, args, name)
   return new
@@ -171,27 +269,29 @@ end
 function Graph:call(level, fname, first, target, ...)
   local args, hint = compat.pack(...), "call"
   if is_node(target) then
-    check_one(self, level + 1, target, "call_function", 1)
+    self:check_one(level + 1, target, "call_function", 1)
     hint = target.name
   elseif source.is_source(target) then
     hint = last_name(target, hint)
   else
     expected(level + 1, "call_function", 1, "operator, source or node", target)
   end
-  check_args(self, level + 1, args, fname, first)
+  self:check_args(level + 1, args, fname, first)
   local new = self:append(level + 1, "call_function", target, args, hint)
   return new
 end
 
 --- A call, or an operator on its operands.
--- @tparam string|gbi.source|gbi.node target the name of an operator: `add sub
--- mul div mod pow idiv unm band bor bxor shl shr bnot concat len eq ne lt le gt
--- ge lnot getitem setitem`; a source whose object is called; or a node whose
--- value is
+-- @tparam string|gbi.source|gbi.node|function target the name of an operator:
+-- `add sub mul div mod pow idiv unm band bor bxor shl shr bnot concat len eq ne
+-- lt le gt ge lnot land lor getitem setitem`; a source whose object is called;
+-- a node whose value is; or a function that is a global or a field of a loaded
+-- module, whose source is looked for
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node its first result; `node:results(n)` for more
 -- @seed torch.fx.Graph.call_function
 function Graph:call_function(target, ...)
+  check_self(self, "call_function")
   local new
   if type(target) == "string" then
     if not operators[target] then
@@ -199,9 +299,14 @@ function Graph:call_function(target, ...)
         literal.of(target)))
     end
     new = self:operate(2, target, "call_function", 2, ...)
-  else
-    new = self:call(2, "call_function", 2, target, ...)
+    return new
   end
+  if type(target) == "function" then
+    target = trace.source_of(target, self.env or _G)
+      or bad(2, "call_function", 1, "no global and no field of a loaded module "
+        .. "is this function; give its source, or make it an attribute")
+  end
+  new = self:call(2, "call_function", 2, target, ...)
   return new
 end
 
@@ -212,42 +317,74 @@ end
 -- @treturn gbi.node its first result; `node:results(n)` for more
 -- @seed torch.fx.Graph.call_method
 function Graph:call_method(name, object, ...)
+  check_self(self, "call_method")
   if type(name) ~= "string" then
     expected(2, "call_method", 1, "string", name)
   end
-  check_one(self, 2, object, "call_method", 2)
+  self:check_one(2, object, "call_method", 2)
   local args = compat.pack(object, ...)
-  check_args(self, 2, args, "call_method", 2)
+  self:check_args(2, args, "call_method", 2)
   local new = self:append(2, "call_method", name, args, name)
   return new
 end
 
---- A field of a value, `object.name`; or the value that a source obtains anew
--- in every run, which need not be an object.
--- @tparam gbi.node|gbi.constant|gbi.source object
--- @tparam ?string name none for a source
+--- A field of a value, `object.name`; the value that a source obtains anew in
+-- every run, which need not be an object; or an attribute of the graph.
+-- @tparam gbi.node|gbi.constant|gbi.source|string object or an attribute's
+-- name
+-- @tparam ?string name none for a source or an attribute
 -- @treturn gbi.node
 -- @seed torch.fx.Graph.get_attr
 function Graph:get_attr(object, name)
+  check_self(self, "get_attr")
   local new
-  if not is_node(object) and name == nil and source.is_source(object) then
+  if name == nil and type(object) == "string" then
+    if self.attributes[object] == nil then
+      bad(2, "get_attr", 1, ("the graph has no attribute %s"):format(
+        literal.of(object)))
+    end
+    new = self:append(2, "get_attr", object, { n = 0 }, object)
+    return new
+  elseif name == nil and not is_node(object) and source.is_source(object) then
     new = self:append(2, "get_attr", object, { n = 0 },
       last_name(object, "attr"))
     return new
   end
   if type(name) ~= "string" then expected(2, "get_attr", 2, "string", name) end
-  check_one(self, 2, object, "get_attr", 1)
+  self:check_one(2, object, "get_attr", 1)
   new = self:append(2, "get_attr", name, { n = 1, object }, name)
+  return new
+end
+
+--- A value that belongs to the graph, which keeps it alive: an attribute. What
+-- was compiled before keeps the value that the attribute had.
+-- @tparam string name
+-- @tparam any value any value but nil
+-- @treturn gbi.node `graph:get_attr(name)` makes more of them
+-- @seed an attribute of torch.fx.GraphModule
+function Graph:attribute(name, value)
+  check_self(self, "attribute")
+  if type(name) ~= "string" then expected(2, "attribute", 1, "string", name) end
+  if value == nil then expected(2, "attribute", 2, "value", value) end
+  self:check_open(2, self.point)
+  local before = self.attributes[name]
+  self.attributes[name] = value
+  local ok, new = pcall(self.append, self, 2, "get_attr", name, { n = 0 }, name)
+  if not ok then -- out of memory
+    self.attributes[name] = before
+    error(new, 0)
+  end
   return new
 end
 
 --- Writes a field, in its turn: `object[key] = value`.
 -- @tparam gbi.node|gbi.constant object
 -- @tparam gbi.node|gbi.constant key
--- @tparam ?gbi.node|gbi.constant value
+-- @tparam ?gbi.node|gbi.constant ... the value
 -- @treturn gbi.node without a value
-function Graph:set_item(object, key, value)
-  local new = self:operate(2, "setitem", "set_item", 1, object, key, value)
+function Graph:set_item(object, key, ...)
+  check_self(self, "set_item")
+  local new = self:operate(2, "setitem", "set_item", 1, object, key, ...)
   return new
 end
 
@@ -256,11 +393,11 @@ end
 -- @treturn gbi.node without a value
 -- @seed torch.fx.Graph.output
 function Graph:output(...)
+  check_self(self, "output")
   local args = compat.pack(...)
-  check_args(self, 2, args, "output", 1)
-  local last = self:append(2, "output", "output", args, "output")
-  self.finished = true
-  return last
+  self:check_args(2, args, "output", 1, self.root)
+  local new = self:append(2, "output", "output", args, "output", self.root)
+  return new
 end
 
 -- Gives a node another name, which nobody else may have.
@@ -269,43 +406,161 @@ function Graph:rename(each, name)
     if self.names[name] then error("name is taken: " .. name, 2) end
     self.names[each.name] = nil
     self.names[name] = true
-    each.name = name
+    each[F].name = name
   end
+end
+
+
+-- Conditions and loops ----------------------------------------------------
+
+-- Checks that a graph can be a part of a node of this one.
+function Graph:check_part(level, part, fname, arg)
+  if getmetatable(part) ~= Graph then
+    expected(level + 1, fname, arg, "gbi.graph", part)
+  elseif part.owner then
+    bad(level + 1, fname, arg, ("it is a part of %s already, use a copy")
+      :format(part.owner.name))
+  end
+  local outer = self
+  while outer do
+    if outer == part then
+      bad(level + 1, fname, arg, "a graph cannot be a part of itself")
+    end
+    outer = outer.owner and outer.owner.graph
+  end
+  if part.registry ~= self.registry
+     and (#part.registry > 0 or next(part.attributes) ~= nil) then
+    bad(level + 1, fname, arg, "it has external objects or attributes of its "
+      .. "own, make it with graph:subgraph")
+  end
+end
+
+-- Makes a part of this graph share its registry and attributes.
+function Graph:adopt(part)
+  if part.registry == self.registry then return end
+  part.registry, part.attributes = self.registry, self.attributes
+  for each in part:nodes() do
+    for _, inner in control.graphs(each) do self:adopt(inner) end
+  end
+end
+
+-- Makes a condition or a loop.
+local function make_control(self, level, target, args, operands, first)
+  if operands ~= nil and type(operands) ~= "table" or is_node(operands) then
+    expected(level + 1, target, first, "table", operands)
+  end
+  operands = operands or {}
+  local n = args.n
+  args.n = n + (operands.n or #operands)
+  for i = 1, args.n - n do args[n + i] = operands[i] end
+  for i = n + 1, args.n do
+    self:check_one(level + 1, args[i], target, first)
+  end
+  local wrong = control.wrong(target, args)
+  if wrong then error(("%s: %s"):format(target, wrong), level + 1) end
+  local new = self:append(level + 1, "call_function", target, args, target)
+  for _, part in control.graphs(new) do self:adopt(part) end
+  return new
+end
+
+--- A condition: one of two graphs is run, the other costs nothing.
+-- @tparam gbi.node|gbi.constant predicate as Lua's `if` takes it
+-- @tparam gbi.graph then_graph its inputs are the operands; see
+-- `graph:subgraph`
+-- @tparam gbi.graph else_graph with as many outputs
+-- @tparam ?{gbi.node|gbi.constant,...} operands a list, its length is `n` if
+-- nil is in it
+-- @treturn gbi.node its first result; `node:results(n)` for more
+-- @seed torch.cond
+function Graph:cond(predicate, then_graph, else_graph, operands)
+  check_self(self, "cond")
+  self:check_one(2, predicate, "cond", 1)
+  self:check_part(2, then_graph, "cond", 2)
+  self:check_part(2, else_graph, "cond", 3)
+  if then_graph == else_graph then
+    bad(2, "cond", 3, "it is the then graph, use a copy")
+  end
+  local new = make_control(self, 2, control.COND,
+    { n = 3, predicate, then_graph, else_graph }, operands, 4)
+  return new
+end
+
+--- A loop: while the first output of one graph is true, the other is run, and
+-- its outputs are the next operands of both.
+-- @tparam gbi.graph cond_graph has one output, as Lua's `while` takes it
+-- @tparam gbi.graph body_graph has as many outputs as there are operands
+-- @tparam ?{gbi.node|gbi.constant,...} operands a list, its length is `n` if
+-- nil is in it
+-- @treturn gbi.node the first of the last operands; `node:results(n)` for more
+-- @seed torch.while\_loop
+function Graph:while_loop(cond_graph, body_graph, operands)
+  check_self(self, "while_loop")
+  self:check_part(2, cond_graph, "while_loop", 1)
+  self:check_part(2, body_graph, "while_loop", 2)
+  if cond_graph == body_graph then
+    bad(2, "while_loop", 2, "it is the cond graph, use a copy")
+  end
+  local new = make_control(self, 2, control.WHILE,
+    { n = 2, cond_graph, body_graph }, operands, 3)
+  return new
+end
+
+
+-- External objects --------------------------------------------------------
+
+-- Makes the node of an external object of the registry.
+function Graph:external_node(level, index, from, kind, hint)
+  local new = self:append(level + 1, "call_function", EXTERNAL,
+    { n = 1, index }, hint, nil, index, from, kind)
+  return new
 end
 
 -- Registers an external object; an error is the caller's. The node comes first:
 -- that can be taken back.
-local function register(self, level, method, hint, ...)
-  self:check_open(level + 1)
-  local args = { n = 1, 0 }
-  local new, base, before = self:append(level + 1, "call_function", EXTERNAL,
-    args, hint)
-  local ok, index = pcall(self.registry[method], self.registry, ...)
+local function register(self, level, method, hint, value, from)
+  self:check_open(level + 1, self.point)
+  local user, args = method == "register", { n = 1, 0 }
+  local new, base, before, counted = self:append(level + 1, "call_function",
+    EXTERNAL, args, hint, nil, 0, user and from or nil,
+    user and "user" or "graph_created")
+  local ok, index = pcall(self.registry[method], self.registry, value, from)
   if not ok then
-    self:withdraw(new, base, before)
+    self:withdraw(new, base, before, counted)
     if type(index) == "table" then -- gbi's `unimplemented`
       index.where = errors.position(level + 1)
       error(index, 0)
     end
     error(index, errors.exhausted(index) and 0 or level + 1)
   end
-  args[1] = index
+  args[1], new[F].index = index, index
   return new
 end
 
 --- Registers an object that the graph needs and does not take as an input.
--- @tparam gbi.object value the object, an example for the
--- runs to come
--- @tparam gbi.source from its source
+-- @tparam gbi.object|gbi.node value the object, an example for the runs to
+-- come; or the node of one in a graph that this one is a part of, which is that
+-- object here
+-- @tparam ?gbi.source from its source; none for a node
 -- @treturn gbi.node the object of the run
 -- @raise the error @{gbi.registry.unimplemented} for a value that cannot be
 -- held weakly
 function Graph:external(value, from)
-  if not source.is_source(from) then
+  check_self(self, "external")
+  local new
+  if is_node(value) and from == nil then
+    local f = value[F]
+    if not f.index then
+      bad(2, "external", 1, ("%s is not an external object"):format(f.name))
+    elseif f.graph.registry ~= self.registry then
+      bad(2, "external", 1, "external object of another graph, make this one "
+        .. "with graph:subgraph")
+    end
+    new = self:external_node(2, f.index, f.source, f.kind, f.name)
+    return new
+  elseif not source.is_source(from) then
     expected(2, "external", 2, "source", from)
   end
-  local new = register(self, 2, "register", last_name(from, "external"),
-    value, from)
+  new = register(self, 2, "register", last_name(from, "external"), value, from)
   return new
 end
 
@@ -317,6 +572,7 @@ end
 -- @raise the error @{gbi.registry.unimplemented} for an example that cannot
 -- be held weakly
 function Graph:created(example, construct_fn)
+  check_self(self, "created")
   if type(construct_fn) ~= "function" then
     expected(2, "created", 2, "function", construct_fn)
   end
@@ -327,6 +583,40 @@ end
 
 
 -- Looking at a graph ------------------------------------------------------
+
+--- Iterates over the nodes in their order: `for node in graph:nodes() do`. What
+-- the loop erases or inserts does not disturb it.
+-- @tparam ?boolean back true for the last one first
+-- @treturn function
+-- @seed torch.fx.Graph.nodes, reversed(torch.fx.Graph.nodes)
+function Graph:nodes(back)
+  check_self(self, "nodes")
+  return chain.nodes(self.root, back)
+end
+
+--- The nodes of a kind, in their order.
+-- @tparam table what the fields `op` and `target` that they have; both may be
+-- left out
+-- @treturn {gbi.node,...}
+-- @seed torch.fx.Graph.find\_nodes
+function Graph:find_nodes(what)
+  check_self(self, "find_nodes")
+  if type(what) ~= "table" then expected(2, "find_nodes", 1, "table", what) end
+  for key in pairs(what) do
+    if key ~= "op" and key ~= "target" then
+      bad(2, "find_nodes", 1, ("there is no field '%s'"):format(tostring(key)))
+    end
+  end
+  local list = {}
+  for each in chain.nodes(self.root) do
+    local f = each[F]
+    if (what.op == nil or f.op == what.op)
+       and (what.target == nil or f.target == what.target) then
+      list[#list + 1] = each
+    end
+  end
+  return list
+end
 
 --- The graph as FX prints it: `tostring(graph)`.
 -- @treturn string
@@ -339,6 +629,7 @@ end
 -- @tparam ?file* out standard output otherwise
 -- @seed torch.fx.Graph.print_tabular
 function Graph:print_tabular(out)
+  check_self(self, "print_tabular")
   if out == nil then out = io.stdout
   elseif type(out) ~= "userdata" and type(out) ~= "table" then
     expected(2, "print_tabular", 1, "file", out)
@@ -349,89 +640,29 @@ end
 --- The graph in Graphviz's language.
 -- @treturn string
 function Graph:to_dot()
+  check_self(self, "to_dot")
   return view.dot(self)
 end
 
 --- Looks for what cannot be compiled: a node used before it is made, or one
 -- without a value; a missing output; an index that is not registered; a handle
 -- of another value than an external object; a source that wants an input which
--- is not there.
+-- is not there; a condition or loop whose graphs do not fit; arguments that
+-- were written to.
 -- @treturn ?boolean true, or nil
 -- @treturn ?string what is wrong
 -- @seed torch.fx.Graph.lint
 function Graph:lint()
-  local made, inputs, sources, finished = {}, {}, {}, false
-  for index, _, _, from in self.registry:constructors() do
-    sources[index] = from or false
-  end
-  for _, each in ipairs(self.nodes) do
-    if each.op == "placeholder" then inputs[each.target] = true end
-  end
-  for _, each in ipairs(self.nodes) do
-    local from = each.target
-    if each:builtin() == EXTERNAL then
-      from = sources[each.args[1]]
-      if from == nil then
-        return nil, ("node %s: external object %s is not registered"):format(
-          each.name, tostring(each.args[1]))
-      end
-    elseif each:builtin() == node.HANDLE and not each:external() then
-      return nil, ("node %s: only an external object has a handle"):format(
-        each.name)
-    end
-    local name = source.missing_input(from, inputs)
-    if name then
-      return nil, ("node %s: L[%s] is not an input"):format(each.name,
-        literal.of(name))
-    elseif finished then
-      return nil, ("node %s comes after the output"):format(each.name)
-    end
-    for _, used in each:inputs() do
-      if not made[used] then
-        return nil, ("node %s uses %s before it is made"):format(each.name,
-          used.name)
-      elseif not used:has_value() then
-        return nil, ("node %s uses %s, which has no value"):format(each.name,
-          used.name)
-      end
-    end
-    made[each], finished = true, each.op == "output"
-  end
-  if not finished then return nil, "the graph has no output" end
-  return true
+  check_self(self, "lint")
+  return lint(self)
 end
 
--- The nodes that matter: those with effects, the inputs, the output, and what
--- they use.
-local function live_nodes(self)
-  local live = {}
-  for i = #self.nodes, 1, -1 do
-    local each = self.nodes[i]
-    if live[each] or not each:is_pure() then
-      live[each] = true
-      for _, used in each:inputs() do live[used] = true end
-    end
-  end
-  return live
-end
 
---- Drops the nodes that nobody uses and that have no effects: all but calls,
--- writes, inputs and the output.
--- @treturn boolean were there any?
--- @seed torch.fx.Graph.eliminate\_dead\_code
-function Graph:eliminate_dead_code()
-  local live, kept = live_nodes(self), {}
-  for _, each in ipairs(self.nodes) do
-    if live[each] then kept[#kept + 1] = each end
-  end
-  local changed = #kept < #self.nodes
-  self.nodes = kept
-  return changed
-end
+-- Running a graph ---------------------------------------------------------
 
 -- Raises what `lint` finds, where the caller's caller is.
 local function check(self)
-  local ok, reason = self:lint()
+  local ok, reason = lint(self)
   if not ok then error(reason, 3) end
 end
 
@@ -441,6 +672,9 @@ end
 -- what replaces the body: a function of the run and the inputs. `run[index]` is
 -- an external object of this run, nil where it has none; `run:handle(index)` is
 -- a handle of it, as `node:handle()` makes one.
+-- @tfield ?table env the globals that sources find, in place of `_G`; modules
+-- are what its own `require` finds. Constants keep their methods: a string has
+-- those of `string`.
 
 --- Compiles the graph and its prologue to one Lua function.
 -- @tparam ?gbi.options options
@@ -449,18 +683,22 @@ end
 -- @treturn string its source
 -- @raise what `lint` finds, before any object is obtained
 function Graph:compile(options)
+  check_self(self, "compile")
   if options ~= nil and type(options) ~= "table" then
     expected(2, "compile", 1, "table", options)
   end
-  for name, value in pairs(options or {}) do
-    if name ~= "backend" then
+  options = options or {}
+  for name, value in pairs(options) do
+    if name ~= "backend" and name ~= "env" then
       bad(2, "compile", 1, ("there is no option '%s'"):format(tostring(name)))
-    elseif type(value) ~= "function" then
+    elseif name == "backend" and type(value) ~= "function" then
       bad(2, "compile", 1, "field 'backend' is not a function")
+    elseif name == "env" and type(value) ~= "table" then
+      bad(2, "compile", 1, "field 'env' is not a table")
     end
   end
   check(self)
-  local f, text = compile(self, live_nodes(self), options and options.backend)
+  local f, text = compile(self, options.backend, options.env or self.env)
   return f, text
 end
 
@@ -469,35 +707,79 @@ end
 -- @raise what `compile` does
 -- @seed torch.fx.Graph.python_code
 function Graph:code()
+  check_self(self, "code")
   check(self)
-  local _, text = compile(self, live_nodes(self))
+  local _, text = compile(self)
   return text
 end
 
---- Writes the graph to a file, for `gbi.load_graph` in another process.
+--- Makes an interpreter of the graph: module @{gbi.interpreter}.
+-- @function gbi.graph.interpreter
+-- @tparam gbi.graph g
+-- @treturn gbi.interpreter
+-- @seed torch.fx.Interpreter
+function graph.interpreter(g)
+  if getmetatable(g) ~= Graph then
+    errors.self(2, "interpreter", "gbi.graph", g)
+  end
+  return interpreter.new(g)
+end
+
+--- Makes an interpreter that writes a new graph.
+-- @function gbi.graph.transformer
+-- @tparam gbi.graph g
+-- @treturn gbi.transformer
+-- @seed torch.fx.Transformer
+function graph.transformer(g)
+  if getmetatable(g) ~= Graph then
+    errors.self(2, "transformer", "gbi.graph", g)
+  end
+  return interpreter.transformer(g)
+end
+
+--- Writes the graph to a file, for `gbi.load_graph` in another process. The
+-- file is there as a whole or not at all, though several write it at a time.
 -- @tparam string path
 -- @treturn ?boolean true, or nil
 -- @treturn ?string why the file cannot be written
 -- @raise naming it, when an object or a function has no source of gbi's own
--- kinds
+-- kinds, or an attribute is not plain data
 function Graph:save(path)
+  check_self(self, "save")
   if type(path) ~= "string" then expected(2, "save", 1, "string", path) end
   check(self)
-  local ok, reason = saved.save(self, live_nodes(self), path)
+  local ok, reason = saved.save(self, path)
   return ok, reason
 end
 
 --- Reads a graph that `graph:save` wrote. The file is data, checked and never
--- executed; what its sources find are the objects of this process.
+-- executed; but running the graph runs what its sources find in this process,
+-- be it `os.execute`. `env` confines them.
 -- @function gbi.load_graph
 -- @tparam string path
+-- @tparam ?table options `env`: the globals that its sources find, as
+-- @{gbi.graph.options} has it
 -- @treturn ?gbi.graph
 -- @treturn ?string what is wrong with the file
-function graph.load(path)
+function graph.load(path, options)
   if type(path) ~= "string" then
     expected(2, "load_graph", 1, "string", path)
+  elseif options ~= nil and type(options) ~= "table" then
+    expected(2, "load_graph", 2, "table", options)
   end
-  return saved.load(graph.new(), path)
+  for name, value in pairs(options or {}) do
+    if name ~= "env" then
+      bad(2, "load_graph", 2, ("there is no option '%s'"):format(
+        tostring(name)))
+    elseif type(value) ~= "table" then
+      bad(2, "load_graph", 2, "field 'env' is not a table")
+    end
+  end
+  local new = graph.new()
+  new.env = options and options.env
+  return saved.load(new, path)
 end
+
+require "gbi.change" -- the methods that change a graph
 
 return graph

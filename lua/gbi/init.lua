@@ -2,10 +2,12 @@
 --
 -- The functions that a program calls. Those of the registry are C, in
 -- csrc/registry_lua.c; each is the same function as a method of
--- @{gbi.registry}, on `gbi.default`.
+-- @{gbi.registry}, on `gbi.default`. The other modules are loaded when a
+-- program first asks for a name that needs them; until then, `pairs(gbi)`
+-- misses it.
 -- @module gbi
 local core = require "gbi.core"
-local inspect = require "gbi.inspect"
+if rawget(_G, "jit") then require "gbi.lookup" end
 
 local gbi = {
   --- `"gbi 0.2.0"`.
@@ -19,19 +21,45 @@ local gbi = {
   -- @tfield gbi.handles handles
   handles = core.handles,
   new_handles = core.new_handles,
-  --- Where objects come from: module @{gbi.source}.
-  -- @tfield gbi.source source
-  source = require "gbi.source",
-  --- Graphs: module @{gbi.graph}.
-  -- @tfield gbi.graph graph
-  graph = require "gbi.graph",
-  compile_prologue = require "gbi.prologue",
-  load_graph = require "gbi.graph".load,
-  inspect = inspect.inspect,
-  debug = inspect.debug,
-  traceback = require "gbi.traceback".traceback,
 }
 
 for name, f in pairs(core.functions) do gbi[name] = f end
 
-return gbi
+-- What is loaded when it is first asked for: a module, and a field of it.
+local LATER = {
+  --- Where objects come from: module @{gbi.source}.
+  -- @tfield gbi.source source
+  source = "gbi.source",
+  --- Graphs: module @{gbi.graph}.
+  -- @tfield gbi.graph graph
+  graph = "gbi.graph",
+  load_graph = "gbi.graph load",
+  compile_prologue = "gbi.prologue",
+  inspect = "gbi.inspect inspect",
+  debug = "gbi.inspect debug",
+  traceback = "gbi.traceback traceback",
+}
+
+-- Like require. Before Lua 5.2 that refuses for ever what failed once, perhaps
+-- because memory ran out: it leaves a light userdata, or in LuaJIT a number.
+local function load(name)
+  local ok, module = pcall(require, name)
+  if ok then return module end
+  for key, value in pairs(package.loaded) do
+    local mark = type(value) == "userdata" or type(value) == "number"
+    if mark and tostring(key):find "^gbi%." then package.loaded[key] = nil end
+  end
+  error(module, 0)
+end
+
+return setmetatable(gbi, {
+  __index = function(_, name)
+    local from = LATER[name]
+    if not from then return nil end
+    local module, field = from:match "^(%S+) ?(.*)$"
+    local value = load(module)
+    if field ~= "" then value = value[field] end
+    gbi[name] = value
+    return value
+  end,
+})

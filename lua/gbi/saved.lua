@@ -3,9 +3,14 @@
 -- A file is the line `gbi graph 2`, a line with the length and the checksum of
 -- what follows, and a list of nodes. A value is written as a letter and what
 -- it takes: n nil, t true, f false, i123; integer, d0.5; float, s5:hello
--- string, r7; the 7th node, and for a source its kind's letters and its parts.
--- The external objects that matter are numbered 1, 2, 3 ... in their order.
+-- string, r7; the 7th node of the same graph, for a source its kind's letter
+-- and its parts, g and a list of nodes for a graph, T and the number of its
+-- fields and these for a table. The external objects that matter are numbered
+-- 1, 2, 3 ... in their order; the node of one has its source after it. The
+-- first node of an attribute has its value after it.
 local compat = require "gbi.compat"
+local control = require "gbi.control"
+local core = require "gbi.core"
 local errors = require "gbi.errors"
 local literal = require "gbi.literal"
 local node = require "gbi.node"
@@ -16,7 +21,7 @@ compat.interpret()
 local saved = {}
 
 local HEADER = "gbi graph 2\n"
-local MAX_DEPTH = 100 -- of sources in sources
+local MAX_DEPTH = 100 -- of sources in sources, tables in tables
 
 -- Kinds of sources: letter, and the parts that it is made of.
 local KINDS = {
@@ -40,7 +45,7 @@ local function checksum(text)
     a = (a + text:byte(i)) % 65521
     b = (b + a) % 65521
   end
-  return compat.digits(b * 65536 + a)
+  return ("%d"):format(b * 65536 + a)
 end
 
 local function float(x)
@@ -53,93 +58,159 @@ end
 
 -- Writing -----------------------------------------------------------------
 
--- Writes a value; `who` is what the error names.
-local function put(out, value, numbers, who, depth)
-  depth = (depth or 0) + 1
-  if depth > MAX_DEPTH then
-    error(("%s cannot be saved: its source is nested too deeply"):format(who),
-      0)
+local Writer = {}
+Writer.__index = Writer
+
+local function cannot(who, why)
+  error(("%s cannot be saved: %s"):format(who, why), 0)
+end
+
+local function order(a, b)
+  local t, u = type(a), type(b)
+  if t ~= u then return t < u end
+  if t == "boolean" then return a and not b end
+  return a < b
+end
+
+-- Writes plain data; `who` is what the error names, `seen` the tables so far.
+function Writer:data(value, who, depth, seen)
+  local t = type(value)
+  if t ~= "table" then
+    if not literal.is_constant(value) then cannot(who, "it has a " .. t) end
+    return self:put(value)
+  elseif getmetatable(value) ~= nil then
+    cannot(who, "it has a metatable")
+  elseif seen[value] or depth > MAX_DEPTH then
+    cannot(who, seen[value] and "a table is in it twice"
+      or "it is nested too deeply")
   end
+  seen[value] = true
+  local keys = {}
+  for key in next, value do
+    if not literal.is_constant(key) then
+      cannot(who, "a key is a " .. type(key))
+    end
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, order)
+  self:add "T"
+  self:put(#keys)
+  for _, key in ipairs(keys) do
+    self:put(key)
+    self:data(value[key], who, depth + 1, seen)
+  end
+end
+
+function Writer:add(text)
+  self.out[#self.out + 1] = text
+end
+
+-- Writes a constant, a source, or a node; `who` is what the error names.
+function Writer:put(value, numbers, who, depth)
+  depth = (depth or 0) + 1
+  if depth > MAX_DEPTH then cannot(who, "its source is nested too deeply") end
   local t = type(value)
   local content = source.content(value)
-  if value == nil then out[#out + 1] = "n"
-  elseif t == "boolean" then out[#out + 1] = value and "t" or "f"
+  if value == nil then self:add "n"
+  elseif t == "boolean" then self:add(value and "t" or "f")
   elseif compat.is_integer(value) then
-    out[#out + 1] = "i" .. compat.digits(value) .. ";"
-  elseif t == "number" then out[#out + 1] = ("d%s;"):format(float(value))
-  elseif t == "string" then out[#out + 1] = "s" .. #value .. ":" .. value
-  elseif node.is(value) then out[#out + 1] = ("r%d;"):format(numbers[value])
+    self:add("i" .. compat.digits(value) .. ";")
+  elseif t == "number" then self:add(("d%s;"):format(float(value)))
+  elseif t == "string" then self:add("s" .. #value .. ":" .. value)
+  elseif node.is(value) then self:add(("r%d;"):format(numbers[value]))
   elseif content then
     local shape = KINDS[content.kind]
-    out[#out + 1] = shape.letter
+    self:add(shape.letter)
     for _, part in ipairs(shape.parts) do
-      put(out, content[part], numbers, who, depth)
+      self:put(content[part], numbers, who, depth)
     end
   else
-    error(("%s cannot be saved: it has no source of gbi's own kinds"):format(
-      who), 0)
+    cannot(who, "it has no source of gbi's own kinds")
   end
 end
 
--- Why a file could not be written, by the name that the caller knows.
-local function because(path, other, reason)
-  if reason:sub(1, #other) == other then reason = reason:sub(#other + 3) end
-  return path .. ": " .. reason
+-- Writes a node.
+function Writer:node(each, numbers)
+  local external = node.builtin(each) == node.EXTERNAL
+  local who = self.where .. (external and self.registry:name(each.index)
+    or "node " .. node.path(each))
+  local args = each.args
+  self:put(each.op)
+  self:put(each.name)
+  self:put(each.target, numbers, who)
+  self:put(args.n)
+  for i = 1, args.n do
+    if node.is_graph(args[i]) then
+      self:add "g"
+      self:graph(args[i])
+    else
+      self:put(external and self.renumbered[args[i]] or args[i], numbers, who)
+    end
+  end
+  if external then
+    self:put(each.source or {}, numbers, who)
+  elseif each.op == "get_attr" and args.n == 0
+         and type(each.target) == "string"
+         and not self.attributes[each.target] then
+    self.attributes[each.target] = true
+    self:data(each.graph.attributes[each.target], ("%sattribute %s"):format(
+      self.where, literal.of(each.target)), 1, {})
+  end
 end
 
--- Writes a graph of which the nodes in `live` matter, for the caller's caller.
--- @treturn true; or nil and why the file cannot be written
-function saved.save(graph, live, path)
-  local where = errors.position(3)
-  local sources, numbers, nodes, out = {}, {}, {}, {}
-  local indices, renumbered = {}, {}
-  for index, _, _, from in graph.registry:constructors() do
-    sources[index] = from
-  end
-  for _, each in ipairs(graph.nodes) do
-    if live[each] then
+-- Writes the nodes of a graph that matter.
+function Writer:graph(graph)
+  local nodes, numbers = {}, {}
+  for each in graph:nodes() do
+    if self.live[each] then
       nodes[#nodes + 1] = each
       numbers[each] = #nodes
-      if each:builtin() == node.EXTERNAL then
-        indices[#indices + 1] = each.args[1]
-      end
     end
   end
+  self:put(#nodes)
+  for _, each in ipairs(nodes) do self:node(each, numbers) end
+end
+
+-- Adds the indices of the external objects that matter to a list and a set.
+local function collect(graph, live, list, set)
+  for each in graph:nodes() do
+    if live[each] then
+      if each.index and not set[each.index] then
+        set[each.index] = 0
+        list[#list + 1] = each.index
+      end
+      for _, part in control.graphs(each) do collect(part, live, list, set) end
+    end
+  end
+end
+
+-- Writes a graph, for the caller's caller.
+-- @treturn true; or nil and why the file cannot be written
+function saved.save(graph, path)
+  local live, indices, renumbered = control.live(graph, {}), {}, {}
+  collect(graph, live, indices, renumbered)
   table.sort(indices)
   for i, index in ipairs(indices) do renumbered[index] = i end
-  put(out, #nodes)
-  for _, each in ipairs(nodes) do
-    local external = each:builtin() == node.EXTERNAL
-    local who = where .. (external and graph.registry:name(each.args[1])
-      or "node " .. each.name)
-    put(out, each.op)
-    put(out, each.name)
-    put(out, each.target, numbers, who)
-    put(out, each.args.n)
-    for i = 1, each.args.n do
-      put(out, external and renumbered[each.args[i]] or each.args[i], numbers,
-        who)
-    end
-    if external then
-      local from = sources[each.args[1]]
-      put(out, source.content(from) and from or {}, numbers, who)
-    end
-  end
-  local payload = table.concat(out)
-  -- all text is made first: nothing may raise while the other file is there
+  local writer = setmetatable({
+    out = {}, live = live, registry = graph.registry, attributes = {},
+    renumbered = renumbered, where = errors.position(3),
+  }, Writer)
+  writer:graph(graph)
+  local payload = table.concat(writer.out)
   local text = HEADER .. #payload .. " " .. checksum(payload) .. "\n" .. payload
-  local other = path .. ".tmp"
-  local file, reason = io.open(other, "wb")
-  if not file then return nil, because(path, other, reason) end
-  local ok
-  ok, reason = file:write(text)
-  if ok then ok, reason = file:close() else file:close() end
-  if ok then ok, reason = os.rename(other, path) end
-  if not ok then
-    os.remove(other)
-    return nil, because(path, other, reason)
+  -- a file that nobody else has, in the same folder
+  local other, ok, reason, exists
+  local mark = tostring({}):match "%x+$" or ""
+  for try = 1, 100 do
+    other = ("%s.%s-%d.tmp"):format(path, mark, try)
+    ok, reason, exists = core.create(other, text)
+    if ok or not exists then break end
   end
-  return true
+  if ok then ok, reason = os.rename(other, path) end
+  if ok then return true end
+  if not exists then os.remove(other) end
+  if reason:sub(1, #other) == other then reason = reason:sub(#other + 3) end
+  return nil, path .. ": " .. reason
 end
 
 
@@ -161,8 +232,9 @@ function Reader:match(pattern)
   return a
 end
 
--- Reads a value: a constant, a node read before, or a source.
-function Reader:value(depth)
+-- Reads a value: a constant, a node read before, a source, or, with `data`, a
+-- table.
+function Reader:value(depth, data)
   depth = (depth or 0) + 1
   if depth > MAX_DEPTH then fail("a source is nested too deeply") end
   local letter = self:match("(%a)")
@@ -193,6 +265,18 @@ function Reader:value(depth)
     return self.nodes[tonumber(self:match("(%d+);"))]
       or fail("a node is used before it is made")
   end
+  if letter == "T" and data then
+    local t = {}
+    for _ = 1, self:count() do
+      local key = self:value(depth, true)
+      if key == nil or key ~= key or not literal.is_constant(key) then
+        fail("a key is malformed")
+      end
+      local value = self:value(depth, true)
+      t[key] = value
+    end
+    return t
+  end
   local kind = BY_LETTER[letter]
   if not kind then fail(("damaged at byte %d"):format(self.at - 1)) end
   local a = self:value(depth)
@@ -218,17 +302,47 @@ function Reader:count()
   return n
 end
 
+-- Reads an argument: a value, or a graph for a condition or loop.
+function Reader:argument(op, target, i, graph)
+  if self.text:sub(self.at, self.at) ~= "g" then return self:value() end
+  if op ~= "call_function" or not control.label(target, i) then
+    fail("a graph is no argument")
+  end
+  self.at = self.at + 1
+  self.depth = self.depth + 1
+  if self.depth > control.MAX_DEPTH then
+    fail("graphs are nested too deeply")
+  end
+  local part, nodes = graph:subgraph(), self.nodes
+  self:list(part)
+  self.depth, self.nodes = self.depth - 1, nodes
+  return part
+end
+
+-- Reads the value of an attribute, after its first node.
+function Reader:attribute(graph, name)
+  if type(name) == "string" and graph.attributes[name] == nil then
+    local value = self:value(nil, true)
+    if type(value) ~= "table" and not literal.is_constant(value)
+       or value == nil then
+      fail("an attribute is malformed")
+    end
+    graph.attributes[name] = value
+  end
+end
+
 -- Reads an external object: its index and its source.
 function Reader:external(args)
   local index, from = args[1], self:value()
   if args.n ~= 1 or not compat.is_integer(index)
      or not source.content(from) then
     fail("an external object is malformed")
-  elseif self.sources[index] then
-    fail("an index is there twice")
   end
+  local before = self.sources[index]
+  if before and before ~= from then fail("an index has two sources") end
+  if not before then self.externals = self.externals + 1 end
   self.sources[index] = from
-  self.externals = self.externals + 1
+  return index, from
 end
 
 local OPS = { placeholder = true, call_function = true, call_method = true,
@@ -240,8 +354,9 @@ function Reader:node(graph)
     self:value()
   local args = { n = self:count() }
   for i = 1, args.n do
-    args[i] = self:value()
-    if not node.is(args[i]) and not literal.is_constant(args[i]) then
+    args[i] = self:argument(op, target, i, graph)
+    if not node.is(args[i]) and not node.is_graph(args[i])
+       and not literal.is_constant(args[i]) then
       fail("an argument is malformed")
     end
   end
@@ -249,19 +364,31 @@ function Reader:node(graph)
   if not literal.is_identifier(name) then fail("a name is malformed") end
   local made
   if op == "call_function" and target == node.EXTERNAL then
-    self:external(args)
-    made = graph:append(2, op, target, args, name)
+    local index, from = self:external(args)
+    made = graph:external_node(2, index, from, "user", name)
   elseif op == "call_function" and target == node.HANDLE then
     made = args.n == 1 and node.is(args[1]) and args[1]:handle()
   elseif op == "call_function" and target == node.RESULT then
     local call, i = args[1], args[2]
-    if args.n == 2 and node.is(call) and call:is_call()
-       and compat.is_integer(i) and i >= 1 and i <= 200 then
+    if args.n == 2 and node.is(call) and node.is_call(call)
+       and compat.is_integer(i) and i >= 1
+       and i <= (control.is(call) and control.results(call) or 200) then
       made = graph:append(2, op, target, args, name)
+    end
+  elseif op == "call_function" and control.label(target, 2) then
+    local first = target == control.COND and 4 or 3
+    local operands = { n = args.n - first + 1 }
+    for i = 1, operands.n do operands[i] = args[first + i - 1] end
+    args[first] = operands
+    if operands.n >= 0 then
+      made = graph[target](graph, compat.unpack(args, 1, first))
     end
   elseif op == "get_attr" then
     if args.n == 1 then made = graph:get_attr(args[1], target)
-    else made = args.n == 0 and graph:get_attr(target) end
+    elseif args.n == 0 then
+      self:attribute(graph, target)
+      made = graph:get_attr(target)
+    end
   elseif op == "placeholder" then
     made = args.n == 0 and graph:placeholder(target)
   else -- call_function, call_method: (target, ...); output: (...)
@@ -278,8 +405,14 @@ function Reader:node(graph)
   self.nodes[#self.nodes + 1] = made
 end
 
-function Reader:graph(graph)
+-- Reads the nodes of a graph.
+function Reader:list(graph)
+  self.nodes = {}
   for _ = 1, self:count() do self:node(graph) end
+end
+
+function Reader:graph(graph)
+  self:list(graph)
   if self.at <= #self.text then fail("there is more than a graph") end
   for index = 1, self.externals do
     graph.registry:register({}, self.sources[index]
@@ -301,7 +434,7 @@ function saved.load(graph, path)
   if length ~= ("%d"):format(#payload) or checksum(payload) ~= sum then
     return nil, path .. ": damaged, its checksum does not match"
   end
-  local reader = setmetatable({ text = payload, at = 1, nodes = {},
+  local reader = setmetatable({ text = payload, at = 1, depth = 1,
                                 sources = {}, externals = 0 }, Reader)
   local ok, err = pcall(reader.graph, reader, graph)
   if not ok then

@@ -31,6 +31,8 @@ int model_node (Model *m, Kind kind) {
       if (m->ntables == TABLES) return 0;
       part = m->ntables++;
       m->tables[part].node = (short)n;
+      m->tables[part].n = m->given;
+      m->tables[part].first = m->given + 1;
       break;
     case RUN:
       if (m->nruns == RUNS) return 0;
@@ -126,7 +128,7 @@ static void mark (Model *m, int node) {
     }
     else if (each->kind == HANDLE_TABLE) {
       const Table *t = &m->tables[each->part];
-      for (i = 1; i <= t->n; i++) {
+      for (i = t->first; i <= t->n; i++) {
         if (t->handles[i].changing) continue;
         push(&todo, t->handles[i].callback);
         if (t->handles[i].kind == STRONG)
@@ -171,8 +173,8 @@ static Slot slot_of (const Model *m, int node) {
 ** with; `back` says whether the guard of its table may yet run. */
 static int expect (const Model *m, const Slot *slot, int holder, int back) {
   const Node *node = &m->nodes[slot->node];
-  if (slot->node == 0) return UNREGISTERED;
   if (slot->dead) return DEAD;
+  if (slot->node == 0) return UNREGISTERED;
   if (m->closing && node->finalizer)
     return node->gone && !slot->late ? DEAD : LIVE | DEAD;
   if (slot->doubt || (back && node->finalizer)
@@ -289,12 +291,12 @@ void model_reset (Registry *r) {
 
 
 /* {==================================================================
-** Handle tables. A handle is known by how many were given out before it.
+** Handle tables. A handle is known by how many all tables gave out before it.
 ** =================================================================== */
 
 int model_count_handles (const Table *t) {
   int i, n = 0;
-  for (i = 1; i <= t->n; i++) n += !t->handles[i].slot.dead;
+  for (i = t->first; i <= t->n; i++) n += !t->handles[i].slot.dead;
   return n;
 }
 
@@ -307,20 +309,21 @@ static int holder (const Handle *h) {
 
 /* What handle `i` may find, after model_mark. */
 int model_expect_handle (const Model *m, const Table *t, long long i) {
-  const Handle *h = &t->handles[i >= 1 && i <= t->n ? i : 0];
+  const Handle *h = &t->handles[i >= t->first && i <= t->n ? i : 0];
   int expected = expect(m, &h->slot, holder(h), t->back);
   return h->changing ? expected | DEAD : expected;
 }
 
 
 void model_seen_handle (Table *t, long long i, int status) {
-  if (i >= 1 && i <= t->n) seen(&t->handles[i].slot, status);
+  if (i >= t->first && i <= t->n) seen(&t->handles[i].slot, status);
 }
 
 
 int model_handle (Model *m, Table *t, int node, int kind) {
-  static const Handle none;
-  t->handles[++t->n] = none;
+  static const Handle other = {{0, 1, 0, 0}, 0, 0, 0, 0};
+  while (t->n < m->given) t->handles[++t->n] = other;
+  t->handles[t->n = ++m->given] = other;
   t->handles[t->n].slot = slot_of(m, node);
   t->handles[t->n].kind = (char)kind;
   return t->n;
@@ -338,7 +341,7 @@ int model_handle_of_run (Model *m, Run *run, int i) {
 
 void model_release (Table *t, long long i) {
   Handle *h;
-  if (i < 1 || i > t->n) return;
+  if (i < t->first || i > t->n) return;
   h = &t->handles[i];
   h->slot.dead = 1;
   h->callback = 0;
@@ -386,7 +389,7 @@ static void each_slot (Model *m, void (*f) (const Model *m, Slot *slot,
   }
   for (k = 0; k < m->ntables; k++) {
     Table *t = &m->tables[k];
-    for (i = 1; i <= t->n; i++)
+    for (i = t->first; i <= t->n; i++)
       if (t->handles[i].kind != STRONG)
         f(m, &t->handles[i].slot, holder(&t->handles[i]), t->back);
   }

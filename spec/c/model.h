@@ -16,7 +16,7 @@
 enum {
   NODES = 300,
   INDICES = 60,      /* highest index of a side table */
-  HANDLES = 100,     /* of a handle table */
+  HANDLES = 200,     /* of all handle tables */
   VARS = 67,
   REGISTRIES = 12,
   TABLES = 8,        /* handle tables */
@@ -80,7 +80,7 @@ typedef struct Handle {
 
 typedef struct Table {
   short node;
-  int n;           /* handles given out */
+  int first, n;    /* the handles given out are within these */
   Handle handles[HANDLES + 1];
   char back;       /* as a registry's */
 } Table;
@@ -124,6 +124,7 @@ typedef struct Model {
   Table tables[TABLES];  /* the state's own first */
   Run runs[RUNS];
   int nregistries, nsnapshots, ntables, nruns;
+  int given;        /* handles */
   short vars[VARS];
   short pins[PINS]; /* on the stack of a call */
   int npins;

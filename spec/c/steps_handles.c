@@ -9,7 +9,8 @@
 #define MODEL model_table(&w->m, w->m.vars[v])
 
 
-/* A handle: nearly always one that may be there, else odd or an index. */
+/* A handle: nearly always one that may be there or in another table, else odd
+** or an index. */
 static lua_Integer read_handle (World *w, const Table *t) {
   static const lua_Integer odd[] = {
     LLONG_MIN, LLONG_MAX, -1, GBI_HANDLE0 + ((lua_Integer)1 << 31),
@@ -54,7 +55,7 @@ static void give (World *w, lua_State *L, int v, int face, int kind,
   long fail = read_fail(w, face);
   int node;
   Call call;
-  if (!HASROOM(t)) return;
+  if (!HASROOM(w)) return;
   call = begin(w, L, face & 3, v, name, name, NULL);
   node = face & 8 ? new_object(w, L, byte(w)) : operand(w, L);
   finish(w, L, &call, fail);
@@ -173,7 +174,7 @@ static void do_sweep (World *w, lua_State *L, int v, int face) {
   compare(w, L);
   s.outer = w->sweep;
   s.table = t->node;
-  for (i = 1; i <= t->n; i++)
+  for (i = t->first; i <= t->n; i++)
     if (t->handles[i].slot.dead && t->handles[i].callback != 0)
       s.found[s.n++] = (short)i;
   call = begin(w, L, face & 3, v, "sweep", "sweep", NULL);
@@ -239,7 +240,7 @@ static void do_entries (World *w, lua_State *L, int v, int face) {
     if (face & 1) act(w, L, 1);
   }
   compare(w, L);
-  for (i = 1; i <= n; i++)
+  for (i = t->first; i <= n; i++)
     if (!seen[i] && !t->handles[i].slot.dead)
       differ(w, "entry %d was left out", i);
 }

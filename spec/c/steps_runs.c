@@ -153,7 +153,7 @@ static void do_call (World *w, lua_State *L, int v, int face) {
   int b = byte(w), c = byte(w), n = c % 14, thread = w->m.vars[b % OBJECTS];
   int id = model_node(&w->m, RUN), enters = 1, i;
   Run *run = model_run(&w->m, id);
-  if (id == 0 || !HASROOM(&w->m.tables[0])) return;
+  if (id == 0 || !HASROOM(w)) return;
   run->registry = w->m.vars[v];
   run->n = n;
   luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
@@ -250,14 +250,13 @@ static void do_keep (World *w, lua_State *L, int v, int face) {
 static void do_handle (World *w, lua_State *L, int v, int face) {
   long fail = read_fail(w, face);
   Call call = {0, 0, 0, 0};
-  Table *t = &w->m.tables[0];
   int b, id, ok;
   lua_Integer i;
   Run *run;
   v = read_run(w);
   id = w->m.vars[v];
   b = byte(w);
-  if (w->m.nodes[id].kind != RUN || !HASROOM(t)) return;
+  if (w->m.nodes[id].kind != RUN || !HASROOM(w)) return;
   run = model_run(&w->m, id);
   i = b < 240 ? b % (run->n + 2) : b < 248 ? GBI_HANDLE0 + b % 8 : 247 - b;
   ok = i >= 1 && i <= run->n && run->objects[i] != 0 && !run->ended;

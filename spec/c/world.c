@@ -209,7 +209,7 @@ static int function (lua_State *L) {
   t = model_table(&w->m, s->table);
   i = (int)(lua_tointeger(L, 1) - GBI_HANDLE0);
   trace("  callback %d of %d\n", id, i);
-  if (i < 1 || i > t->n || t->handles[i].callback != id)
+  if (i < t->first || i > t->n || t->handles[i].callback != id)
     differ(w, "callback %d is called for %d", id, i);
   if (i <= s->last) differ(w, "%d is swept after %d", i, s->last);
   model_mark(&w->m);

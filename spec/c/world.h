@@ -38,7 +38,7 @@ enum {
 enum { C_API, METHOD, UNNAMED };
 
 /* Is there room for a handle, and those that finalizers make meanwhile? */
-#define HASROOM(t) ((t)->n < HANDLES - MAX_DEPTH - 4)
+#define HASROOM(w) ((w)->m.given < HANDLES - MAX_DEPTH - 4)
 
 /* A sweep under way: what it has to find, and how far it has come. */
 typedef struct Sweep {

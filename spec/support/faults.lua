@@ -19,7 +19,7 @@ local compat = require "gbi.compat"
 if jit then jit.off() end -- luacheck: ignore 113
 
 local MODE, ONLY = arg[1] or "short", arg[2]
-local SEQUENCES = { short = 40, long = 500, collect = 0 }
+local SEQUENCES = { short = 40, long = 1000, collect = 0 }
 
 local memory = memory -- luacheck: globals memory
 

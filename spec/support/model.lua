@@ -97,15 +97,17 @@ function Registry:count()
 end
 
 --------------------------------------------------------------------------------
--- A handle table. Its handles are known by their order: the first is 1.
+-- A handle table. Handles are known by their order: the first that is given out
+-- by any of the tables that share a `counter` is 1.
 --------------------------------------------------------------------------------
 
 local Handles = {}
 Handles.__index = Handles
 
-function model.handles()
+function model.handles(counter)
   return setmetatable({
-    last = 0, -- handles given out
+    counter = counter, -- last: the handle given out last
+    last = 0, -- by this table
     entries = {}, -- handle -> { kind, id, run }, of the live ones
     callbacks = {}, -- handle -> what identifies its callback
   }, Handles)
@@ -113,7 +115,8 @@ end
 
 -- Gives out a handle of an id. A handle of a run also has the `run`.
 function Handles:give(kind, id, run)
-  self.last = self.last + 1
+  self.counter.last = self.counter.last + 1
+  self.last = self.counter.last
   self.entries[self.last] = { kind = kind, id = id, run = run }
   return self.last
 end

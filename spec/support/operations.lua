@@ -3,6 +3,7 @@
 -- call can be made to fail: it has the fields
 --
 --   name
+--   over         is there nothing left to be done?
 --   call()       does it, and returns what there is to see
 --   check(...)   is given that; does the same to the model and compares
 --   failed()     nil where a call that runs out of memory changes nothing and
@@ -131,8 +132,9 @@ operation("store", 1, function(p)
   }
 end)
 
-operation("store_list", 1, function(p)
-  local r, n = p:face(), math.random(0, p.model:top() + 2)
+operation("store_list", 2, function(p)
+  local r, n = p:face(), p.model.size -- in place
+  if math.random(2) == 1 then n = math.random(0, p.model:top() + 2) end
   local ids, objects = p:objects(n)
   local created_ids, created = p:objects(math.random(0, 3))
   return {
@@ -414,10 +416,11 @@ operation("misuse", 2, function(p)
   }
 end)
 
--- Chooses the next operation of a program.
+-- Chooses the next operation of a program. Some are done by then, and some are
+-- not possible.
 function operations.choose(p)
   local one = operations[math.random(#operations)]
-  local op = one.choose(p) or { call = noop, check = noop }
+  local op = one.choose(p) or { call = noop, check = noop, over = true }
   op.name = one.name
   return op
 end

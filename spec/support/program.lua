@@ -17,13 +17,23 @@ Program.__index = Program
 
 local function noop() end
 
--- A handle table's model and its faces; handle `base` + n is the model's n.
-local function new_table(faces)
-  local object = {}
-  local base = faces[1]:weak(object)
-  assert(faces[1]:release(base))
-  return { faces = faces, real = faces[1], base = base,
-           model = model.handles() }
+-- A handle table, to which handles have been given before, and its model.
+local function new_table(faces, counter)
+  local real = faces[1]
+  return { faces = faces, real = real, model = model.handles(counter),
+           base = real:strong(true) }
+end
+
+-- Two handle tables, their models and their faces; handle `base` + n is the
+-- models' n.
+local function new_tables(own, states)
+  local counter = { last = 0 }
+  local tables = { new_table(own, counter), new_table(states, counter) }
+  for _, t in ipairs(tables) do
+    assert(t.real:release(t.base))
+    t.base = tables[2].base
+  end
+  return tables
 end
 
 -- Forgets what a program that failed has left in the tables of the Lua state.
@@ -42,7 +52,7 @@ function program.new(kind)
     faces = registries, -- of the registry
     r = registries[1],
     model = model.registry(),
-    tables = { new_table(own), new_table(states) },
+    tables = new_tables(own, states),
     pool = {}, -- id -> object
     ids = {}, -- list of the ids in the pool
     id_of = setmetatable({}, { __mode = "k" }), -- object -> id
@@ -157,9 +167,11 @@ end
 -- after a collection.
 function Program:lose(n)
   local t = self:states_table()
+  local m, counter = t.model, t.model.counter
   self:collect()
-  while n > 0 and select(2, t.real:find(t.base + t.model.last + 1)) == "dead" do
-    t.model.last, n = t.model.last + 1, n - 1
+  while n > 0 and select(2, t.real:find(t.base + counter.last + 1)) == "dead" do
+    counter.last, n = counter.last + 1, n - 1
+    m.last = counter.last
   end
 end
 

@@ -2,6 +2,7 @@
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
+local nodes = require "spec.support.nodes"
 local portable = require "spec.support.portable"
 local source = gbi.source
 
@@ -175,7 +176,7 @@ end
 -- Random arguments for a graph, a list with its length `n`.
 function random_graph.inputs(g, random)
   local inputs, rest = { n = 0 }, random(0, 3)
-  for _, node in ipairs(g.nodes) do
+  for _, node in ipairs(nodes.list(g)) do
     if node.op == "placeholder" and node.target ~= "..." then
       inputs.n = inputs.n + 1
       inputs[inputs.n] = random(3) > 1 and random(5) or nil
@@ -191,7 +192,7 @@ end
 -- The external objects of a graph that are used, by their indices in order.
 local function externals(g)
   local indices = {}
-  for _, node in ipairs(g.nodes) do
+  for _, node in ipairs(nodes.list(g)) do
     if node.target == "get_external_object_by_index" then
       table.insert(indices, node.args[1])
     end
@@ -280,7 +281,7 @@ function random_graph.interpret(g, from, world, run, ...)
     end
     if results[node] then values[node] = results[node][1] end
   end
-  for _, node in ipairs(g.nodes) do visit(node) end
+  for _, node in ipairs(nodes.list(g)) do visit(node) end
   return outputs
 end
 

@@ -14,18 +14,11 @@ local REACH = 20
 
 local compose = {}
 
--- What came of a call: whether there was a failure, and what pcall returns.
-local function result(hits, ...)
-  return hits > 0, ...
-end
-
 -- Plays a sequence up to its last operation. `inject` calls a function while an
 -- allocation fails.
 local function play(seed, inject)
-  local calls = 0
   local function call(f)
-    calls = calls + 1
-    return select(2, result(inject(math.random(REACH), false, f)))
+    return select(2, inject(math.random(REACH), false, f))
   end
   math.randomseed(seed)
   local p = program.new(KINDS[seed % #KINDS + 1])
@@ -34,22 +27,21 @@ local function play(seed, inject)
     p:collect()
     p:compare()
   end
-  return p, calls
+  return p
 end
 
 -- Makes the last operation while its `n`-th allocation fails. Then the rest is
--- as it was, and the operation can be made. Returns whether any failed.
+-- as it was, and the operation can be made. Returns how many failed.
 local function last(p, inject, n, all)
-  local op = operations.choose(p)
+  local op, failures
+  repeat op = operations.choose(p) until not op.over
   p.doing = op.name
-  local failed
-  local function call(f)
-    return (function(hit, ...)
-      failed = hit
-      return ...
-    end)(result(inject(n, all, f)))
+  p:collect()
+  local function done(hits, ...)
+    failures = hits
+    return p:done(op, ...)
   end
-  local ok, again = p:done(op, call(op.call))
+  local ok, again = done(inject(n, all, op.call))
   if ok or not again then op = nil end -- it holds what it worked on
   p:collect()
   p:compare()
@@ -59,29 +51,30 @@ local function last(p, inject, n, all)
     p:collect()
     p:compare()
   end
-  return failed
+  return failures
 end
 
--- Sweeps the sequence of a seed. Returns how many allocations failed.
+-- Sweeps the sequence of a seed. Returns how many allocations failed; or nil
+-- and what went wrong.
 function compose.sequence(seed, inject, all)
-  local n, hits, p = 0, 0, nil
+  local n, sum, p = 0, 0, nil
   collectgarbage("stop")
   local ok, err = xpcall(function()
-    local failed
+    local failures
     repeat
       n = n + 1
       p = play(seed, inject)
-      failed = last(p, inject, n, all)
+      failures = last(p, inject, n, all)
       p:finish()
-      if failed then hits = hits + 1 end
-    until not failed
-  end, function(e) return debug.traceback(e, 2) end)
+      sum = sum + failures
+    until failures == 0
+  end, debug.traceback)
   collectgarbage("restart")
   if not ok then
     program.clear()
     return nil, ("%s, allocation %d: %s"):format(p and p.doing, n, err)
   end
-  return hits
+  return sum
 end
 
 return compose

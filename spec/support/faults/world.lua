@@ -12,12 +12,6 @@ local HANDLE0 = 1000000000
 
 local Node = getmetatable(gbi.graph.new():placeholder "x")
 
--- The handles of a table of a world's own are less than these many, those that
--- a world is given by the state's own table are more.
-local FEW = 1000
-
-for _ = 1, FEW do gbi.handles:release(gbi.handles:strong(true)) end
-
 -- The sources of a world's objects are globals that only the world holds.
 local current
 
@@ -27,12 +21,14 @@ end })
 
 local finalized = 0
 
--- Finalizers are code too: this one calls what it likes.
+-- Finalizers are code too: this one calls what it likes, but gives out no
+-- handles, so that those of a world have the same numbers each time.
 local GUARDED = { __gc = function()
   finalized = finalized + 1
   local r, h = gbi.new(), gbi.new_handles()
   r:register(r, gbi.source.GlobalSource "r")
-  h:release(h:weak(r))
+  pcall(h.weak, h, "text")
+  h:release(HANDLE0 + 1)
   pcall(gbi.default.find, gbi.default, 1)
   pcall(gbi.handles.find, gbi.handles, HANDLE0 + 1)
   if finalized % 3 == 0 then r:snapshot() end
@@ -59,7 +55,7 @@ function World.new(states)
     log = {}, -- what callbacks tell
   }, World)
   if not states then w.c = w.h end
-  w.base = gbi.handles:weak(w) -- less than all that the state's table gives
+  w.base = gbi.handles:weak(w) -- less than all that this world is given
   gbi.handles:release(w.base)
   current = w
   return w
@@ -83,9 +79,9 @@ function World:drop(name)
   self.pool[name] = nil
 end
 
--- Handle `n` of the world's handle table.
+-- The `n`th handle that is given out in this world.
 function World:handle(n)
-  return (self.h == gbi.handles and self.base or HANDLE0) + n
+  return self.base + n
 end
 
 -- A function for on_collect, which tells that it was called.
@@ -98,9 +94,7 @@ end
 
 -- A handle's number as the world sees it, the same in each such world.
 local function number(w, n)
-  if n <= HANDLE0 then return tostring(n) end
-  if n < HANDLE0 + FEW then return "handle " .. n - HANDLE0 end
-  return "state's handle " .. n - w.base
+  return n <= w.base and tostring(n) or "handle " .. n - w.base
 end
 
 -- A value as text, the same in each such world.
@@ -128,11 +122,11 @@ end
 
 -- Adds what a caller can see of a handle table to the lines `out`. Where `mark`
 -- is given, later handles that are dead are as those that were never given out.
-local function handles_state(w, out, h, base, mark)
+local function handles_state(w, out, h, mark)
   local function add(...) out[#out + 1] = w:list(...) end
   add(h:count(), tostring(h))
   for i = -1, w.limit do
-    local n = i < 1 and i or base + i
+    local n = i < 1 and i or w.base + i
     local value, status = h:find(n)
     if status and i > (mark or w.limit) then add(n, "never given out, or dead")
     else
@@ -160,8 +154,8 @@ function World:state(mark)
   for i, f, kind, source in r:constructors() do
     add(i, type(f), kind, source and tostring(source))
   end
-  if self.h ~= gbi.handles then handles_state(self, out, self.h, HANDLE0) end
-  handles_state(self, out, gbi.handles, self.base, mark)
+  if self.h ~= gbi.handles then handles_state(self, out, self.h) end
+  handles_state(self, out, gbi.handles, mark)
   if self.graph then add(tostring(self.graph)) end
   return table.concat(out, "\n")
 end

@@ -1,0 +1,420 @@
+--- Changing a graph that is there.
+-- @submodule gbi.graph
+local chain = require "gbi.chain"
+local compat = require "gbi.compat"
+local control = require "gbi.control"
+local errors = require "gbi.errors"
+local literal = require "gbi.literal"
+local node = require "gbi.node"
+local source = require "gbi.source"
+
+compat.interpret()
+
+local bad, expected = errors.argument, errors.expected
+local is_node, operators, F = node.is, node.operators, node.F
+
+local Graph = node.Graph
+local check_self = Graph.check_self
+
+-- Checks that `each` is a node of this graph.
+local function check_node(self, level, each, fname)
+  if not is_node(each) then expected(level + 1, fname, 1, "node", each) end
+  if each[F].graph ~= self then
+    bad(level + 1, fname, 1, "node of another graph")
+  elseif each[F].erased then
+    bad(level + 1, fname, 1, ("node %s was erased"):format(each[F].name))
+  end
+end
+
+-- Inserts before `point` from here on, or while f() runs.
+local function inserting(self, point, f)
+  local before = self.point
+  self.point = point
+  if f == nil then return end
+  local results = compat.pack(pcall(f))
+  -- what it was before may have been erased
+  while before[F].erased do before = before[F].next end
+  self.point = before
+  if not results[1] then error(results[2], 0) end
+  return compat.unpack(results, 2, results.n)
+end
+
+--- Sets where nodes are inserted from here on: before a node, in the order in
+-- which they are made. The output is always at the end.
+-- @tparam ?gbi.node before the first node otherwise
+-- @tparam ?function f only what `f()` makes is inserted there
+-- @treturn any what `f` returns
+-- @seed torch.fx.Graph.inserting\_before
+function Graph:inserting_before(before, f)
+  check_self(self, "inserting_before")
+  if before == nil then before = self.root[F].next
+  else check_node(self, 2, before, "inserting_before") end
+  return inserting(self, before, f)
+end
+
+--- Sets where nodes are inserted from here on: after a node, in the order in
+-- which they are made.
+-- @tparam ?gbi.node after at the end otherwise, as at first
+-- @tparam ?function f only what `f()` makes is inserted there
+-- @treturn any what `f` returns
+-- @seed torch.fx.Graph.inserting\_after
+function Graph:inserting_after(after, f)
+  check_self(self, "inserting_after")
+  local point = self.root
+  if after ~= nil then
+    check_node(self, 2, after, "inserting_after")
+    point = after[F].next
+  end
+  return inserting(self, point, f)
+end
+
+-- Takes a node out that nobody uses.
+local function erase(self, each)
+  local f = each[F]
+  node.count(each, -1)
+  if self.point == each then self.point = f.next end
+  if f.op == "placeholder" then self.inputs[f.target] = nil end
+  self.names[f.name] = nil
+  chain.remove(each)
+end
+
+--- Takes a node out of the graph.
+-- @tparam gbi.node each
+-- @raise naming them, when it has users
+-- @seed torch.fx.Graph.erase\_node
+function Graph:erase_node(each)
+  check_self(self, "erase_node")
+  check_node(self, 2, each, "erase_node")
+  local users = each.users
+  if #users > 0 then
+    local names = {}
+    for i, user in ipairs(users) do names[i] = user.name end
+    error(("node %s is used by %s"):format(each.name, table.concat(names,
+      ", ")), 2)
+  end
+  erase(self, each)
+end
+
+--- Erases the nodes that nobody uses and that have no effects: all but calls,
+-- writes, inputs, conditions, loops and the output; in the graphs of conditions
+-- and loops, too.
+-- @treturn boolean were there any?
+-- @seed torch.fx.Graph.eliminate\_dead\_code
+function Graph:eliminate_dead_code()
+  check_self(self, "eliminate_dead_code")
+  local changed = false
+  for each in self:nodes(true) do
+    if next(each[F].uses) == nil and not each:is_impure() then
+      erase(self, each)
+      changed = true
+    else
+      for _, part in control.graphs(each) do
+        changed = part:eliminate_dead_code() or changed
+      end
+    end
+  end
+  return changed
+end
+
+
+-- Checks for node:update_arg, set_target, replace_all_uses_with -----------
+
+-- Checks that `value` can be input `i` of a node of this graph; it is argument
+-- `arg` of `fname`.
+function Graph:check_input(level, user, i, value, fname, arg)
+  local f = user[F]
+  local builtin = node.builtin(user)
+  if builtin == node.EXTERNAL or builtin == node.RESULT and i == 2 then
+    bad(level + 1, fname, arg, ("%s of %s cannot be changed"):format(
+      builtin == node.EXTERNAL and "the index" or "the number", f.name))
+  elseif control.label(builtin, i) then
+    self:check_part(level + 1, value, fname, arg)
+    local args = compat.move(f.args, 1, f.args.n, 1, { n = f.args.n })
+    args[i] = value
+    local wrong = control.wrong(builtin, args)
+    if wrong then bad(level + 1, fname, arg, wrong) end
+    self:adopt(value)
+    return
+  end
+  local rest = is_node(value) and node.is_varargs(value)
+  if rest and (i == 0 or i < f.args.n or f.op == "get_attr" or builtin
+               or f.op == "call_method" and i == 1) then
+    bad(level + 1, fname, arg, "'...' is not one value")
+  end
+  self:check_args(level + 1, { n = 1, value }, fname, arg, user)
+  if i == 0 and not is_node(value) then
+    bad(level + 1, fname, arg, ("%s calls it, a node is expected"):format(
+      f.name))
+  elseif builtin == node.HANDLE and not (is_node(value) and value.index) then
+    bad(level + 1, fname, arg, ("%s is a handle, an external object is "
+      .. "expected"):format(f.name))
+  elseif builtin == node.RESULT and (not (is_node(value)
+           and node.is_call(value)) or control.is(value)
+           and control.results(value) < f.args[2]) then
+    bad(level + 1, fname, arg, ("%s is a result, a call of that many is "
+      .. "expected"):format(f.name))
+  end
+end
+
+-- Does a node have results of its own?
+local function has_results(each)
+  for user in pairs(each[F].uses) do
+    if node.builtin(user) == node.RESULT then return true end
+  end
+  return false
+end
+
+-- Checks that `target` can be the target of a node of this graph.
+function Graph:check_target(level, each, target)
+  local f, t = each[F], type(target)
+  local builtin, operator = node.builtin(each), node.operator(each)
+  local function wrong(what)
+    expected(level + 2, "set_target", 1, what, target)
+  end
+  if f.op == "output" or builtin and not operator then
+    error(("the target of %s cannot be changed"):format(f.name), level + 1)
+  elseif f.op == "placeholder" then
+    if t ~= "string" then wrong "string" end
+    if target == "..." or f.target == "..." then
+      bad(level + 1, "set_target", 1, "'...' cannot be renamed")
+    elseif target ~= f.target then
+      self:check_input_name(level + 1, target, "set_target")
+    end
+  elseif f.op == "call_method" then
+    if t ~= "string" then wrong "string" end
+  elseif f.op == "get_attr" then
+    local is_source = not is_node(target) and source.is_source(target)
+    if f.args.n == 1 and t ~= "string" then wrong "string"
+    elseif f.args.n == 0 and t == "string" then
+      if self.attributes[target] == nil then
+        bad(level + 1, "set_target", 1, ("the graph has no attribute %s")
+          :format(literal.of(target)))
+      end
+    elseif f.args.n == 0 and not is_source then
+      wrong "source or attribute"
+    end
+  elseif t == "string" then
+    local other, last = operators[target], f.args[f.args.n]
+    if not other then
+      bad(level + 1, "set_target", 1, ("there is no operator %s"):format(
+        literal.of(target)))
+    elseif other.operands ~= f.args.n
+           or is_node(last) and node.is_varargs(last) then
+      bad(level + 1, "set_target", 1, ("operator '%s' takes %d operands")
+        :format(target, other.operands))
+    elseif has_results(each)
+           or other.effect and next(f.uses) ~= nil then
+      bad(level + 1, "set_target", 1, ("%s has users that need a %s"):format(
+        f.name, other.effect and "value" or "call"))
+    end
+  elseif is_node(target) then
+    self:check_one(level + 1, target, "set_target", 1, each)
+  elseif not source.is_source(target) then
+    wrong "operator, source or node"
+  end
+end
+
+
+-- Copying -----------------------------------------------------------------
+
+-- What stands for the inputs of a copy: map(node), map[node], or a node of this
+-- graph itself.
+local function mapping(self, map)
+  return function(each)
+    local value
+    if type(map) == "function" then value = map(each)
+    elseif map then value = map[each] end
+    if value == nil and each[F].graph == self then value = each end
+    return value
+  end
+end
+
+local copy_nodes
+
+-- A copy of a graph that is a part of a node, for a node of `self`.
+local function copy_part(self, part)
+  local new = self:subgraph()
+  copy_nodes(new, part, {})
+  return new
+end
+
+-- Copies a node, whose inputs are found by `find`; nothing can be wrong with it
+-- any more.
+local function copy(self, each, find)
+  local f, args = each[F], { n = each[F].args.n }
+  local function value(arg)
+    if is_node(arg) then return find(arg) end
+    if node.is_graph(arg) then return copy_part(self, arg) end
+    return arg
+  end
+  for i = 1, args.n do args[i] = value(f.args[i]) end
+  local new
+  if f.op == "output" then
+    new = self:append(2, f.op, f.target, args, f.name, self.root)
+  elseif f.index then
+    local index, registry = f.index, f.graph.registry
+    if registry ~= self.registry then
+      for i, constructor, kind in registry:constructors() do
+        if i == index then
+          local example = registry:find(i) or {}
+          index = kind == "user" and self.registry:register(example, f.source)
+            or self.registry:register_created(example, constructor)
+        end
+      end
+    end
+    new = self:external_node(2, index, f.source, f.kind, f.name)
+  else
+    new = self:append(2, f.op, is_node(f.target) and value(f.target)
+      or f.target, args, f.name)
+    if f.op == "placeholder" then self.inputs[f.target] = new
+    elseif f.op == "get_attr" and f.args.n == 0
+           and type(f.target) == "string" then
+      self.attributes[f.target] = f.graph.attributes[f.target]
+    end
+  end
+  new[F].place = f.place
+  for key, datum in pairs(f.meta or {}) do new.meta[key] = datum end
+  return new
+end
+
+-- Checks that a node can be copied to this graph, except its inputs.
+local function check_copy(self, level, each, fname)
+  local f = each[F]
+  if f.op == "placeholder" then
+    self:check_input_name(level + 1, f.target, fname)
+    local rest = self.inputs["..."]
+    if f.target == "..." and next(self.inputs) ~= nil
+       or rest and chain.before(self.root, rest, self.point) then
+      bad(level + 1, fname, 1, "'...' is the last input")
+    end
+  elseif f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
+         and self.attributes[f.target] ~= nil
+         and self.attributes[f.target] ~= f.graph.attributes[f.target] then
+    bad(level + 1, fname, 1, ("attribute %s is there with another value")
+      :format(literal.of(f.target)))
+  end
+  for _, part in control.graphs(each) do
+    for inner in part:nodes() do
+      if inner[F].op ~= "placeholder" then
+        check_copy(self, level + 1, inner, fname)
+      end
+    end
+  end
+end
+
+--- Copies a node of this graph or of another one.
+-- @tparam gbi.node each
+-- @tparam ?table|function map input of the copied node -> its value here, a
+-- node or a constant; an input that it lacks is used itself if it is a node of
+-- this graph
+-- @treturn gbi.node
+-- @raise when an input has no value here; nothing is changed then
+-- @seed torch.fx.Graph.node\_copy
+function Graph:node_copy(each, map)
+  check_self(self, "node_copy")
+  if not is_node(each) then expected(2, "node_copy", 1, "node", each) end
+  local find, values = mapping(self, map), {}
+  self:check_open(2, each[F].op == "output" and self.root or self.point)
+  check_copy(self, 2, each, "node_copy")
+  local at = each[F].op == "output" and self.root or self.point
+  for i, used in node.inputs(each) do
+    local value = find(used)
+    if value == nil then
+      bad(2, "node_copy", 2, ("there is nothing for node %s"):format(used.name))
+    end
+    values[used] = value
+    -- as if the copy were there
+    self:check_args(2, { n = 1, value }, "node_copy", 2, at)
+    if is_node(value) and node.is_varargs(value)
+         and (not node.is_varargs(used) or i < each.args.n)
+       or i == 0 and not is_node(value) then
+      bad(2, "node_copy", 2, ("it cannot be used for node %s"):format(
+        used.name))
+    end
+    local builtin = node.builtin(each)
+    if builtin == node.HANDLE and not (is_node(value) and value.index)
+       or builtin == node.RESULT
+          and not (is_node(value) and node.is_call(value)
+            and (not control.is(value)
+              or control.results(value) >= each.args[2])) then
+      bad(2, "node_copy", 2, ("it cannot be used for node %s"):format(
+        used.name))
+    end
+  end
+  local new = copy(self, each, function(used) return values[used] end)
+  return new
+end
+
+-- Copies all nodes of a graph to an empty one. `map` gets the copies.
+function copy_nodes(self, other, map)
+  for each in other:nodes() do
+    map[each] = copy(self, each, function(used) return map[used] end)
+  end
+end
+
+--- Copies the nodes of another graph to the point of insertion, all but its
+-- output.
+-- @tparam gbi.graph other
+-- @tparam ?table map node of the other graph -> its value here, for inputs; an
+-- input that it lacks is copied. It gets all copies
+-- @treturn any what stands for the outputs of the other graph
+-- @raise when an input or attribute is there already; nothing is changed then
+-- @seed torch.fx.Graph.graph\_copy
+function Graph:graph_copy(other, map)
+  check_self(self, "graph_copy")
+  if not node.is_graph(other) or other == self then
+    expected(2, "graph_copy", 1, "another graph", other)
+  elseif map ~= nil and type(map) ~= "table" then
+    expected(2, "graph_copy", 2, "table", map)
+  end
+  map = map or {}
+  self:check_open(2, self.point)
+  local rest = false
+  for each in other:nodes() do
+    local value = map[each]
+    if value == nil then
+      if each[F].op ~= "output" then check_copy(self, 2, each, "graph_copy") end
+      rest = rest or node.is_varargs(each)
+    else
+      self:check_one(2, value, "graph_copy", 2)
+      for user in pairs(each[F].uses) do
+        if user[F].target == each and not is_node(value)
+           or node.builtin(user) == node.HANDLE
+           or node.builtin(user) == node.RESULT then
+          bad(2, "graph_copy", 2, ("it cannot be used for node %s"):format(
+            each.name))
+        end
+      end
+    end
+  end
+  if rest and next(self.inputs) ~= nil then
+    bad(2, "graph_copy", 1, "'...' is the last input")
+  end
+  local outputs, values = { n = 0 }, { n = 0 }
+  for each in other:nodes() do
+    if each[F].op == "output" then outputs = each[F].args
+    elseif map[each] == nil then
+      map[each] = copy(self, each, function(used) return map[used] end)
+    end
+  end
+  values.n = outputs.n
+  for i = 1, outputs.n do
+    values[i] = outputs[i]
+    if is_node(outputs[i]) then values[i] = map[outputs[i]] end
+  end
+  return compat.unpack(values, 1, values.n)
+end
+
+--- A copy of the graph, which can be changed independently; so can those of its
+-- conditions and loops. Both have one registry.
+-- @treturn gbi.graph
+-- @treturn table node -> its copy
+-- @seed copy.deepcopy of a torch.fx.Graph
+function Graph:copy()
+  check_self(self, "copy")
+  local new, map = self:subgraph(), {}
+  new.attributes, new.env = {}, self.env
+  for name, value in pairs(self.attributes) do new.attributes[name] = value end
+  copy_nodes(new, self, map)
+  return new, map
+end

@@ -1,0 +1,129 @@
+-- Conditions and loops: nodes that have graphs among their arguments, as
+-- torch's higher-order operators have.
+--
+--     cond        predicate, then graph, else graph, operands ...
+--     while_loop  cond graph, body graph, operands ...
+--
+-- The graphs take the operands as their inputs.
+local compat = require "gbi.compat"
+local node = require "gbi.node"
+
+compat.interpret()
+
+local F = node.F
+
+local control = {}
+
+control.COND = "cond"
+control.WHILE = "while_loop"
+control.MAX_DEPTH = 100 -- of graphs in graphs; Lua nests some 200 blocks
+
+-- What the graphs are called, by the numbers of their arguments, and the
+-- number of the first operand.
+local SHAPES = {
+  cond = { [2] = "then", [3] = "else", first = 4 },
+  while_loop = { [1] = "cond", [2] = "body", first = 3 },
+}
+
+local NONE = {}
+
+local function shape(self)
+  return SHAPES[node.builtin(self)] or NONE
+end
+
+-- What the graph at argument `i` is called, nil for an operand.
+function control.label(target, i)
+  return (SHAPES[target] or NONE)[i]
+end
+
+-- Is it a condition or a loop?
+function control.is(self)
+  return shape(self) ~= NONE
+end
+
+local function next_graph(self, i)
+  local labels = shape(self)
+  for k = (i or 0) + 1, (labels.first or 1) - 1 do
+    if labels[k] then return k, self[F].args[k], labels[k] end
+  end
+end
+
+-- Iterates over the graphs of a node: the argument's number, graph, label.
+function control.graphs(self)
+  return next_graph, self, nil
+end
+
+-- The operands of a condition or loop, a list with its length `n`.
+function control.operands(self)
+  local args, first = self[F].args, shape(self).first
+  local list = { n = args.n - first + 1 }
+  for i = 1, list.n do list[i] = args[first + i - 1] end
+  return list
+end
+
+-- How many results a condition or loop has: as many as its second argument, a
+-- graph in both.
+function control.results(self)
+  local args = self[F].args
+  local output = args[2]:output_node()
+  return output and output.args.n or 0
+end
+
+-- The inputs of a graph, in order.
+function control.inputs(graph)
+  local list = {}
+  for each in graph:nodes() do
+    if each.op == "placeholder" then list[#list + 1] = each end
+  end
+  return list
+end
+
+-- What is wrong with the graphs of a condition or loop of these arguments, or
+-- nil.
+function control.wrong(target, args)
+  local labels = SHAPES[target]
+  local operands, outputs = args.n - labels.first + 1, {}
+  for i = 1, labels.first - 1 do
+    local graph, label = args[i], labels[i]
+    if label then
+      local inputs, output = control.inputs(graph), graph:output_node()
+      local n = #inputs
+      local last = output and output.args[output.args.n]
+      if not output then
+        return ("the %s graph has no output"):format(label)
+      elseif graph.inputs["..."] then
+        return ("the %s graph takes '...'"):format(label)
+      elseif n ~= operands then
+        return ("the %s graph takes %d inputs, there are %d operands"):format(
+          label, n, operands)
+      elseif node.is(last) and node.is_varargs(last) then
+        return ("the %s graph returns '...'"):format(label)
+      end
+      outputs[label] = output.args.n
+    end
+  end
+  if target == control.COND and outputs["then"] ~= outputs["else"] then
+    return ("the then graph has %d outputs, the else graph %d"):format(
+      outputs["then"], outputs["else"])
+  elseif target == control.WHILE and outputs.cond ~= 1 then
+    return ("the cond graph has %d outputs, not 1"):format(outputs.cond)
+  elseif target == control.WHILE and outputs.body ~= operands then
+    return ("the body graph has %d outputs, there are %d operands"):format(
+      outputs.body, operands)
+  end
+end
+
+-- Adds the nodes of a graph, and of its parts, that matter to the set `live`:
+-- those with effects, and what they use. Returns it.
+function control.live(graph, live)
+  for each in graph:nodes(true) do
+    if live[each] or each:is_impure() then
+      live[each] = true
+      for _, used in node.inputs(each) do live[used] = true end
+      for _, part in control.graphs(each) do control.live(part, live) end
+    end
+  end
+  return live
+end
+
+return control

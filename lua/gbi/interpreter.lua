@@ -1,0 +1,338 @@
+--- Running a graph node by node, and writing a new one while doing so.
+--
+-- An interpreter calls a method for every node that matters, in order; override
+-- them in the object. They get the node's target, its arguments as values (a
+-- list, its length is `n`) and the node, and return the node's value.
+--
+--     local it = gbi.graph.interpreter(g)
+--     local call_function = it.call_function
+--     function it:call_function(target, args, node)
+--       print(node.name)
+--       return call_function(self, target, args, node)
+--     end
+--     print(it:run(1, 2))
+--
+-- The graphs of conditions and loops run by the same methods.
+-- @classmod gbi.interpreter
+local compat = require "gbi.compat"
+local compile = require "gbi.compile"
+local control = require "gbi.control"
+local errors = require "gbi.errors"
+local node = require "gbi.node"
+local Codegen = require "gbi.codegen"
+
+compat.interpret()
+
+local interpreter = {}
+
+local Interpreter = { __name = "gbi.interpreter" }
+Interpreter.__index = Interpreter
+
+-- What the operators do: made when they are needed.
+local apply = setmetatable({}, {
+  __index = function(self, name)
+    local operator = node.operators[name]
+    local text = operator.format:format("a", "b", "c")
+    self[name] = assert(compat.load(("local a, b, c = ... %s%s"):format(
+      operator.effect and "" or "return ", text), "=" .. name, {}))
+    return self[name]
+  end,
+})
+
+-- Makes an interpreter.
+function interpreter.new(graph)
+  return setmetatable({
+    --- The graph.
+    -- @tfield gbi.graph graph
+    graph = graph,
+    sources = {}, -- source -> function of the inputs that finds its object
+  }, Interpreter)
+end
+
+-- What a method works on: one call of `run`, which may run again meanwhile.
+-- All else is the interpreter's.
+local function frame(self, fields)
+  return setmetatable(fields, { __index = self, __newindex = self })
+end
+
+-- The value of an argument.
+local function value(self, arg)
+  if node.is(arg) then return self.values[arg] end
+  return arg
+end
+
+-- The values of arguments; '...' is as many as there are.
+local function arguments(self, each)
+  local args, out = each.args, { n = 0 }
+  for i = 1, args.n do
+    if node.is(args[i]) and node.is_varargs(args[i]) then
+      local rest = self.values[args[i]]
+      compat.move(rest, 1, rest.n, out.n + 1, out)
+      out.n = out.n + rest.n
+    else
+      out.n = out.n + 1
+      out[out.n] = value(self, args[i])
+    end
+  end
+  return out
+end
+
+-- What a source finds in this run.
+local function find(self, from)
+  local f = self.sources[from]
+  if not f then
+    local params = {}
+    for i, each in ipairs(control.inputs(self.graph)) do
+      params[i] = each.target
+    end
+    local cg = Codegen.new(params)
+    cg(from)
+    cg:emit("return " .. Codegen.list(cg:take(1, "interpreter")))
+    f = cg:finish("gbi source", self.graph.registry, { env = self.graph.env })
+    self.sources[from] = f
+  end
+  return (f(compat.unpack(self.inputs, 1, self.inputs.n)))
+end
+
+--- Runs the graph: what the compiled function would do. Objects are obtained
+-- first, as its prologue does.
+-- @tparam any ... the inputs
+-- @treturn any the outputs
+-- @raise what `graph:compile` does
+-- @seed torch.fx.Interpreter.run
+function Interpreter:run(...)
+  if getmetatable(self) ~= Interpreter then
+    errors.self(2, "run", "gbi.interpreter", self)
+  end
+  local graph = self.graph
+  local ok, reason = graph:lint()
+  if not ok then error(reason, 2) end
+  local live = control.live(graph, {})
+  local f = compile(graph, function()
+    return function(run, ...)
+      local inputs = compat.pack(...)
+      local own = frame(self, { current = run, live = live, inputs = inputs })
+      return own:run_graph(graph, ...)
+    end
+  end, graph.env)
+  return f(...)
+end
+
+--- Runs the graph, or one of a condition or loop, with these inputs.
+-- @tparam gbi.graph graph
+-- @tparam any ... the inputs
+-- @treturn any the outputs
+function Interpreter:run_graph(graph, ...)
+  local inputs, taken = compat.pack(...), 0
+  local own = frame(self, { values = {}, results = {}, outputs = { n = 0 },
+                            given = {} }) -- the input, at a placeholder
+  for each in graph:nodes() do
+    if each.op == "placeholder" then
+      if node.is_varargs(each) then
+        own.given[1] = compat.move(inputs, taken + 1, inputs.n, 1,
+          { n = math.max(0, inputs.n - taken) })
+      else
+        taken = taken + 1
+        own.given[1] = inputs[taken]
+      end
+    end
+    if self.live[each] then own.values[each] = own:run_node(each) end
+  end
+  return compat.unpack(own.outputs, 1, own.outputs.n)
+end
+
+--- Runs a node by the method of its kind.
+-- @tparam gbi.node each
+-- @treturn any its value
+-- @seed torch.fx.Interpreter.run\_node
+function Interpreter:run_node(each)
+  local target, op = each.target, each.op
+  local args = node.builtin(each) == node.RESULT
+    and { n = 2, self.results[each.args[1]], each.args[2] }
+    or arguments(self, each)
+  if node.is(target) then target = self.values[target] end
+  if op == "output" then
+    local outputs = compat.pack(self:output(target, args, each))
+    compat.move(outputs, 1, outputs.n, 1, self.outputs)
+    self.outputs.n = outputs.n
+    return
+  elseif node.is_call(each) then
+    local results = compat.pack(self[op](self, target, args, each))
+    self.results[each] = results
+    return results[1]
+  end
+  return (self[op](self, target, args, each))
+end
+
+--- An input.
+-- @tparam string target its name
+-- @tparam table args empty
+-- @tparam gbi.node each
+-- @treturn any its value; of `...`, a list of values with their number `n`
+-- @seed torch.fx.Interpreter.placeholder
+function Interpreter:placeholder(target, args, each) -- luacheck: ignore 212
+  return self.given[1]
+end
+
+--- A field, an attribute, or what a source finds.
+-- @tparam string|gbi.source target
+-- @tparam table args the object, if `target` is a field's name
+-- @tparam gbi.node each
+-- @treturn any its value
+-- @seed torch.fx.Interpreter.get\_attr
+function Interpreter:get_attr(target, args, each) -- luacheck: ignore 212
+  if args.n > 0 then return args[1][target] end
+  if type(target) == "string" then return self.graph.attributes[target] end
+  return find(self, target)
+end
+
+--- A call, an operator, or another of the targets that @{gbi.node.nodefields} has.
+-- @tparam any target where the node calls another node, that one's value
+-- @tparam table args of `cond` and `while_loop` with their graphs; of
+-- `call_result` all results of the call, and a number
+-- @tparam gbi.node each
+-- @treturn any its results
+-- @seed torch.fx.Interpreter.call\_function
+function Interpreter:call_function(target, args, each)
+  if node.is(each.target) then
+    return target(compat.unpack(args, 1, args.n))
+  elseif type(target) ~= "string" then
+    return find(self, target)(compat.unpack(args, 1, args.n))
+  elseif target == node.EXTERNAL then
+    return self.current[args[1]]
+  elseif target == node.HANDLE then
+    return self.current:handle(node.external(each))
+  elseif target == node.RESULT then
+    return args[1][args[2]]
+  elseif target == control.COND then
+    local part = args[2]
+    if not args[1] then part = args[3] end
+    return self:run_graph(part, compat.unpack(args, 4, args.n))
+  elseif target == control.WHILE then
+    local values = compat.pack(compat.unpack(args, 3, args.n))
+    local n = values.n
+    while self:run_graph(args[1], compat.unpack(values, 1, n)) do
+      values = compat.pack(self:run_graph(args[2],
+        compat.unpack(values, 1, n)))
+    end
+    return compat.unpack(values, 1, n)
+  end
+  return apply[target](args[1], args[2], args[3])
+end
+
+--- A method call.
+-- @tparam string target the method's name
+-- @tparam table args the object, and the arguments
+-- @tparam gbi.node each
+-- @treturn any its results
+-- @seed torch.fx.Interpreter.call\_method
+function Interpreter:call_method(target, args, each) -- luacheck: ignore 212
+  local object = args[1]
+  return object[target](object, compat.unpack(args, 2, args.n))
+end
+
+--- The end.
+-- @tparam string target `output`
+-- @tparam table args the outputs
+-- @tparam gbi.node each
+-- @treturn any the outputs
+-- @seed torch.fx.Interpreter.output
+function Interpreter:output(target, args, each) -- luacheck: ignore 212
+  return compat.unpack(args, 1, args.n)
+end
+
+
+-- Transforming ------------------------------------------------------------
+
+--- An interpreter whose values are nodes of a new graph: its methods record
+-- what they are called for. Override them to record something else; what they
+-- return stands for the node.
+-- @table transformer
+-- @tfield gbi.graph graph the graph that is read
+-- @tfield gbi.graph new the graph that is being written, in the methods
+
+local Transformer = {}
+for name, f in pairs(Interpreter) do Transformer[name] = f end
+Transformer.__name, Transformer.__index = "gbi.transformer", Transformer
+Transformer.run = nil
+
+-- Makes a transformer.
+function interpreter.transformer(graph)
+  return setmetatable({ graph = graph }, Transformer)
+end
+
+-- Writes a graph to an empty one.
+local function transform(self, graph, new)
+  local own = frame(self, { new = new, values = {}, results = {},
+                            outputs = { n = 0 } })
+  for each in graph:nodes() do
+    own.values[each] = own:run_node(each)
+  end
+  return new
+end
+
+--- Writes a new graph, which has the registry and the attributes of the old.
+-- @function gbi.transformer:transform
+-- @treturn gbi.graph
+-- @seed torch.fx.Transformer.transform
+function Transformer:transform()
+  if getmetatable(self) ~= Transformer then
+    errors.self(2, "transform", "gbi.transformer", self)
+  end
+  local new = self.graph:subgraph()
+  new.attributes, new.env = {}, self.graph.env
+  for name, datum in pairs(self.graph.attributes) do
+    new.attributes[name] = datum
+  end
+  return transform(self, self.graph, new)
+end
+
+-- Runs a node: its value is a node or a constant of the new graph.
+function Transformer:run_node(each)
+  local args, target = { n = each.args.n }, each.target
+  for i = 1, args.n do args[i] = value(self, each.args[i]) end
+  if node.is(target) then target = self.values[target] end
+  return (self[each.op](self, target, args, each))
+end
+
+function Transformer:placeholder(target)
+  return self.new:placeholder(target)
+end
+
+function Transformer:get_attr(target, args)
+  if args.n > 0 then return self.new:get_attr(args[1], target) end
+  return self.new:get_attr(target)
+end
+
+function Transformer:call_function(target, args, each)
+  local new = self.new
+  if target == node.EXTERNAL then
+    return new:external(each)
+  elseif target == node.HANDLE then
+    return args[1]:handle()
+  elseif target == node.RESULT then
+    return new:append(2, "call_function", target, args, each.name)
+  elseif target == control.COND or target == control.WHILE then
+    local first = target == control.COND and 4 or 3
+    local operands = { n = args.n - first + 1 }
+    for i = 1, operands.n do operands[i] = args[first + i - 1] end
+    for i = 1, first - 1 do
+      if node.is_graph(args[i]) then
+        args[i] = transform(self, args[i], new:subgraph())
+      end
+    end
+    args[first] = operands
+    return new[target](new, compat.unpack(args, 1, first))
+  end
+  return new:call_function(target, compat.unpack(args, 1, args.n))
+end
+
+function Transformer:call_method(target, args)
+  return self.new:call_method(target, compat.unpack(args, 1, args.n))
+end
+
+function Transformer:output(_, args)
+  return self.new:output(compat.unpack(args, 1, args.n))
+end
+
+return interpreter

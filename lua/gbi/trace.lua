@@ -1,0 +1,123 @@
+-- Recording from a function, and finding the source of one.
+local compat = require "gbi.compat"
+local errors = require "gbi.errors"
+local source = require "gbi.source"
+
+local trace = {}
+
+local debug = rawget(_G, "debug") -- a host may have none
+
+-- Does this Lua tell the names of a function's parameters?
+local tells = debug and debug.getlocal
+  and pcall(debug.getlocal, function() end, 1)
+
+-- The names of the inputs for a function: those that are given, otherwise its
+-- parameters'. Raises the argument errors of `fname`.
+function trace.inputs(level, fname, f, names)
+  if type(f) ~= "function" then
+    errors.expected(level + 1, fname, 1, "function", f)
+  elseif names == nil then
+    local info = tells and debug.getinfo(f, "Su")
+    if not info or info.what == "C" then
+      errors.argument(level + 1, fname, 2, "names of the inputs expected, "
+        .. "they are not known here")
+    end
+    names = {}
+    local name = debug.getlocal(f, 1)
+    while name do
+      names[#names + 1] = name
+      name = debug.getlocal(f, #names + 1)
+    end
+    if info.isvararg then names[#names + 1] = "..." end
+    return names
+  elseif type(names) ~= "table" then
+    errors.expected(level + 1, fname, 2, "table", names)
+  end
+  local seen = {}
+  for i, name in ipairs(names) do
+    if type(name) ~= "string" or seen[name] or seen["..."] then
+      errors.argument(level + 1, fname, 2, ("name %d is none"):format(i))
+    end
+    seen[name] = true
+  end
+  return names
+end
+
+-- Records in an empty graph what f does with inputs of these names.
+function trace.into(graph, f, names)
+  local inputs = {}
+  for i, name in ipairs(names) do inputs[i] = graph:placeholder(name) end
+  graph:output(f(compat.unpack(inputs)))
+end
+
+-- Function -> its source and where that was: a table and a key in it. These
+-- lead to the function, so that before Lua 5.2 only functions stay here that
+-- were globals once.
+local known = setmetatable({}, { __mode = "k" })
+
+local function sorted(t)
+  local names = {}
+  for name in next, t do
+    if type(name) == "string" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+-- Looks for a function among the fields of a table, which are called
+-- make(name).
+local function look(f, t, make)
+  local found
+  for name, value in next, t do
+    if value == f and type(name) == "string"
+       and (not found or name < found) then
+      found = name
+    end
+  end
+  return found and { table = t, key = found, source = make(found) }
+end
+
+-- Looks in the globals, in the libraries among them, in the loaded modules.
+local function find(f, globals)
+  local found = look(f, globals, source.GlobalSource)
+  if found then return found end
+  for _, name in ipairs(sorted(globals)) do
+    local library = rawget(globals, name)
+    if type(library) == "table" and library ~= globals then
+      found = look(f, library, function(key)
+        return source.AttrSource(source.GlobalSource(name), key)
+      end)
+      if found then return found end
+    end
+  end
+  if globals ~= _G then return end
+  local loaded = package.loaded
+  for _, name in ipairs(sorted(loaded)) do
+    local module = rawget(loaded, name)
+    if type(module) == "table" then
+      found = look(f, module, function(key)
+        return source.ImportSource(name, key)
+      end)
+    elseif module == f then
+      return { table = loaded, key = name, source = source.ImportSource(name) }
+    end
+    if found then return found end
+  end
+end
+
+-- The source of a function that is a global or a field of a library among the
+-- globals, or of a loaded module; nil for any other. The first one found by
+-- the order of the alphabet.
+function trace.source_of(f, globals)
+  local entry = known[f]
+  if not entry or entry.globals ~= globals
+     or rawget(entry.table, entry.key) ~= f then
+    entry = find(f, globals)
+    if not entry then return nil end
+    entry.globals = globals
+    known[f] = entry
+  end
+  return entry.source
+end
+
+return trace

@@ -1,0 +1,665 @@
+-- Graphs that are read, changed, branched in, traced and interpreted.
+local compat = require "gbi.compat"
+local fixture = require "spec.support.fixture"
+local nodes = require "spec.support.nodes"
+local raises = require "spec.support.errors".raises
+local gbi = require "gbi"
+local source = gbi.source
+
+local L, G, Attr = source.LocalSource, source.GlobalSource, source.AttrSource
+
+local function names(list)
+  local out = {}
+  for i, node in ipairs(list) do out[i] = node.name end
+  return table.concat(out, " ")
+end
+
+-- Asserts that a graph is sound, and what its nodes are.
+local function has(g, expected)
+  assert.equal(expected, names(nodes.list(g)))
+  if g:output_node() then assert(g:lint()) end
+  local before = {}
+  for node in g:nodes(true) do table.insert(before, 1, node) end
+  assert.equal(expected, names(before))
+end
+
+describe("a node", function()
+  local g, x, y, sum
+
+  before_each(function()
+    g = gbi.graph.new()
+    x, y = g:placeholder "x", g:placeholder "y"
+    sum = x + y
+  end)
+
+  it("tells its neighbours, inputs and users", function()
+    local twice = sum + sum
+    local call = twice(sum, 1, twice)
+    assert.equal("add_1 add_1_1", names(sum.users))
+    assert.equal("add_1 add", names(call.inputs))
+    assert.equal(y, x.next)
+    assert.equal(x, y.prev)
+    assert.is_nil(x.prev)
+    assert.is_nil(call.next)
+    assert.same({}, call.users)
+    sum.meta.type = "number"
+    assert.equal("number", sum.meta.type)
+    assert.is_true(gbi.graph.is_node(x))
+    assert.is_false(gbi.graph.is_node(g))
+  end)
+
+  it("tells of an external object what it is", function()
+    local from = Attr(G "io", "stdout")
+    local out, made = g:external(io.stdout, from), g:created({}, print)
+    assert.same({ 1, from, "user" }, { out.index, out.source, out.kind })
+    assert.same({ 2, "graph_created" }, { made.index, made.kind })
+    assert.is_nil(made.source)
+    assert.is_nil(x.index)
+  end)
+
+  it("has no other fields, and says what to write instead", function()
+    raises('node x has no field "total"; for the value\'s write '
+      .. 'x:getitem("total"), g:get_attr(x, "total"), or to call it '
+      .. 'g:call_method("total", x, ...)', function() return x.total end)
+    raises("node x has no field 1; for the value's write x:getitem(1)",
+      function() return x[1] end)
+    raises('node x has no field "total"; to write the value\'s use '
+      .. 'g:set_item(x, "total", value)', function() x.total = 1 end)
+    raises('field "args" of node x is read-only; use node:update_arg',
+      function() x.args = {} end)
+    for _, field in ipairs { "op", "target", "name", "graph", "users", "inputs",
+        "meta", "index" } do
+      assert.has_error(function() x[field] = 1 end)
+    end
+  end)
+
+  it("raises where Lua would answer with something else", function()
+    raises("a graph cannot see x < y: use x:lt(y) or x:gt(y)",
+      function() return x < y end)
+    raises("a graph cannot see x <= y: use x:le(y) or x:ge(y)",
+      function() return x <= y end)
+    if pcall(pairs, setmetatable({}, { __pairs = function() error() end })) then
+      return -- 5.1
+    end
+    raises("a graph cannot see pairs(x): call pairs in the graph",
+      function() pairs(x) end)
+  end)
+
+  it("raises for too few operands, and without itself", function()
+    raises("bad argument #1 to 'lt' (node or constant expected, got no value)",
+      function() x:lt() end)
+    raises("bad argument #2 to 'lt' (nothing expected here)",
+      function() x:lt(1, 2) end)
+    raises("bad argument #1 to 'lt' (gbi.node expected, got no value)",
+      function() x.lt() end)
+    raises("bad argument #1 to 'handle' (gbi.node expected, got table)",
+      function() x.handle({}) end)
+    raises("operator 'setitem' takes 3 operands, got 2",
+      function() g:set_item(x, 1) end)
+  end)
+end)
+
+it("every method of a graph raises when it is called with a dot", function()
+  local g = gbi.graph.new()
+  for name, method in pairs(require "gbi.node".Graph) do
+    local internal = { check_self = true, append = true, operate = true,
+      call = true, rename = true, adopt = true, output_node = true,
+      external_node = true, check_open = true, check_args = true,
+      check_one = true, check_part = true, check_input = true,
+      check_target = true, check_input_name = true, withdraw = true }
+    if type(method) == "function" and not name:find "^__"
+       and not internal[name] then
+      raises(("bad argument #1 to '%s' (gbi.graph expected, got no value)")
+        :format(name), function() g[name]() end)
+    end
+  end
+end)
+
+it("find_nodes finds by op and target", function()
+  local g = gbi.graph.new()
+  local x = g:placeholder "x"
+  local a, b = x + 1, g:call_function(G "f", x)
+  local c = a + b
+  assert.same({ a, c }, g:find_nodes { target = "add" })
+  assert.same({ b }, g:find_nodes { op = "call_function", target = G "f" })
+  assert.same({ x }, g:find_nodes { op = "placeholder" })
+  assert.equal(4, #g:find_nodes {})
+end)
+
+describe("changing", function()
+  local g, x, a, b, out
+
+  before_each(function()
+    g = gbi.graph.new()
+    x = g:placeholder "x"
+    a = x + 1
+    b = a * 2
+    out = g:output(b)
+  end)
+
+  it("inserts before and after, in order", function()
+    g:inserting_before(b, function()
+      local c = a - 3
+      b:update_arg(1, -c)
+    end)
+    has(g, "x add sub unm mul output")
+    assert.equal(-4, g:compile()(4))
+    local last = g:inserting_after(b, function() return b / 2 end)
+    out:update_arg(1, last)
+    has(g, "x add sub unm mul div output")
+    g:inserting_before()
+    g:placeholder "first"
+    g:inserting_after()
+    has(g, "first x add sub unm mul div output")
+    raises("the graph has its output, nothing can follow it",
+      function() return x + 1 end)
+  end)
+
+  it("restores the point when the function raises", function()
+    assert.has_error(function()
+      g:inserting_before(a, function() error "oops" end)
+    end)
+    raises("the graph has its output, nothing can follow it",
+      function() return x + 1 end)
+  end)
+
+  it("refuses what would come too late, and changes nothing", function()
+    local before = tostring(g)
+    raises("bad argument #1 to 'mul' (node mul comes too late for it)",
+      function() g:inserting_before(a, function() return b * 2 end) end)
+    raises("bad argument #2 to 'update_arg' (node mul comes too late for it)",
+      function() a:update_arg(1, b) end)
+    raises("bad argument #2 to 'update_arg' (node add comes too late for it)",
+      function() a:update_arg(1, a) end)
+    raises("bad argument #1 to 'update_arg' (number of an argument of add "
+      .. "expected)", function() a:update_arg(3, 1) end)
+    raises("bad argument #2 to 'update_arg' (node or constant expected, got "
+      .. "table)", function() a:update_arg(1, {}) end)
+    raises("node add is used by mul", function() g:erase_node(a) end)
+    assert.equal(before, tostring(g))
+  end)
+
+  it("erases, and finds that it is erased", function()
+    b:update_arg(1, x)
+    g:erase_node(a)
+    has(g, "x mul output")
+    assert.equal("mul", names(x.users))
+    g:erase_node(out)
+    raises("bad argument #1 to 'output' (node add was erased)",
+      function() g:output(a) end)
+    g:output(b)
+    assert.equal(6, g:compile()(3))
+  end)
+
+  it("erases while it iterates", function()
+    out:update_arg(1, 5)
+    for node in g:nodes(true) do
+      if #node.users == 0 and not node:is_impure() then g:erase_node(node) end
+    end
+    has(g, "x output")
+  end)
+
+  it("replaces uses, all or some, by a node or a constant", function()
+    local c = g:inserting_after(a, function() return a + 100 end)
+    assert.same({ b }, a:replace_all_uses_with(c))
+    assert.equal("mul", names(c.users))
+    assert.equal(2 * 104, g:compile()(3))
+    assert.same({}, c:replace_all_uses_with(x, function() return false end))
+    assert.same({ b }, c:replace_all_uses_with(7))
+    assert.equal(14, g:compile()(3))
+    raises("bad argument #1 to 'replace_all_uses_with' (node mul comes too late"
+      .. " for it)", function() x:replace_all_uses_with(b) end)
+    assert.equal(14, g:compile()(3))
+  end)
+
+  it("replaces targets", function()
+    a:set_target "sub"
+    assert.equal(4, g:compile()(3))
+    x:set_target "y"
+    assert.is_nil(g.inputs.x)
+    raises("bad argument #1 to 'set_target' (operator 'unm' takes 1 operands)",
+      function() a:set_target "unm" end)
+    local h = gbi.graph.new()
+    local call = h:call_function(G "f", h:placeholder "y", 1, 2)
+    h:output(call)
+    raises("bad argument #1 to 'set_target' (f has users that need a value)",
+      function() call:set_target "setitem" end)
+    raises("the target of output cannot be changed",
+      function() out:set_target "x" end)
+  end)
+
+  it("copies nodes, and a graph into another", function()
+    local h = gbi.graph.new()
+    local y = h:placeholder "y"
+    local map = { [x] = y }
+    local result = h:graph_copy(g, map)
+    assert.equal(map[b], result)
+    local again = h:graph_copy(g, { [x] = result })
+    h:output(again, h:node_copy(a, function() return 10 end))
+    local first, second = h:compile()(1)
+    assert.same({ 10, 11 }, { first, second })
+    raises("bad argument #2 to 'node_copy' (there is nothing for node x)",
+      function() gbi.graph.new():node_copy(a) end)
+  end)
+
+  it("copies a graph", function()
+    a.meta.note = "seen"
+    local h, map = g:copy()
+    assert.equal(tostring(g), tostring(h))
+    assert.equal("seen", map[a].meta.note)
+    map[a]:update_arg(2, 100)
+    assert.equal(8, g:compile()(3))
+    assert.equal(206, h:compile()(3))
+  end)
+
+  it("keeps the order of 10,000 nodes wherever they are inserted", function()
+    math.randomseed(7)
+    local all = { a, b }
+    for i = 1, 10000 do
+      local at = i % 3 == 0 and b or i % 3 == 1 and a
+        or all[math.random(#all)]
+      local insert = math.random(2) == 1 and g.inserting_before
+        or g.inserting_after
+      insert(g, at, function() all[#all + 1] = x + i end)
+    end
+    local F, order = require "gbi.node".F, nil
+    for node in g:nodes() do
+      assert(order == nil or order < node[F].order)
+      order = node[F].order
+    end
+    assert.equal(10004, nodes.count(g))
+  end)
+
+  it("passes cost the same for each of the nodes", function()
+    if debug.gethook() or rawget(_G, "jit") then return end
+    local function cost(n)
+      local h = gbi.graph.new()
+      local value = h:placeholder "x"
+      for _ = 1, n do value = value + 1 end
+      h:output(value)
+      local count = 0
+      debug.sethook(function() count = count + 1 end, "", 1000)
+      for node in h:nodes() do
+        if node.target == "add" then
+          local other = h:inserting_after(node, function() return node - 1 end)
+          node:replace_all_uses_with(other)
+        end
+      end
+      h:eliminate_dead_code()
+      h:lint()
+      debug.sethook()
+      return count / n
+    end
+    local small, large = cost(1000), cost(16000)
+    assert(large < 2 * small, ("%g and %g"):format(small, large))
+  end)
+end)
+
+describe("conditions and loops", function()
+  -- The graph of a function of i, which counts down to 0 and adds.
+  local function countdown(g, i)
+    local loop = g:while_loop(
+      g:subgraph(function(n) return n:gt(0) end, { "n", "s" }),
+      g:subgraph(function(n, s) return n - 1, s + n end, { "n", "s" }),
+      { i, 0 })
+    local _, sum = loop:results(2)
+    return sum
+  end
+
+  -- Asserts what a graph computes: compiled, loaded, copied, interpreted and
+  -- transformed.
+  local function computes(g, inputs, ...)
+    local expected, path = compat.pack(...), fixture.path()
+    assert(g:save(path))
+    local made = { g:compile(), assert(gbi.load_graph(path)):compile(),
+      g:copy():compile(), gbi.graph.transformer(g):transform():compile(),
+      function(...) return gbi.graph.interpreter(g):run(...) end }
+    for i, f in ipairs(made) do
+      local got = compat.pack(f(compat.unpack(inputs)))
+      assert.equal(expected.n, got.n)
+      for k = 1, got.n do assert.equal(expected[k], got[k], i) end
+    end
+  end
+
+  it("compute", function()
+    local g = gbi.graph.new()
+    local x, y = g:placeholder "x", g:placeholder "y"
+    local cond = g:cond(x:lt(y),
+      g:subgraph(function(a, b) return a + b, a end, { "a", "b" }),
+      g:subgraph(function(a) return countdown(a.graph, a), nil end,
+        { "a", "b" }), { x, y })
+    local first, second = cond:results(2)
+    g:output(first, second, x:land(y), g:call_function("lor", nil, x))
+    computes(g, { 1, 2 }, 3, 1, 2, 1)
+    computes(g, { 4, 2 }, 10, nil, 2, 4)
+    assert.is_truthy(g:to_dot():find "cluster_cond.then")
+    assert.is_true(g:lint())
+  end)
+
+  it("run the branch that is taken alone", function()
+    fixture.global("log", {})
+    local g = gbi.graph.new()
+    local x = g:placeholder "x"
+    local insert = Attr(G "table", "insert")
+    local log = g:external(_G.log, G "log")
+    local function branch(text)
+      return g:subgraph(function(it)
+        local sub = it.graph
+        sub:call_function(insert, sub:external(log), text)
+      end, { "it" })
+    end
+    g:cond(x, branch "then", branch "else", { x })
+    g:output()
+    computes(g, { true })
+    computes(g, { nil })
+    assert.same({ "then", "then", "then", "then", "then", "else", "else",
+      "else", "else", "else" }, _G.log)
+    assert.equal(1, select(2, g:code():gsub("local log = ", "")))
+  end)
+
+  it("hand external objects on, once in a run", function()
+    local g = gbi.graph.new()
+    local n, f = g:placeholder "n", g:placeholder "f"
+    local o = g:external(io, G "io")
+    local body = g:subgraph(function(i, call)
+      call(i.graph:external(o):handle())
+      return i - 1, call
+    end, { "i", "call" })
+    g:while_loop(g:subgraph(function(i) return i:gt(0) end, { "i", "call" }),
+      body, { n, f })
+    g:output()
+    local compiled, seen, count = g:compile(), {}, 0
+    local function see(handle)
+      assert.equal(io, gbi.handles:get(handle))
+      count = count + (seen[handle] and 0 or 1)
+      seen[handle] = true
+    end
+    compiled(100, see)
+    assert.equal(1, count)
+    for handle in pairs(seen) do
+      assert.same({ nil, "dead" }, { gbi.handles:find(handle) })
+    end
+    compiled(0, see)
+    gbi.graph.interpreter(g):run(3, see)
+    assert.equal(2, count)
+    assert.equal(0, gbi.handles:count())
+  end)
+
+  it("keep within Lua's limits", function()
+    for _, n in ipairs { 30, 90, 150, 300 } do
+      local function many(...)
+        local value, all = (...), { ... }
+        for i = 1, n do
+          value = value + i
+          all[#all + 1] = value
+        end
+        for _, one in ipairs(all) do value = value + one end
+        return value
+      end
+      local g = gbi.graph.trace(function(p, x)
+        local g = p.graph
+        local before = many(x)
+        local c = g:cond(p, g:subgraph(many, { "a", "b" }),
+          g:subgraph(function(a, b) return many(many(a, b), b) end,
+            { "a", "b" }), { x, before })
+        return many(c, before), before
+      end, { "p", "x" })
+      local before = many(1)
+      computes(g, { true, 1 }, many(many(1, before), before), before)
+      computes(g, { false, 1 },
+        many(many(many(1, before), before), before), before)
+    end
+  end)
+
+  it("carry 200 values around a loop", function()
+    local inputs = {}
+    for i = 1, 200 do inputs[i] = "v" .. i end
+    local g = gbi.graph.new()
+    local n = g:placeholder "n"
+    local operands = { n }
+    for i = 2, 200 do operands[i] = i end
+    local loop = g:while_loop(
+      g:subgraph(function(i) return i:gt(0) end, inputs),
+      g:subgraph(function(i, ...)
+        local rest = { ... }
+        table.insert(rest, (table.remove(rest, 1)))
+        return i - 1, compat.unpack(rest)
+      end, inputs), operands)
+    g:output(loop:results(200))
+    local got = { g:compile()(3) }
+    for i = 2, 200 do assert.equal((i - 2 + 3) % 199 + 2, got[i]) end
+    assert.same(got, { gbi.graph.interpreter(g):run(3) })
+  end)
+
+  it("nest 50 deep, and no deeper than Lua can", function()
+    local function nested(g, x, depth)
+      if depth == 0 then return x + 1 end
+      local inner = g:subgraph()
+      local y = inner:placeholder "y"
+      inner:output(nested(inner, y, depth - 1))
+      return g:cond(x:gt(0), inner,
+        g:subgraph(function(z) return z - depth end, { "z" }), { x })
+    end
+    for _, depth in ipairs { 50, 90, 120 } do
+      local g = gbi.graph.new()
+      local x = g:placeholder "x"
+      g:output(nested(g, x, depth))
+      if depth > 100 then
+        assert.is_nil((g:lint()))
+      else
+        computes(g, { 1 }, 2)
+        computes(g, { 0 }, -depth)
+      end
+    end
+  end)
+
+  it("are named by gbi.traceback", function()
+    local g = gbi.graph.new()
+    local x = g:placeholder "x"
+    g:output(g:cond(x, g:subgraph(function(a) return a + 1 end, { "a" }),
+      g:subgraph(function(a) return a end, { "a" }), { x }))
+    local _, text = xpcall(function() return (g:compile()({})) end,
+      gbi.traceback)
+    assert.truthy(text:find("\n\t\tnode cond.then.add: call_function add", 1,
+      true), text)
+  end)
+
+  it("refuse graphs that do not fit, and change nothing", function()
+    local g = gbi.graph.new()
+    local x = g:placeholder "x"
+    local function id() return g:subgraph(function(a) return a end, { "a" }) end
+    local function none() return g:subgraph(function() end, { "a" }) end
+    raises("cond: the then graph takes 1 inputs, there are 0 operands",
+      function() g:cond(x, id(), id()) end)
+    raises("cond: the then graph has 1 outputs, the else graph 0",
+      function() g:cond(x, id(), none(), { x }) end)
+    raises("cond: the then graph has no output",
+      function() g:cond(x, g:subgraph(), id(), { x }) end)
+    raises("while_loop: the cond graph has 0 outputs, not 1",
+      function() g:while_loop(none(), id(), { x }) end)
+    raises("while_loop: the body graph has 0 outputs, there are 1 operands",
+      function() g:while_loop(id(), none(), { x }) end)
+    raises("bad argument #2 to 'cond' (a graph cannot be a part of itself)",
+      function() g:cond(x, g, id(), { x }) end)
+    raises("bad argument #2 to 'cond' (gbi.graph expected, got nil)",
+      function() g:cond(x) end)
+    local own = gbi.graph.trace(function(a) return a end, { "a" })
+    own:inserting_before(own:output_node())
+    own:external({}, G "t")
+    raises("bad argument #2 to 'cond' (it has external objects or attributes of"
+      .. " its own, make it with graph:subgraph)",
+      function() g:cond(x, own, id(), { x }) end)
+    assert.equal(1, nodes.count(g))
+    local one, two = id(), id()
+    local node = g:cond(x, one, two, { x })
+    raises("bad argument #2 to 'cond' (it is a part of cond already, use a "
+      .. "copy)", function() g:cond(x, one, id(), { x }) end)
+    raises("bad argument #2 to 'update_arg' (the then graph has 0 outputs, the "
+      .. "else graph 1)", function() node:update_arg(2, none()) end)
+    node:update_arg(2, one:copy())
+    assert.is_false(one.owner)
+    g:erase_node(node)
+    assert.is_nil(two.owner)
+  end)
+end)
+
+describe("attributes", function()
+  it("are a graph's own", function()
+    local g, logger = gbi.graph.new(), {}
+    local node = g:attribute("logger", logger)
+    assert.equal(logger, g.attributes.logger)
+    g:output(node, (g:get_attr "logger"))
+    local f = g:compile()
+    local a, b = f()
+    assert.equal(logger, a)
+    assert.equal(logger, b)
+    g.attributes.logger = 5
+    assert.equal(5, (g:compile()()))
+    assert.equal(logger, (f()))
+    raises("bad argument #1 to 'get_attr' (the graph has no attribute \"x\")",
+      function() g:get_attr "x" end)
+  end)
+
+  it("are saved if they are plain data, and named if not", function()
+    local path, g = fixture.path(), gbi.graph.new()
+    g:output(g:attribute("data", { 1, 2.5, "x", { a = true, [false] = -0.0 } }),
+      (g:get_attr "data"))
+    assert(g:save(path))
+    local a, b = assert(gbi.load_graph(path)):compile()()
+    assert.same({ 1, 2.5, "x", { a = true, [false] = -0.0 } }, a)
+    assert.equal(a, b)
+    local loop = {}
+    loop.loop = loop
+    for _, value in ipairs { print, { print }, setmetatable({}, {}), loop,
+        { [{}] = 1 } } do
+      g.attributes.data = value
+      local ok, err = pcall(g.save, g, path)
+      assert.is_false(ok)
+      assert.truthy(err:find('attribute "data" cannot be saved', 1, true), err)
+    end
+  end)
+end)
+
+describe("trace", function()
+  it("makes a graph of a function", function()
+    local g = gbi.graph.trace(function(x, y)
+      return x + y, x.graph:call_function(math.max, x, y),
+        x.graph:call_function(tostring, x)
+    end, { "x", "y" })
+    has(g, "x y add max tostring output")
+    local a, b, c = g:compile()(1, 2)
+    assert.same({ 3, 2, "1" }, { a, b, c })
+    assert.equal(Attr(G "math", "max"), nodes.list(g)[4].target)
+  end)
+
+  it("takes the names of the parameters where Lua tells them", function()
+    local function f(x, second, ...) return x, second, ... end
+    local ok, g = pcall(gbi.graph.trace, f)
+    if not ok then
+      assert.truthy(_VERSION == "Lua 5.1")
+      raises("bad argument #2 to 'trace' (names of the inputs expected, they "
+        .. "are not known here)", function() gbi.graph.trace(f) end)
+      return
+    end
+    has(g, "x second varargs output")
+  end)
+end)
+
+describe("an interpreter", function()
+  it("calls the methods that are overridden, in branches, too", function()
+    local g = gbi.graph.new()
+    local x = g:placeholder "x"
+    g:output(g:cond(x:gt(0), g:subgraph(function(a) return a * 2 end, { "a" }),
+      g:subgraph(function(a) return a end, { "a" }), { x }))
+    local it, log = gbi.graph.interpreter(g), {}
+    local call_function = it.call_function
+    function it:call_function(target, args, node)
+      log[#log + 1] = node.name
+      self.calls = (self.calls or 0) + 1
+      return call_function(self, target == "mul" and "add" or target, args,
+        node)
+    end
+    assert.equal(7, it:run(5))
+    assert.same({ "gt", "cond", "mul" }, log)
+    assert.equal(3, it.calls)
+  end)
+
+  it("runs again while it runs", function()
+    local g = gbi.graph.new()
+    local f, x = g:placeholder "f", g:placeholder "x"
+    g:output(f(x), x)
+    local it = gbi.graph.interpreter(g)
+    local function down(n) return n == 0 and "end" or it:run(down, n - 1) end
+    local a, b = it:run(down, 5)
+    assert.equal("end", a)
+    assert.equal(5, b)
+  end)
+
+  it("transforms", function()
+    local g = gbi.graph.trace(function(x)
+      local o = x.graph:external(io, G "io")
+      return x * 2 + 1, o, o:handle()
+    end, { "x" })
+    local t = gbi.graph.transformer(g)
+    local call_function = t.call_function
+    function t:call_function(target, args, node)
+      return call_function(self, target == "mul" and "add" or target, args,
+        node)
+    end
+    local h = t:transform()
+    assert.equal(6, (h:compile()(3)))
+    assert.equal(7, (g:compile()(3)))
+  end)
+end)
+
+describe("env", function()
+  it("is all that sources can reach", function()
+    local g = gbi.graph.new()
+    g:output(g:get_attr(G "os"), g:get_attr(G "word"))
+    local os_, word = g:compile { env = { word = "mine" } }()
+    assert.is_nil(os_)
+    assert.equal("mine", word)
+    local path = fixture.path()
+    assert(g:save(path))
+    local loaded = assert(gbi.load_graph(path, { env = { word = "theirs" } }))
+    assert.equal("theirs", (select(2, loaded:compile()())))
+    assert.equal("theirs", (select(2, gbi.graph.interpreter(loaded):run())))
+    g = gbi.graph.new()
+    g:output(g:get_attr(source.ImportSource "os"))
+    local ok, err = pcall(g:compile { env = {} })
+    assert.is_false(ok)
+    assert.truthy(err:find("module 'os' cannot be reached: env has no "
+      .. "'require'", 1, true))
+    assert.equal(1, g:compile { env = { require = function() return 1 end } }())
+  end)
+end)
+
+it("what cannot be held is refused, with and without a backend", function()
+  for _, value in ipairs { false, 5, "s" } do
+    for _, backend in ipairs { false, function() return print end } do
+      local g = gbi.graph.new()
+      g:placeholder "x"
+      g:output(g:external({}, L "x"))
+      local f = g:compile { backend = backend or nil }
+      local ok, err = pcall(f, value)
+      assert.is_false(ok)
+      assert.equal('external object 1 (L["x"]) cannot be held weakly: got '
+        .. type(value), err)
+      g = gbi.graph.new()
+      g:output(g:created({}, function(_, cg) cg:load_const(value) end))
+      ok, err = pcall(g:compile { backend = backend or nil })
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find("cannot be held weakly: got "
+        .. type(value), 1, true))
+    end
+  end
+  local g = gbi.graph.new()
+  g:placeholder "x"
+  g:output(g:external({}, L "x"))
+  local f = g:compile()
+  local co = coroutine.create(function() end)
+  for _, object in ipairs { {}, print, io.stdout, co } do
+    assert.equal(object, f(object))
+  end
+  assert.is_false(pcall(f, nil))
+end)

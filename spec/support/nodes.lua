@@ -1,0 +1,32 @@
+-- A graph's nodes as a list; and what no user can do with them.
+
+local chain = require "gbi.chain"
+local F = require "gbi.node".F
+
+local nodes = {}
+
+-- The list of a graph's nodes.
+function nodes.list(g)
+  local list = {}
+  for node in g:nodes() do list[#list + 1] = node end
+  return list
+end
+
+-- How many there are.
+function nodes.count(g)
+  return #nodes.list(g)
+end
+
+-- Takes a node out, whoever uses it.
+function nodes.remove(node)
+  chain.remove(node)
+end
+
+-- Moves a node before another one, or to the end.
+function nodes.move(g, node, before)
+  chain.remove(node)
+  node[F].erased = nil
+  chain.insert(g.root, node, before or g.root)
+end
+
+return nodes
