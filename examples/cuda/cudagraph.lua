@@ -21,7 +21,9 @@ local cudagraph = {}
 
 local CAPTURES = 8 -- before garbage is collected to find an output to reuse
 
--- How the operations are captured.
+local HANDLE = "external_object_handle" -- the target of node:handle()
+
+-- The operations that are captured.
 local FUNCTIONS = {
   [cuda.record_event] = true, [cuda.wait_event] = true,
   [cuda.fork] = true, [cuda.join] = true,
@@ -44,7 +46,7 @@ end
 -- Why a graph cannot be captured, or nil; and the inputs that are buffers.
 function cudagraph.refusal(graph, stream)
   local buffers, found = {}, false
-  for _, node in ipairs(graph.nodes) do
+  for node in graph:nodes() do
     local target, why = node.target, nil
     if node.op == "placeholder" then
       found = found or target == stream
@@ -52,7 +54,7 @@ function cudagraph.refusal(graph, stream)
       if node.args.n > 0 then why = "a field" end
     elseif node.op == "call_function" then
       if type(target) == "string" then
-        if not node:external() then why = target end
+        if not node.index and target ~= HANDLE then why = target end
       elseif is_node(target) and target.op then
         why = "a call of " .. target.name
       elseif not FUNCTIONS[value_of(target)] then
@@ -107,17 +109,15 @@ local function record(graph, origin, inputs, objects)
     end
     return args
   end
-  for _, node in ipairs(graph.nodes) do
+  for node in graph:nodes() do
     local value
     if node.op == "placeholder" then
       value = private(inputs[node], node)
     elseif node.op == "get_attr" then
       value = value_of(node.target)
     elseif node.op == "call_function" and type(node.target) == "string" then
-      local index = node:external()
-      local external = node.args[1]
-      if is_node(external) then value = values[external] -- its handle
-      else value = private(objects[index], index) end
+      if node.target == HANDLE then value = values[node.args[1]]
+      else value = private(objects[node.index], node.index) end
     elseif node.op == "call_function" then
       local args = arguments(node)
       value_of(node.target)(args[1], args[2])
@@ -139,7 +139,7 @@ function cudagraph.backend(options)
     if why then error(why, 0) end
     local names, inputs, outputs, results = {}, {}, {}, {}
     local nodes, stream = {}, nil
-    for _, node in ipairs(graph.nodes) do
+    for node in graph:nodes() do
       if node.op == "placeholder" then
         nodes[#nodes + 1] = node
         names[node] = "p" .. #nodes
