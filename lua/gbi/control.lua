@@ -53,12 +53,27 @@ function control.graphs(self)
   return next_graph, self, nil
 end
 
--- The operands of a condition or loop, a list with its length `n`.
-function control.operands(self)
-  local args, first = self[F].args, shape(self).first
+-- The operands among the arguments of a condition or loop, a list with its
+-- length `n`, and the number of the first.
+local function operands_of(target, args)
+  local first = SHAPES[target].first
   local list = { n = args.n - first + 1 }
   for i = 1, list.n do list[i] = args[first + i - 1] end
-  return list
+  return list, first
+end
+
+-- The operands of a condition or loop.
+function control.operands(self)
+  return (operands_of(node.builtin(self), self[F].args))
+end
+
+-- Records a condition or loop with the arguments that its node is to have, a
+-- list that it may change. Returns the node, nil if there are too few.
+function control.record(graph, target, args)
+  local operands, first = operands_of(target, args)
+  if operands.n < 0 then return nil end
+  args[first] = operands
+  return graph[target](graph, compat.unpack(args, 1, first))
 end
 
 -- How many results a condition or loop has: as many as its second argument, a

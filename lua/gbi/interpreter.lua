@@ -314,16 +314,12 @@ function Transformer:call_function(target, args, each)
   elseif target == node.RESULT then
     return new:append(2, "call_function", target, args, each.name)
   elseif target == control.COND or target == control.WHILE then
-    local first = target == control.COND and 4 or 3
-    local operands = { n = args.n - first + 1 }
-    for i = 1, operands.n do operands[i] = args[first + i - 1] end
-    for i = 1, first - 1 do
+    for i = 1, args.n do
       if node.is_graph(args[i]) then
         args[i] = transform(self, args[i], new:subgraph())
       end
     end
-    args[first] = operands
-    return new[target](new, compat.unpack(args, 1, first))
+    return control.record(new, target, args)
   end
   return new:call_function(target, compat.unpack(args, 1, args.n))
 end

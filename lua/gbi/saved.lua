@@ -376,13 +376,7 @@ function Reader:node(graph)
       made = graph:append(2, op, target, args, name)
     end
   elseif op == "call_function" and control.label(target, 2) then
-    local first = target == control.COND and 4 or 3
-    local operands = { n = args.n - first + 1 }
-    for i = 1, operands.n do operands[i] = args[first + i - 1] end
-    args[first] = operands
-    if operands.n >= 0 then
-      made = graph[target](graph, compat.unpack(args, 1, first))
-    end
+    made = control.record(graph, target, args)
   elseif op == "get_attr" then
     if args.n == 1 then made = graph:get_attr(args[1], target)
     elseif args.n == 0 then
