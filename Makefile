@@ -93,6 +93,7 @@ test-hosts: need-hosts ## run gbi in Neovim, nginx, LÖVE and luv, as docs/hosts
 	$(BUSTED) --pattern=_host spec/hosts
 
 include spec/stress.mk
+include examples/cuda/cuda.mk
 
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less; LUA=luajit for look-ups alone
 	@$(MAKE) -s all $(if $(IS54),$(BENCH))

@@ -63,6 +63,7 @@ describe("the guide", function()
 
   it("for contributors names targets and folders that there are", function()
     local makefile = read("Makefile") .. read("spec/stress.mk")
+      .. read("examples/cuda/cuda.mk")
     local text = read("CONTRIBUTING.md")
     local n = 0
     for _, guide in ipairs { text, read("docs/releasing.md") } do

@@ -145,7 +145,8 @@ describe("an uninstalled checkout", function()
     local empty = folder()
     local odd = empty .. [[/a$HOME 'b' "c"]]
     local quoted = "'" .. odd:gsub("'", [['\'']]) .. "'"
-    must("mkdir -p %s && cp -r Makefile csrc spec %s/", quoted, quoted)
+    must("mkdir -p %s && cp -r Makefile csrc spec examples %s/", quoted,
+      quoted)
     assert.equal(odd .. "/lua/?.lua", must('eval "$(make -s -C %s env)" && '
       .. 'printf %%s "${LUA_PATH%%%%;*}"', quoted):match("^[^;]*"))
     must("rm -r %s", empty)

@@ -1,0 +1,275 @@
+/*
+** capture.c - CUDA graphs: work that is captured once and launched as one
+**
+** A graph is captured on streams of its own. It keeps the memory that its
+** kernels work on, except for its inputs: those are buffers of the caller, whose
+** addresses are put into the kernels before a launch when they differ from the
+** last ones. The outputs of a launch are buffers that share the graph's memory;
+** while one of them is open, the graph is busy and is not launched again. The
+** driver runs launches of one graph one after another.
+*/
+#include "gpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
+#define MAXLAUNCHES 256
+#define MAXBLOCKS 512
+#define MAXOUTPUTS 8
+
+struct Graph {
+  Gpu *gpu;
+  Recorded recorded;
+  Exec exec;
+  int place;  /* of the stream where capturing began, or negative */
+  int ninputs, noutputs, nlaunches, nblocks;
+  Address inputs[MAXINPUTS];
+  size_t lengths[MAXINPUTS];
+  int outputs[MAXOUTPUTS];  /* which block */
+  size_t outlengths[MAXOUTPUTS];
+  Block *blocks[MAXBLOCKS];
+  Launch *launches;
+};
+
+
+/* Nothing is captured any more. */
+static void stopcapture (Gpu *gpu) {
+  int i;
+  for (i = 0; i < MAXSTREAMS; i++) gpu->places[i].capturing = 0;
+  gpu->capture = NULL;
+}
+
+
+static int graph_close (lua_State *L) {
+  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
+  Gpu *gpu = graph->gpu;
+  if (gpu->capture == graph) {
+    Recorded recorded = NULL;
+    if (gpu->open) {
+      gpu->cu.StreamEndCapture(gpu->places[graph->place].queue, &recorded);
+      if (recorded != NULL) gpu->cu.GraphDestroy(recorded);
+    }
+    stopcapture(gpu);
+  }
+  if (gpu->open) {
+    if (graph->exec != NULL) gpu->cu.GraphExecDestroy(graph->exec);
+    if (graph->recorded != NULL) gpu->cu.GraphDestroy(graph->recorded);
+  }
+  graph->exec = NULL;
+  graph->recorded = NULL;
+  while (graph->nblocks > 0)
+    gpu_release(gpu, graph->blocks[--graph->nblocks]);
+  free(graph->launches);
+  graph->launches = NULL;
+  return 0;
+}
+
+
+/* capture(stream, ...) -> graph, whose inputs are the buffers. All that the
+** stream is given is captured, and streams that wait for it, until the graph is
+** finished or closed. */
+static int cuda_capture (lua_State *L) {
+  Gpu *gpu = gpu_get(L);
+  Stream *stream = gpu_argstream(L, 1);
+  int i, n = lua_gettop(L) - 1;
+  Graph *graph;
+  luaL_argcheck(L, n <= MAXINPUTS, MAXINPUTS + 2, "too many inputs");
+  for (i = 0; i < n; i++) gpu_argbuffer(L, i + 2);
+  if (gpu->capture != NULL) luaL_error(L, "a graph is being captured already");
+  graph = (Graph *)gpu_new(L, gpu, GRAPH, sizeof(Graph));
+  graph->launches = (Launch *)malloc(MAXLAUNCHES * sizeof(Launch));
+  if (graph->launches == NULL) luaL_error(L, "not enough memory");
+  for (i = 0; i < n; i++) {
+    Buffer *buffer = gpu_argbuffer(L, i + 2);
+    graph->inputs[i] = buffer->block->at;
+    graph->lengths[i] = buffer->n;
+  }
+  graph->ninputs = n;
+  graph->place = stream->place;
+  gpu_check(L, gpu, gpu->cu.StreamBeginCapture(gpu->places[stream->place].queue,
+                                               CAPTURE_RELAXED),
+            "cuStreamBeginCapture");
+  gpu->places[stream->place].capturing = 1;
+  gpu->capture = graph;
+  return 1;
+}
+
+
+/* Returns which block of the graph's this is, making it one. */
+static int keepblock (lua_State *L, Graph *graph, Block *block) {
+  int i;
+  for (i = 0; i < graph->nblocks; i++)
+    if (graph->blocks[i] == block) return i;
+  if (graph->nblocks == MAXBLOCKS)
+    luaL_error(L, "more than %d buffers in a CUDA graph", MAXBLOCKS);
+  block->refs++;
+  graph->blocks[graph->nblocks] = block;
+  return graph->nblocks++;
+}
+
+
+/* Which input is at this address? 0: none. */
+static int inputat (const Graph *graph, Address at) {
+  int i;
+  for (i = 0; i < graph->ninputs; i++)
+    if (graph->inputs[i] == at) return i + 1;
+  return 0;
+}
+
+
+void gpu_captured (lua_State *L, Gpu *gpu, const Stream *stream,
+                   const Launch *launch) {
+  Graph *graph = gpu->capture;
+  Launch *copy;
+  const Node *last = NULL;
+  unsigned long long id;
+  size_t n = 0;
+  int status = 0, i;
+  if (graph->nlaunches == MAXLAUNCHES)
+    luaL_error(L, "more than %d kernels in a CUDA graph", MAXLAUNCHES);
+  copy = &graph->launches[graph->nlaunches];
+  *copy = *launch;
+  gpu_check(L, gpu, gpu->cu.StreamGetCaptureInfo(
+              gpu->places[stream->place].queue, &status, &id, NULL, &last, &n),
+            "cuStreamGetCaptureInfo");
+  if (status != CAPTURING || n != 1)
+    luaL_error(L, "the stream is not being captured");
+  copy->node = last[0];  /* the stream's last node is this kernel */
+  for (i = 0; i < copy->nparams; i++) {
+    copy->inputs[i] = 0;
+    if (copy->blocks[i] == NULL) continue;
+    copy->inputs[i] = inputat(graph, copy->blocks[i]->at);
+    if (copy->inputs[i] == 0) keepblock(L, graph, copy->blocks[i]);
+    copy->blocks[i] = NULL;
+  }
+  graph->nlaunches++;
+}
+
+
+/* graph:finish(...): ends capturing. The buffers, which it wrote, are its
+** outputs. */
+static int graph_finish (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
+  int i, n = lua_gettop(L) - 1;
+  luaL_argcheck(L, gpu->capture == graph, 1, "the graph is not being captured");
+  luaL_argcheck(L, n <= MAXOUTPUTS, MAXOUTPUTS + 2, "too many outputs");
+  for (i = 0; i < n; i++) {
+    Buffer *buffer = gpu_argbuffer(L, i + 2);
+    luaL_argcheck(L, inputat(graph, buffer->block->at) == 0, i + 2,
+                  "an input is no output");
+    graph->outputs[i] = keepblock(L, graph, buffer->block);
+    graph->outlengths[i] = buffer->n;
+  }
+  graph->noutputs = n;
+  stopcapture(gpu);
+  gpu_check(L, gpu, gpu->cu.StreamEndCapture(gpu->places[graph->place].queue,
+                                             &graph->recorded),
+            "cuStreamEndCapture");
+  gpu_check(L, gpu, gpu->cu.GraphInstantiate(&graph->exec, graph->recorded, 0),
+            "cuGraphInstantiate");
+  return 0;
+}
+
+
+/* Puts another address into the kernels that have this input. */
+static void moveinput (lua_State *L, Gpu *gpu, Graph *graph, int input,
+                       Address at) {
+  int i, k;
+  for (i = 0; i < graph->nlaunches; i++) {
+    Launch *launch = &graph->launches[i];
+    NodeParams node;
+    void *params[MAXPARAMS];
+    int has = 0;
+    for (k = 0; k < launch->nparams; k++) {
+      params[k] = &launch->values[k];
+      if (launch->inputs[k] == input) {
+        launch->values[k].address = at;
+        has = 1;
+      }
+    }
+    if (!has) continue;
+    memset(&node, 0, sizeof(node));
+    node.function = launch->function;
+    node.grid[0] = launch->grid;
+    node.block[0] = THREADS;
+    node.grid[1] = node.grid[2] = node.block[1] = node.block[2] = 1;
+    node.params = params;
+    gpu_check(L, gpu, gpu->cu.GraphExecKernelNodeSetParams(graph->exec,
+                                                           launch->node, &node),
+              "cuGraphExecKernelNodeSetParams");
+  }
+  graph->inputs[input - 1] = at;  /* last: after an error it is set again */
+}
+
+
+/* graph:launch(stream, ...) -> true, its outputs; or false if it is busy or the
+** inputs have other lengths than those it was captured with */
+static int graph_launch (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
+  const Stream *stream = gpu_argstream(L, 2);
+  int i, n = lua_gettop(L) - 2, top = lua_gettop(L);
+  Place *place;
+  luaL_argcheck(L, graph->exec != NULL, 1, "the graph is not finished");
+  if (n != graph->ninputs)
+    luaL_error(L, "%d inputs expected, got %d", graph->ninputs, n);
+  for (i = 0; i < n; i++)
+    if (gpu_argbuffer(L, i + 3)->n != graph->lengths[i]) {
+      lua_pushboolean(L, 0);
+      return 1;
+    }
+  for (i = 0; i < graph->noutputs; i++)
+    if (graph->blocks[graph->outputs[i]]->refs > 1) {
+      lua_pushboolean(L, 0);
+      return 1;
+    }
+  luaL_checkstack(L, graph->noutputs + 4, NULL);
+  lua_pushboolean(L, 1);
+  for (i = 0; i < graph->noutputs; i++)
+    gpu_new(L, gpu, BUFFER, sizeof(Buffer));
+  /* from here on nothing runs but the driver */
+  luaL_argcheck(L, graph->exec != NULL && stream->place >= 0, 1, "closed");
+  place = &gpu->places[stream->place];
+  for (i = 0; i < n; i++) {
+    Buffer *buffer = gpu_argbuffer(L, i + 3);
+    if (buffer->block->at != graph->inputs[i])
+      moveinput(L, gpu, graph, i + 1, buffer->block->at);
+  }
+  for (i = 0; i < graph->noutputs; i++)
+    gpu_check(L, gpu, gpu_ready(gpu, graph->blocks[graph->outputs[i]],
+                                stream->place), "cuStreamWaitEvent");
+  gpu_check(L, gpu, gpu->cu.GraphLaunch(graph->exec, place->queue),
+            "cuGraphLaunch");
+  place->number++;
+  for (i = 0; i < n; i++)
+    gpu_use(gpu, ((Buffer *)lua_touserdata(L, i + 3))->block, stream->place);
+  for (i = 0; i < graph->nblocks; i++)
+    gpu_use(gpu, graph->blocks[i], stream->place);
+  for (i = 0; i < graph->noutputs; i++) {
+    Buffer *buffer = (Buffer *)lua_touserdata(L, top + 2 + i);
+    buffer->block = graph->blocks[graph->outputs[i]];
+    buffer->block->refs++;
+    buffer->n = graph->outlengths[i];
+  }
+  return graph->noutputs + 1;
+}
+
+
+static const luaL_Reg functions[] = {
+  {"capture", cuda_capture},
+  {NULL, NULL}
+};
+
+static const luaL_Reg methods[] = {
+  {"finish", graph_finish},
+  {"launch", graph_launch},
+  {NULL, NULL}
+};
+
+
+void gpu_opengraphs (lua_State *L) {
+  gpu_kind(L, GRAPH, methods, graph_close, NULL);
+  gpu_functions(L, functions);
+}

@@ -1,0 +1,49 @@
+# gbi on a GPU: the module `cuda`, and what is measured with it. It compiles
+# anywhere; `make gpu` needs a CUDA driver.
+
+.PHONY: gpu gpu-run gpu-bench
+
+CUDA_C = $(wildcard examples/cuda/*.c)
+CUDA   = $(BUILD)/cuda.so
+C     += $(CUDA_C) $(wildcard bench/gpu/*.c)
+USERS += $(CUDA) $(BUILD)/fakecuda/libcuda.so.1
+
+# what Lua runs under, to find the modules of the examples and the bench
+GPU_LUA = LUA_PATH="examples/cuda/?.lua;bench/gpu/?.lua;$$LUA_PATH" $(LUA)
+
+gpu: ## run the examples, the specs and the bench of examples/cuda on a GPU
+	@$(MAKE) -s all $(CUDA) $(BUILD)/gpu-bare
+	@reason=`$(LUA) -e 'print(select(2, require "cuda".available()) or "")'` \
+	  || exit 1; \
+	if [ -n "$$reason" ]; then echo "make gpu: nothing run: $$reason"; \
+	else $(MAKE) -s gpu-run; fi
+
+gpu-run:
+	$(GPU_LUA) examples/cuda/fork_join.lua
+	$(GPU_LUA) examples/cuda/diamond.lua
+	$(GPU_LUA) examples/cuda/coroutines.lua
+	$(GPU_LUA) examples/cuda/proof.lua
+	@if command -v busted >/dev/null; then \
+	  $(MAKE) -s $(BUILD)/fakecuda/libcuda.so.1 && $(BUSTED) spec/cuda_spec.lua; \
+	else echo "no busted: spec/cuda_spec.lua not run"; fi
+	@$(MAKE) -s gpu-bench
+
+gpu-bench: $(BUILD)/gpu-bare ## measure on a GPU, write docs/gpu-bench.md, .svg
+	@$(MAKE) -s all $(CUDA)
+	$(GPU_LUA) bench/gpu/bench.lua docs/gpu-bench.md docs/gpu-bench.svg
+
+$(CUDA): $(CUDA_C) $(wildcard examples/cuda/*.h) csrc/gbi.h
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(FAST) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) \
+	  $(LDFLAGS) -o $@ $(CUDA_C) -ldl
+
+# what the specs have in the driver's place
+$(BUILD)/fakecuda/libcuda.so.1: spec/c/fakecuda.c examples/cuda/driver.h
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
+
+$(BUILD)/gpu-bare: bench/gpu/bare.c examples/cuda/driver.c \
+                   examples/cuda/driver.h
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) -o $@ bench/gpu/bare.c \
+	  examples/cuda/driver.c -ldl

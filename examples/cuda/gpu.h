@@ -1,0 +1,225 @@
+/*
+** gpu.h - what the files of the module `cuda` share
+**
+** A Lua state has one Gpu, a userdata that is there until the state closes, and
+** each object of the module points to it. It opens the driver when the first
+** object is made.
+**
+** *Order.* Work that one stream was given runs in order; each piece of it has a
+** number, counted up for each stream. When stream S waits for an event of stream
+** T, all that S does later comes after T's work up to the event, and S *knows*
+** T up to that number. A block of memory remembers the number of its last use on
+** each stream. So the allocator can tell, without asking the driver, whether
+** what a stream does next comes after all uses of a block.
+**
+** Errors of the driver are raised as Lua errors, except in finalizers.
+*/
+#ifndef GPU_H
+#define GPU_H
+
+#include "gbi.h"
+#include "driver.h"
+
+typedef unsigned long long Number;
+
+#define MAXSTREAMS 64  /* open at the same time; the bits of a Number */
+#define POOL 16        /* streams in the pool */
+#define CLASSES 48     /* sizes of blocks, powers of two */
+#define MAXPARAMS 12   /* of a kernel */
+#define MAXMARKS 64    /* events of the driver kept for later use */
+#define MAXINPUTS 8    /* buffers that a captured graph is given */
+
+/* the kinds of objects */
+enum { STREAM, EVENT, BUFFER, MODULE, KERNEL, GRAPH, KINDS };
+
+/* Memory of the GPU. It is handed from buffer to buffer. */
+typedef struct Block {
+  struct Block *next;  /* in a list of free ones */
+  Address at;
+  int class;
+  int refs;
+  Number used;              /* bit i: stream i has used it */
+  Number last[MAXSTREAMS];  /* the number of the last use there */
+} Block;
+
+/* Free blocks, oldest first. */
+typedef struct List {
+  Block *first, *end;
+} List;
+
+/* A stream, as long as it is open. The numbers go on when a place is taken
+** again. */
+typedef struct Place {
+  Queue queue;  /* NULL: nobody has this place */
+  int capturing;
+  Number number;  /* of the last piece of work */
+  Number done;    /* all up to this one has ended */
+  Number known[MAXSTREAMS];
+  List unused[CLASSES];  /* blocks whose uses come before its further work */
+  Mark probe;            /* an event recorded there to learn what has ended */
+  Number probed;         /* the number it was recorded at; 0: not recorded */
+  int frees;             /* since then */
+} Place;
+
+typedef struct Graph Graph;
+
+typedef struct Gpu {
+  const gbi_API *gbi;
+  Driver cu;
+  int open, closed;
+  DeviceId device;
+  Context context;
+  const void *metatables[KINDS];
+  Place places[MAXSTREAMS];
+  Number holders[CLASSES];  /* bit i: place i has an unused block */
+  List unused[CLASSES];     /* blocks that no stream uses any more */
+  size_t bytes, inuse;      /* of all blocks, and of those that are not free */
+  size_t enough;            /* collect garbage before there are more */
+  lua_Integer blocks, free;
+  Mark marks[MAXMARKS];
+  int nmarks;
+  int pooled;               /* streams handed out by the pool */
+  Graph *capture;           /* that is being captured, or NULL */
+} Gpu;
+
+typedef struct Stream {
+  Gpu *gpu;
+  int place;  /* negative: it is closed */
+  int pooled;
+} Stream;
+
+typedef struct Event {
+  Gpu *gpu;
+  Mark mark;      /* NULL: not made yet */
+  int timing, closed, captured;
+  int place;      /* the stream that it was recorded on, or negative */
+  Number number;  /* how far that was */
+} Event;
+
+typedef struct Buffer {
+  Gpu *gpu;
+  Block *block;  /* NULL: it is closed */
+  size_t n;      /* floats */
+} Buffer;
+
+/* A value of a kernel's parameter. */
+typedef union Value {
+  Address address;
+  float number;
+  int integer;
+  long long large;
+} Value;
+
+/* A module of the driver, shared by its kernels. */
+typedef struct Code {
+  Module module;
+  int refs;
+} Code;
+
+typedef struct CodeBox {
+  Gpu *gpu;
+  Code *code;
+} CodeBox;
+
+typedef struct Kernel {
+  Gpu *gpu;
+  Code *code;
+  Function function;
+  int nparams;
+  char params[MAXPARAMS + 1];  /* of each: p buffer, f float, i, l integers */
+} Kernel;
+
+/* One launch of a kernel. */
+typedef struct Launch {
+  Node node;
+  Function function;
+  unsigned int grid;
+  int nparams;
+  Value values[MAXPARAMS];
+  Block *blocks[MAXPARAMS];  /* NULL where no buffer */
+  int inputs[MAXPARAMS];     /* the number of the graph's input, or 0 */
+} Launch;
+
+#define THREADS 128  /* of a block of a kernel */
+
+
+/* {gpu.c: the device and what objects have in common */
+
+/* Returns the state's Gpu, whose driver is open. [-0, +0, e] */
+Gpu *gpu_get (lua_State *L);
+
+/* Raises the error of a function of the driver, unless there is none.
+** [-0, +0, e] */
+void gpu_check (lua_State *L, const Gpu *gpu, Result error,
+                const char *function);
+
+/* Pushes a new object of `size` bytes, all 0 except for its Gpu. [-0, +1, m] */
+void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size);
+
+/* Returns the object that argument `arg` is, or is a handle of. Puts it in the
+** place of its handle. [-0, +0, e] */
+void *gpu_arg (lua_State *L, int arg, int kind);
+
+/* Is the value at stack index `i` such an object? [-0, +0, -] */
+int gpu_is (lua_State *L, const Gpu *gpu, int i, int kind);
+
+/* The same, for one that is open. */
+Stream *gpu_argstream (lua_State *L, int arg);
+Buffer *gpu_argbuffer (lua_State *L, int arg);
+
+/* }{order.c: streams wait for each other, and blocks for streams */
+
+/* Returns an event of the driver, for gpu_givemark. */
+Result gpu_takemark (Gpu *gpu, Mark *mark);
+void gpu_givemark (Gpu *gpu, Mark mark);
+
+/* Makes stream `to` wait for what stream `from` was given. */
+Result gpu_order (Gpu *gpu, int from, int to);
+
+/* Makes a stream wait for all uses of a block. */
+Result gpu_ready (Gpu *gpu, const Block *block, int place);
+
+/* Notes that the last work of a stream uses a block. */
+void gpu_use (Gpu *gpu, Block *block, int place);
+
+/* Notes that all work of a stream has ended. */
+void gpu_ended (Gpu *gpu, int place);
+
+/* Takes what belongs to a stream that has ended all and is closed. */
+void gpu_closeplace (Gpu *gpu, int place);
+
+/* Returns a block of `bytes` for a stream, of which one reference is the
+** caller's. May collect garbage. [-0, +0, e] */
+Block *gpu_alloc (lua_State *L, Gpu *gpu, int place, size_t bytes);
+
+/* Gives a reference back; the last one makes the block free. */
+void gpu_release (Gpu *gpu, Block *block);
+
+/* Frees all blocks that nobody has. */
+void gpu_trim (Gpu *gpu);
+
+/* }{buffer.c, capture.c */
+
+/* Pushes a new buffer of `n` floats for a stream. [-0, +1, e] */
+Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n);
+
+/* Notes a launch on a stream that is being captured. [-0, +0, e] */
+void gpu_captured (lua_State *L, Gpu *gpu, const Stream *stream,
+                   const Launch *launch);
+
+/* }{the functions of each file */
+void gpu_openstreams (lua_State *L);
+void gpu_openbuffers (lua_State *L);
+void gpu_openkernels (lua_State *L);
+void gpu_opengraphs (lua_State *L);
+
+/* Adds functions to the table on the top, each with the Gpu as upvalue. */
+void gpu_functions (lua_State *L, const luaL_Reg *functions);
+
+/* Makes the metatable of a kind, with methods and a closer: its finalizer, what
+** ends a variable, and, unless there is another, its method `close`. [-0, +0, m] */
+void gpu_kind (lua_State *L, int kind, const luaL_Reg *methods,
+               lua_CFunction close, lua_CFunction length);
+/* } */
+
+#endif

@@ -1,0 +1,263 @@
+/*
+** stream.c - streams and events, and the operations on them by number
+**
+** record_event and wait_event have the arguments of PyTorch's operators of the
+** same names.
+*/
+#include "gpu.h"
+
+#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
+
+
+/* {==================================================================
+** Streams
+** =================================================================== */
+
+static Stream *newstream (lua_State *L, Gpu *gpu) {
+  Stream *stream = (Stream *)gpu_new(L, gpu, STREAM, sizeof(Stream));
+  int place = 0;
+  stream->place = -1;
+  while (place < MAXSTREAMS && gpu->places[place].queue != NULL) place++;
+  if (place == MAXSTREAMS) luaL_error(L, "%d streams are open", MAXSTREAMS);
+  gpu_check(L, gpu, gpu->cu.StreamCreate(&gpu->places[place].queue,
+                                         QUEUE_NON_BLOCKING), "cuStreamCreate");
+  stream->place = place;
+  return stream;
+}
+
+
+/* stream() -> a new one, which does not wait for any other */
+static int cuda_stream (lua_State *L) {
+  newstream(L, gpu_get(L));
+  return 1;
+}
+
+
+/* pool_stream() -> a stream of the pool, each in its turn */
+static int cuda_pool_stream (lua_State *L) {
+  Gpu *gpu = gpu_get(L);
+  int i = gpu->pooled + 1;
+  lua_rawgeti(L, lua_upvalueindex(2), i);
+  if (lua_isnil(L, -1)) {
+    newstream(L, gpu)->pooled = 1;
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, lua_upvalueindex(2), i);
+  }
+  gpu->pooled = i % POOL;
+  return 1;
+}
+
+
+/* stream:synchronize(): waits here for all that it was given */
+static int stream_synchronize (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  int place = gpu_argstream(L, 1)->place;
+  gpu_check(L, gpu, gpu->cu.StreamSynchronize(gpu->places[place].queue),
+            "cuStreamSynchronize");
+  gpu_ended(gpu, place);
+  return 0;
+}
+
+
+/* stream:query() -> has all that it was given ended? */
+static int stream_query (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  int place = gpu_argstream(L, 1)->place;
+  Result error = gpu->cu.StreamQuery(gpu->places[place].queue);
+  if (error != NOT_READY) {
+    gpu_check(L, gpu, error, "cuStreamQuery");
+    gpu_ended(gpu, place);
+  }
+  lua_pushboolean(L, error == 0);
+  return 1;
+}
+
+
+/* Ends a stream. Its free blocks become everybody's. */
+static int closestream (lua_State *L) {
+  Stream *stream = (Stream *)gpu_arg(L, 1, STREAM);
+  Gpu *gpu = stream->gpu;
+  if (stream->place >= 0 && gpu->open) {
+    Place *place = &gpu->places[stream->place];
+    gpu->cu.StreamSynchronize(place->queue);
+    gpu_closeplace(gpu, stream->place);
+    gpu->cu.StreamDestroy(place->queue);
+    place->queue = NULL;
+    stream->place = -1;
+  }
+  return 0;
+}
+
+
+/* stream:close(): waits until it has ended all */
+static int stream_close (lua_State *L) {
+  Stream *stream = (Stream *)gpu_arg(L, 1, STREAM);
+  luaL_argcheck(L, !stream->pooled, 1, "a stream of the pool stays open");
+  return closestream(L);
+}
+
+/* }================================================================== */
+
+
+/* {==================================================================
+** Events
+** =================================================================== */
+
+/* event(["timing"]) -> a new one. The driver's is made when it is recorded
+** first. */
+static int cuda_event (lua_State *L) {
+  static const char *const options[] = {"", "timing", NULL};
+  int timing = luaL_checkoption(L, 1, "", options);
+  Event *event = (Event *)gpu_new(L, gpu_get(L), EVENT, sizeof(Event));
+  event->place = -1;
+  event->timing = timing;
+  return 1;
+}
+
+
+static Event *argevent (lua_State *L, int arg) {
+  Event *event = (Event *)gpu_arg(L, arg, EVENT);
+  luaL_argcheck(L, !event->closed, arg, "the event is closed");
+  return event;
+}
+
+
+/* The same, for one that was recorded. */
+static Event *argrecorded (lua_State *L, int arg) {
+  Event *event = argevent(L, arg);
+  luaL_argcheck(L, event->place >= 0, arg, "the event was not recorded yet");
+  return event;
+}
+
+
+/* record_event(event, stream) */
+static int cuda_record_event (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Event *event = argevent(L, 1);
+  Stream *stream = gpu_argstream(L, 2);
+  Place *place = &gpu->places[stream->place];
+  if (event->mark == NULL)
+    gpu_check(L, gpu, event->timing ? gpu->cu.EventCreate(&event->mark, 0)
+                                    : gpu_takemark(gpu, &event->mark),
+              "cuEventCreate");
+  gpu_check(L, gpu, gpu->cu.EventRecord(event->mark, place->queue),
+            "cuEventRecord");
+  event->place = stream->place;
+  event->number = place->number;
+  event->captured = place->capturing;
+  return 0;
+}
+
+
+/* wait_event(event, stream): the stream's further work waits for the event */
+static int cuda_wait_event (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Event *event = argrecorded(L, 1);
+  Place *place = &gpu->places[gpu_argstream(L, 2)->place];
+  gpu_check(L, gpu, gpu->cu.StreamWaitEvent(place->queue, event->mark, 0),
+            "cuStreamWaitEvent");
+  if (event->captured) place->capturing = 1;
+  else if (place->known[event->place] < event->number)
+    place->known[event->place] = event->number;
+  return 0;
+}
+
+
+/* fork(from, to), join(from, to): stream `to` waits for what `from` was given,
+** which is one event less to name */
+static int cuda_fork (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  int from = gpu_argstream(L, 1)->place, to = gpu_argstream(L, 2)->place;
+  gpu_check(L, gpu, gpu_order(gpu, from, to), "cuStreamWaitEvent");
+  if (gpu->places[from].capturing) gpu->places[to].capturing = 1;
+  return 0;
+}
+
+
+/* event:synchronize(): waits here */
+static int event_synchronize (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Event *event = argrecorded(L, 1);
+  Place *place = &gpu->places[event->place];
+  gpu_check(L, gpu, gpu->cu.EventSynchronize(event->mark),
+            "cuEventSynchronize");
+  if (place->done < event->number) place->done = event->number;
+  return 0;
+}
+
+
+/* event:query() -> has it happened? */
+static int event_query (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Result error = gpu->cu.EventQuery(argrecorded(L, 1)->mark);
+  if (error != NOT_READY) gpu_check(L, gpu, error, "cuEventQuery");
+  lua_pushboolean(L, error == 0);
+  return 1;
+}
+
+
+/* event:elapsed(later) -> milliseconds between two events with "timing" */
+static int event_elapsed (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Event *event = argrecorded(L, 1), *later = argrecorded(L, 2);
+  float milliseconds;
+  gpu_check(L, gpu, gpu->cu.EventElapsedTime(&milliseconds, event->mark,
+                                             later->mark),
+            "cuEventElapsedTime");
+  lua_pushnumber(L, milliseconds);
+  return 1;
+}
+
+
+/* event:close(). A stream that waits for it goes on waiting. */
+static int event_close (lua_State *L) {
+  Event *event = (Event *)gpu_arg(L, 1, EVENT);
+  Gpu *gpu = event->gpu;
+  if (event->mark != NULL && gpu->open) {
+    if (event->timing || event->captured) gpu->cu.EventDestroy(event->mark);
+    else gpu_givemark(gpu, event->mark);
+  }
+  event->mark = NULL;
+  event->closed = 1;
+  return 0;
+}
+
+/* }================================================================== */
+
+
+static const luaL_Reg functions[] = {
+  {"stream", cuda_stream},
+  {"event", cuda_event},
+  {"record_event", cuda_record_event},
+  {"wait_event", cuda_wait_event},
+  {"fork", cuda_fork},
+  {"join", cuda_fork},
+  {NULL, NULL}
+};
+
+static const luaL_Reg stream_methods[] = {
+  {"close", stream_close},
+  {"synchronize", stream_synchronize},
+  {"query", stream_query},
+  {NULL, NULL}
+};
+
+static const luaL_Reg event_methods[] = {
+  {"record", cuda_record_event},
+  {"wait", cuda_wait_event},
+  {"synchronize", event_synchronize},
+  {"query", event_query},
+  {"elapsed", event_elapsed},
+  {NULL, NULL}
+};
+
+
+void gpu_openstreams (lua_State *L) {
+  gpu_kind(L, STREAM, stream_methods, closestream, NULL);
+  gpu_kind(L, EVENT, event_methods, event_close, NULL);
+  gpu_functions(L, functions);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_newtable(L);
+  lua_pushcclosure(L, cuda_pool_stream, 2);
+  lua_setfield(L, -2, "pool_stream");
+}
