@@ -364,6 +364,7 @@ local function specs(setup)
 
     it("refuses by name what it cannot capture", function()
       passes [[
+        rawset(_G, "kernels", kernels)
         local function graph(add)
           local g = gbi.graph.new()
           local x, main = g:placeholder "x", g:placeholder "main"

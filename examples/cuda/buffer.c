@@ -5,13 +5,13 @@
 
 #include <string.h>
 
-#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
 #define MAXFLOATS ((lua_Number)((size_t)1 << 40))
 
 
 Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n) {
-  Buffer *buffer = (Buffer *)gpu_new(L, gpu, BUFFER, sizeof(Buffer));
-  buffer->block = gpu_alloc(L, gpu, place, n * sizeof(float));
+  Buffer *buffer = (Buffer *)gpu_newslotted(L, gpu, BUFFER, sizeof(Buffer));
+  Block *block = gpu_alloc(L, gpu, place, n * sizeof(float));
+  buffer->block = gpu_slot(gpu, buffer)->block = block;
   buffer->n = n;
   return buffer;
 }
@@ -20,7 +20,7 @@ Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n) {
 /* Refuses a stream that is being captured. */
 static Stream *arguncaptured (lua_State *L, Gpu *gpu, int arg,
                               const char *what) {
-  Stream *stream = gpu_argstream(L, arg);
+  Stream *stream = gpu_argstream(L, gpu, arg);
   if (gpu->places[stream->place].capturing)
     luaL_error(L, "%s cannot be captured in a CUDA graph", what);
   return stream;
@@ -82,11 +82,11 @@ static void fill (lua_State *L, Gpu *gpu, Buffer *buffer, int i,
 ** many floats */
 static int buffer_write (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Buffer *buffer = gpu_argbuffer(L, 1);
+  Buffer *buffer = gpu_argbuffer(L, gpu, 1);
   Stream *stream = arguncaptured(L, gpu, 2, "write");
   const char *bytes;
   size_t n = argfloats(L, 3, &bytes);
-  luaL_argcheck(L, buffer->block != NULL, 1, "the buffer is closed");
+  luaL_argcheck(L, gpu_isopen(gpu, buffer), 1, "the buffer is closed");
   if (n != buffer->n)
     luaL_error(L, "%d floats expected, got %d", (int)buffer->n, (int)n);
   fill(L, gpu, buffer, stream->place, bytes);
@@ -114,7 +114,7 @@ static void copy (lua_State *L, Gpu *gpu, const Buffer *buffer,
 static char *readbytes (lua_State *L, Gpu *gpu, Buffer *buffer) {
   Stream *stream = arguncaptured(L, gpu, 2, "read");
   char *bytes = (char *)lua_newuserdata(L, (buffer->n + 1) * sizeof(float));
-  luaL_argcheck(L, buffer->block != NULL, 1, "the buffer is closed");
+  luaL_argcheck(L, gpu_isopen(gpu, buffer), 1, "the buffer is closed");
   if (buffer->n > 0) copy(L, gpu, buffer, stream, bytes);
   return bytes;
 }
@@ -123,8 +123,9 @@ static char *readbytes (lua_State *L, Gpu *gpu, Buffer *buffer) {
 /* buffer:read(stream) -> a list of its numbers, after all that the stream was
 ** given */
 static int buffer_read (lua_State *L) {
-  Buffer *buffer = gpu_argbuffer(L, 1);
-  const char *bytes = readbytes(L, GPU(L), buffer);
+  Gpu *gpu = GPU(L);
+  Buffer *buffer = gpu_argbuffer(L, gpu, 1);
+  const char *bytes = readbytes(L, gpu, buffer);
   size_t i;
   lua_createtable(L, (int)buffer->n, 0);
   for (i = 0; i < buffer->n; i++) {
@@ -139,8 +140,9 @@ static int buffer_read (lua_State *L) {
 
 /* buffer:string(stream) -> the same as a string of floats */
 static int buffer_string (lua_State *L) {
-  Buffer *buffer = gpu_argbuffer(L, 1);
-  const char *bytes = readbytes(L, GPU(L), buffer);
+  Gpu *gpu = GPU(L);
+  Buffer *buffer = gpu_argbuffer(L, gpu, 1);
+  const char *bytes = readbytes(L, gpu, buffer);
   lua_pushlstring(L, bytes, buffer->n * sizeof(float));
   return 1;
 }
@@ -148,17 +150,15 @@ static int buffer_string (lua_State *L) {
 
 /* #buffer: how many floats */
 static int buffer_len (lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)gpu_argbuffer(L, 1)->n);
+  lua_pushinteger(L, (lua_Integer)gpu_argbuffer(L, GPU(L), 1)->n);
   return 1;
 }
 
 
 /* buffer:close(). What the streams were given still finds its memory. */
 static int buffer_close (lua_State *L) {
-  Buffer *buffer = (Buffer *)gpu_arg(L, 1, BUFFER);
-  Block *block = buffer->block;
-  buffer->block = NULL;
-  if (block != NULL) gpu_release(buffer->gpu, block);
+  Gpu *gpu = GPU(L);
+  gpu_close(gpu, gpu_arg(L, gpu, 1, BUFFER));
   return 0;
 }
 
@@ -166,7 +166,7 @@ static int buffer_close (lua_State *L) {
 /* buffer(stream, n) -> a buffer of `n` floats, of any value */
 static int cuda_buffer (lua_State *L) {
   Gpu *gpu = gpu_get(L);
-  Stream *stream = gpu_argstream(L, 1);
+  Stream *stream = gpu_argstream(L, gpu, 1);
   lua_Number n = luaL_checknumber(L, 2);
   luaL_argcheck(L, n >= 0 && n <= MAXFLOATS, 2, "out of range");
   gpu_newbuffer(L, gpu, stream->place, (size_t)n);

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
 #define MAXLAUNCHES 256
 #define MAXBLOCKS 512
 #define MAXOUTPUTS 8
@@ -42,7 +41,7 @@ static void stopcapture (Gpu *gpu) {
 
 
 static int graph_close (lua_State *L) {
-  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
+  Graph *graph = (Graph *)gpu_arg(L, GPU(L), 1, GRAPH);
   Gpu *gpu = graph->gpu;
   if (gpu->capture == graph) {
     Recorded recorded = NULL;
@@ -71,17 +70,17 @@ static int graph_close (lua_State *L) {
 ** finished or closed. */
 static int cuda_capture (lua_State *L) {
   Gpu *gpu = gpu_get(L);
-  Stream *stream = gpu_argstream(L, 1);
+  Stream *stream = gpu_argstream(L, gpu, 1);
   int i, n = lua_gettop(L) - 1;
   Graph *graph;
   luaL_argcheck(L, n <= MAXINPUTS, MAXINPUTS + 2, "too many inputs");
-  for (i = 0; i < n; i++) gpu_argbuffer(L, i + 2);
+  for (i = 0; i < n; i++) gpu_argbuffer(L, gpu, i + 2);
   if (gpu->capture != NULL) luaL_error(L, "a graph is being captured already");
   graph = (Graph *)gpu_new(L, gpu, GRAPH, sizeof(Graph));
   graph->launches = (Launch *)malloc(MAXLAUNCHES * sizeof(Launch));
   if (graph->launches == NULL) luaL_error(L, "not enough memory");
   for (i = 0; i < n; i++) {
-    Buffer *buffer = gpu_argbuffer(L, i + 2);
+    Buffer *buffer = gpu_argbuffer(L, gpu, i + 2);
     graph->inputs[i] = buffer->block->at;
     graph->lengths[i] = buffer->n;
   }
@@ -118,8 +117,7 @@ static int inputat (const Graph *graph, Address at) {
 }
 
 
-void gpu_captured (lua_State *L, Gpu *gpu, const Stream *stream,
-                   const Launch *launch) {
+void gpu_captured (lua_State *L, Gpu *gpu, int place, const Launch *launch) {
   Graph *graph = gpu->capture;
   Launch *copy;
   const Node *last = NULL;
@@ -131,7 +129,7 @@ void gpu_captured (lua_State *L, Gpu *gpu, const Stream *stream,
   copy = &graph->launches[graph->nlaunches];
   *copy = *launch;
   gpu_check(L, gpu, gpu->cu.StreamGetCaptureInfo(
-              gpu->places[stream->place].queue, &status, &id, NULL, &last, &n),
+              gpu->places[place].queue, &status, &id, NULL, &last, &n),
             "cuStreamGetCaptureInfo");
   if (status != CAPTURING || n != 1)
     luaL_error(L, "the stream is not being captured");
@@ -151,12 +149,12 @@ void gpu_captured (lua_State *L, Gpu *gpu, const Stream *stream,
 ** outputs. */
 static int graph_finish (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
+  Graph *graph = (Graph *)gpu_arg(L, GPU(L), 1, GRAPH);
   int i, n = lua_gettop(L) - 1;
   luaL_argcheck(L, gpu->capture == graph, 1, "the graph is not being captured");
   luaL_argcheck(L, n <= MAXOUTPUTS, MAXOUTPUTS + 2, "too many outputs");
   for (i = 0; i < n; i++) {
-    Buffer *buffer = gpu_argbuffer(L, i + 2);
+    Buffer *buffer = gpu_argbuffer(L, gpu, i + 2);
     luaL_argcheck(L, inputat(graph, buffer->block->at) == 0, i + 2,
                   "an input is no output");
     graph->outputs[i] = keepblock(L, graph, buffer->block);
@@ -204,61 +202,59 @@ static void moveinput (lua_State *L, Gpu *gpu, Graph *graph, int input,
 }
 
 
-/* graph:launch(stream, ...) -> true, its outputs; or false if it is busy or the
-** inputs have other lengths than those it was captured with */
+/* launch(graph, stream, ...), graph:launch(stream, ...) -> its outputs, or true
+** if it has none; false if it is busy or the inputs have other lengths than those
+** it was captured with */
 static int graph_launch (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
-  const Stream *stream = gpu_argstream(L, 2);
-  int i, n = lua_gettop(L) - 2, top = lua_gettop(L);
-  Place *place;
+  Graph *graph = (Graph *)gpu_arg(L, gpu, 1, GRAPH);
+  const Stream *stream = gpu_argstream(L, gpu, 2);
+  const Buffer *inputs[MAXINPUTS];
+  Buffer *outputs[MAXOUTPUTS];
+  int i, place, n = lua_gettop(L) - 2, no = graph->noutputs, fits = 1;
   luaL_argcheck(L, graph->exec != NULL, 1, "the graph is not finished");
   if (n != graph->ninputs)
     luaL_error(L, "%d inputs expected, got %d", graph->ninputs, n);
-  for (i = 0; i < n; i++)
-    if (gpu_argbuffer(L, i + 3)->n != graph->lengths[i]) {
-      lua_pushboolean(L, 0);
-      return 1;
-    }
-  for (i = 0; i < graph->noutputs; i++)
-    if (graph->blocks[graph->outputs[i]]->refs > 1) {
-      lua_pushboolean(L, 0);
-      return 1;
-    }
-  luaL_checkstack(L, graph->noutputs + 4, NULL);
-  lua_pushboolean(L, 1);
-  for (i = 0; i < graph->noutputs; i++)
-    gpu_new(L, gpu, BUFFER, sizeof(Buffer));
-  /* from here on nothing runs but the driver */
-  luaL_argcheck(L, graph->exec != NULL && stream->place >= 0, 1, "closed");
-  place = &gpu->places[stream->place];
   for (i = 0; i < n; i++) {
-    Buffer *buffer = gpu_argbuffer(L, i + 3);
-    if (buffer->block->at != graph->inputs[i])
-      moveinput(L, gpu, graph, i + 1, buffer->block->at);
+    inputs[i] = gpu_argbuffer(L, gpu, i + 3);
+    if (inputs[i]->n != graph->lengths[i]) fits = 0;
   }
-  for (i = 0; i < graph->noutputs; i++)
-    gpu_check(L, gpu, gpu_ready(gpu, graph->blocks[graph->outputs[i]],
-                                stream->place), "cuStreamWaitEvent");
-  gpu_check(L, gpu, gpu->cu.GraphLaunch(graph->exec, place->queue),
-            "cuGraphLaunch");
-  place->number++;
+  for (i = 0; i < no; i++)
+    if (graph->blocks[graph->outputs[i]]->refs > 1) fits = 0;
+  if (!fits || no == 0) lua_pushboolean(L, fits);
+  if (!fits) return 1;
+  luaL_checkstack(L, no + 4, NULL);
+  for (i = 0; i < no; i++)
+    outputs[i] = (Buffer *)gpu_newslotted(L, gpu, BUFFER, sizeof(Buffer));
+  /* a finalizer may have run and closed anything; none runs from here on */
   for (i = 0; i < n; i++)
-    gpu_use(gpu, ((Buffer *)lua_touserdata(L, i + 3))->block, stream->place);
-  for (i = 0; i < graph->nblocks; i++)
-    gpu_use(gpu, graph->blocks[i], stream->place);
-  for (i = 0; i < graph->noutputs; i++) {
-    Buffer *buffer = (Buffer *)lua_touserdata(L, top + 2 + i);
-    buffer->block = graph->blocks[graph->outputs[i]];
-    buffer->block->refs++;
-    buffer->n = graph->outlengths[i];
+    luaL_argcheck(L, gpu_isopen(gpu, inputs[i]), i + 3, "the buffer is closed");
+  if (graph->exec == NULL || !gpu_isopen(gpu, stream)) luaL_error(L, "closed");
+  place = stream->place;
+  for (i = 0; i < n; i++)
+    if (inputs[i]->block->at != graph->inputs[i])
+      moveinput(L, gpu, graph, i + 1, inputs[i]->block->at);
+  for (i = 0; i < no; i++)
+    gpu_check(L, gpu, gpu_ready(gpu, graph->blocks[graph->outputs[i]], place),
+              "cuStreamWaitEvent");
+  gpu_check(L, gpu, gpu->cu.GraphLaunch(graph->exec, gpu->places[place].queue),
+            "cuGraphLaunch");
+  gpu->places[place].number++;
+  for (i = 0; i < n; i++) gpu_use(gpu, inputs[i]->block, place);
+  for (i = 0; i < graph->nblocks; i++) gpu_use(gpu, graph->blocks[i], place);
+  for (i = 0; i < no; i++) {
+    Block *block = graph->blocks[graph->outputs[i]];
+    block->refs++;
+    gpu_slot(gpu, outputs[i])->block = outputs[i]->block = block;
+    outputs[i]->n = graph->outlengths[i];
   }
-  return graph->noutputs + 1;
+  return no == 0 ? 1 : no;
 }
 
 
 static const luaL_Reg functions[] = {
   {"capture", cuda_capture},
+  {"launch", graph_launch},
   {NULL, NULL}
 };
 

@@ -18,25 +18,25 @@
 
 #include "gpu.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define WATCH "cuda.watch"
 
 static const char *const names[KINDS] = {
   "cuda.stream", "cuda.event", "cuda.buffer", "cuda.module", "cuda.kernel",
   "cuda.graph"
 };
 
-#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
-
 
 /* {==================================================================
 ** Errors
 ** =================================================================== */
 
-void gpu_check (lua_State *L, const Gpu *gpu, Result error,
+void gpu_error (lua_State *L, const Gpu *gpu, Result error,
                 const char *function) {
   char text[200];
-  if (error == 0) return;
   luaL_error(L, "%s: %s", function,
              driver_error(&gpu->cu, error, text, sizeof(text)));
 }
@@ -139,6 +139,179 @@ static int cuda_trim (lua_State *L) {
 }
 
 
+/* }================================================================== */
+
+
+/* {==================================================================
+** Objects
+** =================================================================== */
+
+static void *newuserdata (lua_State *L, size_t size) {
+#if LUA_VERSION_NUM >= 504
+  return lua_newuserdatauv(L, size, 0);
+#else
+  return lua_newuserdata(L, size);
+#endif
+}
+
+
+/* Makes the object whose finalizer looks for objects that are gone.
+** [-0, +0, m] */
+static void watch (lua_State *L, Gpu *gpu) {
+  newuserdata(L, 0);
+  luaL_getmetatable(L, WATCH);
+  lua_setmetatable(L, -2);
+  lua_pop(L, 1);
+  gpu->watched = 1;
+}
+
+void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size) {
+  void *object = newuserdata(L, size);
+  memset(object, 0, size);
+  *(Gpu **)object = gpu;  /* the first field of each */
+  lua_pushvalue(L, METATABLE(kind));
+  lua_setmetatable(L, -2);
+  return object;
+}
+
+
+/* Makes more slots. [-0, +0, e] */
+static void moreslots (lua_State *L, Gpu *gpu) {
+  int i, n = 2 * gpu->nslots + 64;
+  Slot *slots = (Slot *)realloc(gpu->slots, (size_t)n * sizeof(Slot));
+  if (slots == NULL) luaL_error(L, "not enough memory");
+  for (i = gpu->nslots; i < n; i++) {
+    slots[i].serial = 0;
+    slots[i].next = i + 1;
+  }
+  slots[n - 1].next = gpu->freeslot;
+  gpu->freeslot = gpu->nslots;
+  gpu->slots = slots;
+  gpu->nslots = n;
+}
+
+
+void *gpu_newslotted (lua_State *L, Gpu *gpu, int kind, size_t size) {
+  Object *object;
+  Slot *slot;
+  if (!gpu->watched) watch(L, gpu);
+  object = (Object *)gpu_new(L, gpu, kind, size);
+  if (gpu->freeslot < 0) moreslots(L, gpu);
+  object->slot = gpu->freeslot;
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, SLOTTED, object->slot + 1);
+  slot = &gpu->slots[object->slot];
+  gpu->freeslot = slot->next;
+  object->serial = slot->serial = ++gpu->serial;
+  slot->kind = kind;
+  slot->place = -1;
+  slot->mark = NULL;
+  slot->block = NULL;
+  return object;
+}
+
+
+/* Frees a slot, and gives back what is in it. */
+static void freeslot (Gpu *gpu, Slot *slot) {
+  slot->serial = 0;
+  slot->next = gpu->freeslot;
+  gpu->freeslot = (int)(slot - gpu->slots);
+  switch (slot->kind) {
+    case STREAM:
+      if (slot->place >= 0) gpu_closeplace(gpu, slot->place);
+      break;
+    case EVENT:
+      if (slot->mark == NULL) break;
+      if (slot->pooled) gpu_givemark(gpu, slot->mark);
+      else gpu->cu.EventDestroy(slot->mark);
+      break;
+    default: if (slot->block != NULL) gpu_release(gpu, slot->block);
+  }
+}
+
+
+void gpu_close (Gpu *gpu, const void *object) {
+  if (gpu_isopen(gpu, object)) freeslot(gpu, gpu_slot(gpu, object));
+}
+
+
+/* The weak table is at stack index `slotted`. */
+static void sweep (lua_State *L, Gpu *gpu, int slotted) {
+  int i;
+  for (i = 0; i < gpu->nslots; i++) {
+    int gone;
+    if (gpu->slots[i].serial == 0) continue;
+    lua_rawgeti(L, slotted, i + 1);
+    gone = lua_isnil(L, -1);
+    lua_pop(L, 1);
+    if (gone) freeslot(gpu, &gpu->slots[i]);
+  }
+}
+
+
+void gpu_sweep (lua_State *L, Gpu *gpu) {
+  sweep(L, gpu, SLOTTED);
+}
+
+
+/* The finalizer of the object that is made in each cycle of the collector. */
+static int watch_gc (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  if (!gpu->open) return 0;
+  gpu->watched = 0;
+  sweep(L, gpu, lua_upvalueindex(2));
+  watch(L, gpu);
+  return 0;
+}
+
+
+void *gpu_arghandle (lua_State *L, const Gpu *gpu, int arg, int kind) {
+  void *object;
+  lua_Integer handle;
+  if (lua_type(L, arg) != LUA_TNUMBER)
+    return luaL_checkudata(L, arg, names[kind]);
+  handle = luaL_checkinteger(L, arg);
+  luaL_checkstack(L, GBI_STACK, NULL);
+  if (gbi_find_handle_in(L, gpu->gbi, HANDLES, OBJECTS, handle) != GBI_LIVE
+      || (object = gpu_is(L, gpu, -1, kind)) == NULL) {
+    lua_pop(L, 1);  /* this raises the error */
+    return gpu->gbi->get_handle_udata(L, HANDLES, handle, names[kind]);
+  }
+  lua_replace(L, arg);
+  return object;
+}
+
+
+void gpu_functions (lua_State *L, const luaL_Reg *functions) {
+  for (; functions->name != NULL; functions++) {
+    int i;
+    for (i = 1; i <= UPVALUES; i++) lua_pushvalue(L, lua_upvalueindex(i));
+    lua_pushcclosure(L, functions->func, UPVALUES);
+    lua_setfield(L, -2, functions->name);
+  }
+}
+
+
+void gpu_kind (lua_State *L, int kind, const luaL_Reg *methods,
+               lua_CFunction close, lua_CFunction length) {
+  const luaL_Reg events[] = {
+    {"__close", close},
+    {kind > BUFFER ? "__gc" : length != NULL ? "__len" : NULL,
+     kind > BUFFER ? close : length},
+    {NULL, NULL}
+  };
+  const luaL_Reg closer[] = {{"close", close}, {NULL, NULL}};
+  lua_pushvalue(L, METATABLE(kind));
+  gpu_functions(L, events);
+  lua_newtable(L);
+  gpu_functions(L, closer);
+  gpu_functions(L, methods);
+  lua_setfield(L, -2, "__index");
+  lua_pushstring(L, names[kind]);
+  lua_setfield(L, -2, "__name");  /* Lua 5.1 and 5.2 do not set it */
+  lua_pop(L, 1);
+}
+
 /* The last finalizer of the module, since its metatable was the first to get
 ** one. Buffers that are still there lose their memory. */
 static int gpu_gc (lua_State *L) {
@@ -152,111 +325,30 @@ static int gpu_gc (lua_State *L) {
         gpu->cu.EventDestroy(gpu->places[i].probe);
       gpu->places[i].probe = NULL;
     }
+    for (i = 0; i < gpu->nslots; i++)
+      if (gpu->slots[i].serial != 0) freeslot(gpu, &gpu->slots[i]);
     gpu_trim(gpu);
     while (gpu->nmarks > 0) gpu->cu.EventDestroy(gpu->marks[--gpu->nmarks]);
     gpu->cu.PrimaryCtxRelease(gpu->device);
   }
   gpu->open = 0;
   gpu->closed = 1;
+  free(gpu->slots);
+  gpu->slots = NULL;
+  gpu->nslots = 0;
+  gpu->freeslot = -1;
+  /* LuaJIT would call it when this library is gone */
+  luaL_getmetatable(L, WATCH);
+  lua_pushnil(L);
+  lua_setfield(L, -2, "__gc");
   return 0;
 }
 
 /* }================================================================== */
 
 
-/* {==================================================================
-** Objects
-** =================================================================== */
-
-void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size) {
-  void *object = lua_newuserdata(L, size);
-  memset(object, 0, size);
-  *(Gpu **)object = gpu;  /* the first field of each */
-  luaL_getmetatable(L, names[kind]);
-  lua_setmetatable(L, -2);
-  return object;
-}
-
-
-int gpu_is (lua_State *L, const Gpu *gpu, int i, int kind) {
-  int is;
-  if (lua_type(L, i) != LUA_TUSERDATA || !lua_getmetatable(L, i)) return 0;
-  is = lua_topointer(L, -1) == gpu->metatables[kind];
-  lua_pop(L, 1);
-  return is;
-}
-
-
-void *gpu_arg (lua_State *L, int arg, int kind) {
-  const Gpu *gpu = GPU(L);
-  if (gpu_is(L, gpu, arg, kind)) return lua_touserdata(L, arg);
-  if (lua_type(L, arg) == LUA_TNUMBER) {
-    lua_Integer handle = luaL_checkinteger(L, arg);
-    luaL_checkstack(L, GBI_STACK, NULL);
-    if (gpu->gbi->find_handle(L, 0, handle) != GBI_LIVE
-        || !gpu_is(L, gpu, -1, kind)) {
-      lua_pop(L, 1);  /* this raises the error */
-      gpu->gbi->get_handle_udata(L, 0, handle, names[kind]);
-    }
-    lua_replace(L, arg);
-    return lua_touserdata(L, arg);
-  }
-  return luaL_checkudata(L, arg, names[kind]);
-}
-
-
-Stream *gpu_argstream (lua_State *L, int arg) {
-  Stream *stream = (Stream *)gpu_arg(L, arg, STREAM);
-  luaL_argcheck(L, stream->place >= 0, arg, "the stream is closed");
-  return stream;
-}
-
-
-Buffer *gpu_argbuffer (lua_State *L, int arg) {
-  Buffer *buffer = (Buffer *)gpu_arg(L, arg, BUFFER);
-  luaL_argcheck(L, buffer->block != NULL, arg, "the buffer is closed");
-  return buffer;
-}
-
-
-void gpu_functions (lua_State *L, const luaL_Reg *functions) {
-  for (; functions->name != NULL; functions++) {
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushcclosure(L, functions->func, 1);
-    lua_setfield(L, -2, functions->name);
-  }
-}
-
-
-void gpu_kind (lua_State *L, int kind, const luaL_Reg *methods,
-               lua_CFunction close, lua_CFunction length) {
-  luaL_Reg events[] = {
-    {"__gc", NULL}, {"__close", NULL}, {"__len", NULL}, {NULL, NULL}
-  };
-  luaL_Reg closer[] = {{"close", NULL}, {NULL, NULL}};
-  if (!luaL_newmetatable(L, names[kind])) {
-    lua_pop(L, 1);
-    luaL_error(L, "there is another module with objects '%s'", names[kind]);
-  }
-  GPU(L)->metatables[kind] = lua_topointer(L, -1);
-  events[0].func = events[1].func = closer[0].func = close;
-  events[2].func = length;
-  if (length == NULL) events[2].name = NULL;
-  gpu_functions(L, events);
-  lua_newtable(L);
-  gpu_functions(L, closer);
-  gpu_functions(L, methods);
-  lua_setfield(L, -2, "__index");
-  lua_pushstring(L, names[kind]);
-  lua_setfield(L, -2, "__name");  /* Lua 5.1 and 5.2 do not set it */
-  lua_pop(L, 1);
-}
-
-/* }================================================================== */
-
-
-/* type(value) -> "stream", "event", "buffer", "module", "kernel", "graph", or
-** nil for what is no object of this module */
+/* type(value) -> "stream", "event", "buffer", "module", "kernel", "graph",
+** "mapper", or nil for what is no object of this module */
 static int cuda_type (lua_State *L) {
   int kind;
   luaL_checkany(L, 1);
@@ -265,8 +357,22 @@ static int cuda_type (lua_State *L) {
       lua_pushstring(L, names[kind] + sizeof("cuda.") - 1);
       return 1;
     }
-  lua_pushnil(L);
+  if (gpu_ismapper(L, 1)) lua_pushliteral(L, "mapper");
+  else lua_pushnil(L);
   return 1;
+}
+
+
+/* close(...): closes buffers and events. The same as a call of `close` for each,
+** but one call. */
+static int cuda_close (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  int i, n = lua_gettop(L);
+  for (i = 1; i <= n; i++) {
+    const void *object = gpu_is(L, gpu, i, BUFFER);
+    gpu_close(gpu, object != NULL ? object : gpu_arg(L, gpu, i, EVENT));
+  }
+  return 0;
 }
 
 
@@ -281,6 +387,7 @@ static int cuda_clock (lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"type", cuda_type},
+  {"close", cuda_close},
   {"clock", cuda_clock},
   {"available", cuda_available},
   {"device", cuda_device},
@@ -291,7 +398,7 @@ static const luaL_Reg functions[] = {
 };
 
 
-/* Fills the module, at 1, with the Gpu as upvalue. */
+/* Fills the module, at 1. Its upvalues are those of all functions. */
 static int openall (lua_State *L) {
   gpu_functions(L, functions);
   gpu_openstreams(L);
@@ -306,9 +413,11 @@ int luaopen_cuda (lua_State *L);
 
 int luaopen_cuda (lua_State *L) {
   Gpu *gpu;
+  int kind;
   lua_settop(L, 0);
-  gpu = (Gpu *)lua_newuserdata(L, sizeof(Gpu));
+  gpu = (Gpu *)newuserdata(L, sizeof(Gpu));
   memset(gpu, 0, sizeof(*gpu));
+  gpu->freeslot = -1;
   gpu->gbi = gbi_open(L);
   lua_newtable(L);
   lua_pushcfunction(L, gpu_gc);
@@ -317,7 +426,26 @@ int luaopen_cuda (lua_State *L) {
   /* objects may outlive the module and its functions */
   lua_pushvalue(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "cuda.gpu");
-  lua_pushcclosure(L, openall, 1);
+  for (kind = 0; kind < KINDS; kind++) {
+    if (!luaL_newmetatable(L, names[kind]))
+      return luaL_error(L, "there is another module with objects '%s'",
+                        names[kind]);
+    gpu->metatables[kind] = lua_topointer(L, -1);
+  }
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  luaL_newmetatable(L, WATCH);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -3);
+  lua_pushcclosure(L, watch_gc, 2);
+  lua_setfield(L, -2, "__gc");
+  lua_pop(L, 1);
+  gpu->gbi->state_handles(L);
+  gpu->gbi->push_objects(L, -1);
+  lua_pushcclosure(L, openall, UPVALUES);
   lua_newtable(L);
   lua_call(L, 1, 1);
   return 1;

@@ -5,7 +5,8 @@
 -- The first run captures the kernels and how they wait for each other, on
 -- streams of the backend's own; every run is then one launch, on the stream
 -- that the input named `stream` is. A buffer among the inputs may be another
--- one in each run, and of another length: that is captured anew.
+-- one in each run, and of another length: that is captured anew. External
+-- objects are only obtained to capture; a launch needs none.
 --
 -- What cannot be captured is refused, and the error names the node. With
 -- `fallback = true`, the graph is compiled without the backend instead.
@@ -26,7 +27,8 @@ local HANDLE = "external_object_handle" -- the target of node:handle()
 -- The operations that are captured.
 local FUNCTIONS = {
   [cuda.record_event] = true, [cuda.wait_event] = true,
-  [cuda.fork] = true, [cuda.join] = true,
+  [cuda.fork] = true, [cuda.join] = true, [cuda.close] = true,
+  [cuda.number] = true,
 }
 -- Methods, and the first argument where an input has to be a buffer
 local METHODS = { map = 3, launch = 3, record = 9, wait = 9, close = 9 }
@@ -37,6 +39,12 @@ local function value_of(from)
   g:output(g:get_attr(from))
   local ok, value = pcall(g:compile())
   return ok and value or nil
+end
+
+-- Is a node a call of a function that maps by a kernel?
+local function is_map(node)
+  return node.op == "call_function" and type(node.target) ~= "string"
+    and not node.target.op and cuda.type(value_of(node.target)) == "mapper"
 end
 
 local function is_node(value)
@@ -52,6 +60,12 @@ function cudagraph.refusal(graph, stream)
       found = found or target == stream
     elseif node.op == "get_attr" then
       if node.args.n > 0 then why = "a field" end
+    elseif is_map(node) then
+      local arg
+      for i = 2, node.args.n do
+        arg = node.args[i]
+        if is_node(arg) and arg.op == "placeholder" then buffers[arg] = true end
+      end
     elseif node.op == "call_function" then
       if type(target) == "string" then
         if not node.index and target ~= HANDLE then why = target end
@@ -119,8 +133,9 @@ local function record(graph, origin, inputs, objects)
       if node.target == HANDLE then value = values[node.args[1]]
       else value = private(objects[node.index], node.index) end
     elseif node.op == "call_function" then
-      local args = arguments(node)
-      value_of(node.target)(args[1], args[2])
+      local f, args = value_of(node.target), arguments(node)
+      if f == cuda.number then value = args[1]
+      elseif f ~= cuda.close then value = f(unpack(args, 1, node.args.n)) end
     elseif node.op == "call_method" and node.target ~= "close" then
       local args = arguments(node)
       value = args[1][node.target](unpack(args, 1, node.args.n))
@@ -137,20 +152,21 @@ function cudagraph.backend(options)
   return function(graph)
     local why, buffers = cudagraph.refusal(graph, options.stream)
     if why then error(why, 0) end
-    local names, inputs, outputs, results = {}, {}, {}, {}
+    local names, params, inputs, outputs, results = {}, {}, {}, {}, {}
     local nodes, stream = {}, nil
     for node in graph:nodes() do
       if node.op == "placeholder" then
         nodes[#nodes + 1] = node
         names[node] = "p" .. #nodes
+        params[#nodes] = node.target
         names[#nodes] = names[node]
         if node.target == options.stream then stream = names[node] end
         if buffers[node] then inputs[#inputs + 1] = node end
       elseif node.op == "output" then
         for i = 1, node.args.n do
           local arg = node.args[i]
-          if not is_node(arg) or arg.op ~= "call_method"
-             or arg.target ~= "map" then
+          if not is_node(arg) or not is_map(arg)
+             and (arg.op ~= "call_method" or arg.target ~= "map") then
             error(("output %d cannot be captured in a CUDA graph: it is no "
               .. "buffer that a kernel makes"):format(i), 0)
           end
@@ -159,9 +175,14 @@ function cudagraph.backend(options)
       end
     end
     local graphs = { kernels = {} } -- captured; and the kernels that they need
+    local prologue = gbi.compile_prologue(graph.registry, params)
 
-    local function capture(run, ...)
-      local given, captured = {}, {}
+    local function capture(...)
+      local given, captured, objects = {}, {}, {}
+      prologue(...)
+      for index in graph.registry:entries() do
+        objects[index] = graph.registry:get(index)
+      end
       for i, node in ipairs(nodes) do given[node] = (select(i, ...)) end
       for i, node in ipairs(inputs) do
         if cuda.type(given[node]) ~= "buffer" then
@@ -173,7 +194,7 @@ function cudagraph.backend(options)
       local origin = cuda.stream()
       local made = cuda.capture(origin, unpack(captured))
       local ok, err = pcall(function()
-        local values = record(graph, origin, given, run)
+        local values = record(graph, origin, given, objects)
         local buffers_out = {}
         for i, node in ipairs(outputs) do buffers_out[i] = values[node] end
         made:finish(unpack(buffers_out))
@@ -181,9 +202,12 @@ function cudagraph.backend(options)
           local kind = cuda.type(value)
           if kind == "kernel" then
             graphs.kernels[value] = true
-          elseif kind == "stream" or node.op == "call_method" then
+          elseif kind == "buffer" and node.op ~= "placeholder" then
             value:close() -- the graph has its memory
           end
+        end
+        for _, object in pairs(objects) do
+          if cuda.type(object) == "event" then object:close() end
         end
       end)
       if not ok then made:close() end
@@ -197,25 +221,33 @@ function cudagraph.backend(options)
       arguments[#arguments + 1] = names[node]
     end
     local text = ([[
-      local graphs, capture, CAPTURES = ...
-      return function(run, PARAMS)
+      local graphs, capture, launch, CAPTURES = ...
+      local function again(PARAMS)
         for attempt = 1, 3 do
           for i = 1, #graphs do
-            local ok RESULTS = graphs[i]:launch(ARGUMENTS)
-            if ok then return RETURNS end
+            local ANSWER = launch(graphs[i], ARGUMENTS)
+            if FIRST then return ANSWER end
           end
           if attempt == 1 and #graphs >= CAPTURES then collectgarbage()
-          elseif attempt < 3 then capture(run, PARAMS) end
+          elseif attempt < 3 then capture(PARAMS) end
         end
-        error("the CUDA graph is busy", 2)
-      end]]):gsub("%u+", {
+        error("the CUDA graph is busy", 3)
+      end
+      return function(_, PARAMS)
+        local graph = graphs[1]
+        if graph then
+          local ANSWER = launch(graph, ARGUMENTS)
+          if FIRST then return ANSWER end
+        end
+        return again(PARAMS)
+      end]]):gsub("%u%u+", {
         PARAMS = table.concat(names, ", "),
         ARGUMENTS = table.concat(arguments, ", "),
-        RESULTS = (#results > 0 and ", " or "")
-          .. table.concat(results, ", "),
-        RETURNS = table.concat(results, ", "),
+        ANSWER = table.concat(results, ", "),
+        FIRST = results[1],
       })
-    return assert((loadstring or load)(text))(graphs, capture, CAPTURES)
+    return assert((loadstring or load)(text))(graphs, capture, cuda.launch,
+      CAPTURES)
   end
 end
 
@@ -225,9 +257,16 @@ end
 -- @treturn function
 -- @treturn ?string why it was compiled without the backend
 function cudagraph.compile(graph, options)
-  local backend = cudagraph.backend(options)
-  local ok, f = pcall(graph.compile, graph, { backend = backend })
-  if ok then return f end
+  -- a graph with the same inputs and no external objects
+  local shell = gbi.graph.new()
+  local ok, f = pcall(cudagraph.backend(options), graph)
+  if ok then
+    for node in graph:nodes() do
+      if node.op == "placeholder" then shell:node_copy(node) end
+    end
+    shell:output()
+    return (shell:compile { backend = function() return f end })
+  end
   if not options.fallback then error(f, 2) end
   return (graph:compile()), f
 end

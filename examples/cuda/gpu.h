@@ -5,6 +5,13 @@
 ** each object of the module points to it. It opens the driver when the first
 ** object is made.
 **
+** *Slots.* Streams, events and buffers have no finalizers, which cost more than
+** all else that is done for a small object. What one has of the driver is in a
+** slot of the Gpu, and a weak table has the object under the number of its slot.
+** An object with a finalizer is made anew in each cycle of the collector: it
+** looks for slots whose objects are gone. The serial number that an object and
+** its slot share tells that the object is open.
+**
 ** *Order.* Work that one stream was given runs in order; each piece of it has a
 ** number, counted up for each stream. When stream S waits for an event of stream
 ** T, all that S does later comes after T's work up to the event, and S *knows*
@@ -29,8 +36,16 @@ typedef unsigned long long Number;
 #define MAXMARKS 64    /* events of the driver kept for later use */
 #define MAXINPUTS 8    /* buffers that a captured graph is given */
 
-/* the kinds of objects */
+/* the kinds of objects; the first three have slots */
 enum { STREAM, EVENT, BUFFER, MODULE, KERNEL, GRAPH, KINDS };
+
+/* upvalues of all functions */
+#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
+#define METATABLE(kind) lua_upvalueindex(2 + (kind))
+#define SLOTTED lua_upvalueindex(2 + KINDS)  /* the weak table */
+#define HANDLES lua_upvalueindex(3 + KINDS)  /* gbi.handles */
+#define OBJECTS lua_upvalueindex(4 + KINDS)  /* its table of objects */
+#define UPVALUES (4 + KINDS)
 
 /* Memory of the GPU. It is handed from buffer to buffer. */
 typedef struct Block {
@@ -63,6 +78,17 @@ typedef struct Place {
 
 typedef struct Graph Graph;
 
+/* What an object has of the driver. */
+typedef struct Slot {
+  Number serial;  /* 0: the slot is free */
+  int kind;
+  int next;       /* free slot */
+  int place;      /* STREAM */
+  int pooled;     /* EVENT: its mark may be used again */
+  Mark mark;      /* EVENT, or NULL */
+  Block *block;   /* BUFFER, or NULL */
+} Slot;
+
 typedef struct Gpu {
   const gbi_API *gbi;
   Driver cu;
@@ -80,25 +106,37 @@ typedef struct Gpu {
   int nmarks;
   int pooled;               /* streams handed out by the pool */
   Graph *capture;           /* that is being captured, or NULL */
+  Slot *slots;
+  int nslots, freeslot;     /* of those; the first free one, or negative */
+  int watched;              /* somebody will look for objects that are gone */
+  Number serial;            /* the last one given out */
 } Gpu;
 
-typedef struct Stream {
+/* What an object with a slot begins with. */
+typedef struct Object {
   Gpu *gpu;
-  int place;  /* negative: it is closed */
+  Number serial;
+  int slot;
+} Object;
+
+typedef struct Stream {
+  Object object;
+  int place;
   int pooled;
+  lua_Integer handle;  /* that the module keeps, or 0 */
 } Stream;
 
 typedef struct Event {
-  Gpu *gpu;
+  Object object;
   Mark mark;      /* NULL: not made yet */
-  int timing, closed, captured;
+  int timing, captured;
   int place;      /* the stream that it was recorded on, or negative */
   Number number;  /* how far that was */
 } Event;
 
 typedef struct Buffer {
-  Gpu *gpu;
-  Block *block;  /* NULL: it is closed */
+  Object object;
+  Block *block;
   size_t n;      /* floats */
 } Buffer;
 
@@ -126,6 +164,7 @@ typedef struct Kernel {
   Code *code;
   Function function;
   int nparams;
+  int maps;  /* its parameters are those that `map` wants */
   char params[MAXPARAMS + 1];  /* of each: p buffer, f float, i, l integers */
 } Kernel;
 
@@ -148,24 +187,70 @@ typedef struct Launch {
 /* Returns the state's Gpu, whose driver is open. [-0, +0, e] */
 Gpu *gpu_get (lua_State *L);
 
-/* Raises the error of a function of the driver, unless there is none.
-** [-0, +0, e] */
-void gpu_check (lua_State *L, const Gpu *gpu, Result error,
+/* Raises the error of a function of the driver. [-0, +0, e] */
+void gpu_error (lua_State *L, const Gpu *gpu, Result error,
                 const char *function);
+
+/* The same, unless there is none. [-0, +0, e] */
+static inline void gpu_check (lua_State *L, const Gpu *gpu, Result error,
+                              const char *function) {
+  if (error != 0) gpu_error(L, gpu, error, function);
+}
 
 /* Pushes a new object of `size` bytes, all 0 except for its Gpu. [-0, +1, m] */
 void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size);
 
+/* The same with a slot. [-0, +1, e] */
+void *gpu_newslotted (lua_State *L, Gpu *gpu, int kind, size_t size);
+
+/* The slot of an open object. */
+#define gpu_slot(gpu, o) (&(gpu)->slots[((const Object *)(o))->slot])
+
+/* Is an object open? */
+#define gpu_isopen(gpu, o) \
+  (((const Object *)(o))->slot < (gpu)->nslots \
+   && gpu_slot(gpu, o)->serial == ((const Object *)(o))->serial)
+
+/* Gives back what an object has of the driver, unless that was done. */
+void gpu_close (Gpu *gpu, const void *object);
+
+/* Does so for all objects that were collected. [-0, +0, m] */
+void gpu_sweep (lua_State *L, Gpu *gpu);
+
+/* Is the value at stack index `i` such an object? Returns it, or NULL.
+** [-0, +0, -] */
+static inline void *gpu_is (lua_State *L, const Gpu *gpu, int i, int kind) {
+  void *object = lua_touserdata(L, i);
+  int is;
+  if (object == NULL || !lua_getmetatable(L, i)) return NULL;
+  is = lua_topointer(L, -1) == gpu->metatables[kind];
+  lua_pop(L, 1);
+  return is ? object : NULL;
+}
+
+/* Returns the object that argument `arg` is a handle of, and puts it in the
+** place of the handle. [-0, +0, e] */
+void *gpu_arghandle (lua_State *L, const Gpu *gpu, int arg, int kind);
+
 /* Returns the object that argument `arg` is, or is a handle of. Puts it in the
 ** place of its handle. [-0, +0, e] */
-void *gpu_arg (lua_State *L, int arg, int kind);
-
-/* Is the value at stack index `i` such an object? [-0, +0, -] */
-int gpu_is (lua_State *L, const Gpu *gpu, int i, int kind);
+static inline void *gpu_arg (lua_State *L, const Gpu *gpu, int arg, int kind) {
+  void *object = gpu_is(L, gpu, arg, kind);
+  return object != NULL ? object : gpu_arghandle(L, gpu, arg, kind);
+}
 
 /* The same, for one that is open. */
-Stream *gpu_argstream (lua_State *L, int arg);
-Buffer *gpu_argbuffer (lua_State *L, int arg);
+static inline Stream *gpu_argstream (lua_State *L, const Gpu *gpu, int arg) {
+  Stream *stream = (Stream *)gpu_arg(L, gpu, arg, STREAM);
+  luaL_argcheck(L, gpu_isopen(gpu, stream), arg, "the stream is closed");
+  return stream;
+}
+
+static inline Buffer *gpu_argbuffer (lua_State *L, const Gpu *gpu, int arg) {
+  Buffer *buffer = (Buffer *)gpu_arg(L, gpu, arg, BUFFER);
+  luaL_argcheck(L, gpu_isopen(gpu, buffer), arg, "the buffer is closed");
+  return buffer;
+}
 
 /* }{order.c: streams wait for each other, and blocks for streams */
 
@@ -185,7 +270,7 @@ void gpu_use (Gpu *gpu, Block *block, int place);
 /* Notes that all work of a stream has ended. */
 void gpu_ended (Gpu *gpu, int place);
 
-/* Takes what belongs to a stream that has ended all and is closed. */
+/* Ends a stream. Its free blocks become everybody's. */
 void gpu_closeplace (Gpu *gpu, int place);
 
 /* Returns a block of `bytes` for a stream, of which one reference is the
@@ -204,20 +289,24 @@ void gpu_trim (Gpu *gpu);
 Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n);
 
 /* Notes a launch on a stream that is being captured. [-0, +0, e] */
-void gpu_captured (lua_State *L, Gpu *gpu, const Stream *stream,
-                   const Launch *launch);
+void gpu_captured (lua_State *L, Gpu *gpu, int place, const Launch *launch);
 
 /* }{the functions of each file */
 void gpu_openstreams (lua_State *L);
 void gpu_openbuffers (lua_State *L);
 void gpu_openkernels (lua_State *L);
+
+/* Is the value at stack index `i` a function that `kernel:mapper` made? */
+int gpu_ismapper (lua_State *L, int i);
+
 void gpu_opengraphs (lua_State *L);
 
-/* Adds functions to the table on the top, each with the Gpu as upvalue. */
+/* Adds functions to the table on the top. [-0, +0, m] */
 void gpu_functions (lua_State *L, const luaL_Reg *functions);
 
-/* Makes the metatable of a kind, with methods and a closer: its finalizer, what
-** ends a variable, and, unless there is another, its method `close`. [-0, +0, m] */
+/* Fills the metatable of a kind, with methods and a closer: what ends a variable,
+** the finalizer where there is no slot, and, unless there is another, the method
+** `close`. [-0, +0, m] */
 void gpu_kind (lua_State *L, int kind, const luaL_Reg *methods,
                lua_CFunction close, lua_CFunction length);
 /* } */

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
+#define KERNEL_OF lua_upvalueindex(UPVALUES + 1)  /* a mapper's */
+
 
 
 /* {==================================================================
@@ -42,7 +43,7 @@ static int cuda_module (lua_State *L) {
 
 /* module:close(). Its kernels stay. */
 static int module_close (lua_State *L) {
-  CodeBox *box = (CodeBox *)gpu_arg(L, 1, MODULE);
+  CodeBox *box = (CodeBox *)gpu_arg(L, GPU(L), 1, MODULE);
   Code *code = box->code;
   box->code = NULL;
   releasecode(box->gpu, code);
@@ -53,7 +54,7 @@ static int module_close (lua_State *L) {
 /* module:kernel(name, params) -> kernel */
 static int module_kernel (lua_State *L) {
   Gpu *gpu = GPU(L);
-  CodeBox *box = (CodeBox *)gpu_arg(L, 1, MODULE);
+  CodeBox *box = (CodeBox *)gpu_arg(L, GPU(L), 1, MODULE);
   const char *name = luaL_checkstring(L, 2);
   size_t n;
   const char *params = luaL_checklstring(L, 3, &n);
@@ -69,6 +70,8 @@ static int module_kernel (lua_State *L) {
   kernel->function = function;
   kernel->nparams = (int)n;
   memcpy(kernel->params, params, n + 1);
+  kernel->maps = n >= 3 && params[0] == 'p' && params[1] == 'p'
+                 && params[n - 1] == 'i';
   kernel->code = box->code;
   kernel->code->refs++;
   return 1;
@@ -76,7 +79,7 @@ static int module_kernel (lua_State *L) {
 
 
 static int kernel_gc (lua_State *L) {
-  Kernel *kernel = (Kernel *)gpu_arg(L, 1, KERNEL);
+  Kernel *kernel = (Kernel *)gpu_arg(L, GPU(L), 1, KERNEL);
   Code *code = kernel->code;
   kernel->code = NULL;
   releasecode(kernel->gpu, code);
@@ -90,59 +93,57 @@ static int kernel_gc (lua_State *L) {
 ** Launching
 ** =================================================================== */
 
-static const Kernel *argkernel (lua_State *L) {
-  const Kernel *kernel = (const Kernel *)gpu_arg(L, 1, KERNEL);
+static const Kernel *argkernel (lua_State *L, const Gpu *gpu) {
+  const Kernel *kernel = (const Kernel *)gpu_arg(L, gpu, 1, KERNEL);
   luaL_argcheck(L, kernel->code != NULL, 1, "the kernel is closed");
   return kernel;
 }
 
 
-/* Sets a buffer as parameter `i`. */
-static void setbuffer (Launch *launch, int i, const Buffer *buffer) {
-  launch->blocks[i] = buffer->block;
-  launch->values[i].address = buffer->block->at;
-}
-
-
-/* Sets argument `arg` as parameter `i`. */
-static void setparam (lua_State *L, const Kernel *kernel, Launch *launch, int i,
-                      int arg) {
+/* Sets argument `arg` as parameter `i`. Returns the buffer that it is, or
+** NULL. */
+static const Buffer *setparam (lua_State *L, const Gpu *gpu,
+                               const Kernel *kernel, Launch *launch, int i,
+                               int arg) {
+  Value *value = &launch->values[i];
   launch->blocks[i] = NULL;
   switch (kernel->params[i]) {
-    case 'p': setbuffer(launch, i, gpu_argbuffer(L, arg)); break;
-    case 'f':
-      launch->values[i].number = (float)luaL_checknumber(L, arg);
-      break;
-    case 'i':
-      launch->values[i].integer = (int)luaL_checkinteger(L, arg);
-      break;
-    default: launch->values[i].large = (long long)luaL_checkinteger(L, arg);
+    case 'p': {
+      const Buffer *buffer = gpu_argbuffer(L, gpu, arg);
+      launch->blocks[i] = buffer->block;
+      value->address = buffer->block->at;
+      return buffer;
+    }
+    case 'f': value->number = (float)luaL_checknumber(L, arg); break;
+    case 'i': value->integer = (int)luaL_checkinteger(L, arg); break;
+    default: value->large = (long long)luaL_checkinteger(L, arg);
   }
+  return NULL;
 }
 
 
 /* Launches a kernel for `n` threads, if there are any. */
-static void start (lua_State *L, Gpu *gpu, const Kernel *kernel,
-                   const Stream *stream, size_t n, Launch *launch) {
-  Place *place = &gpu->places[stream->place];
+static void start (lua_State *L, Gpu *gpu, const Kernel *kernel, int at,
+                   size_t n, Launch *launch) {
+  Place *place = &gpu->places[at];
   void *params[MAXPARAMS];
-  int i;
+  unsigned int grid = (unsigned int)((n + THREADS - 1) / THREADS);
+  int i, nparams = kernel->nparams;
   if (n == 0) return;
-  launch->function = kernel->function;
-  launch->nparams = kernel->nparams;
-  launch->grid = (unsigned int)((n + THREADS - 1) / THREADS);
-  for (i = 0; i < kernel->nparams; i++) params[i] = &launch->values[i];
-  gpu_check(L, gpu, gpu->cu.LaunchKernel(kernel->function, launch->grid, 1, 1,
-                                         THREADS, 1, 1, 0, place->queue,
-                                         params, NULL), "cuLaunchKernel");
+  for (i = 0; i < nparams; i++) params[i] = &launch->values[i];
+  gpu_check(L, gpu, gpu->cu.LaunchKernel(kernel->function, grid, 1, 1, THREADS,
+                                         1, 1, 0, place->queue, params, NULL),
+            "cuLaunchKernel");
   if (place->capturing) {
-    gpu_captured(L, gpu, stream, launch);
+    launch->function = kernel->function;
+    launch->nparams = nparams;
+    launch->grid = grid;
+    gpu_captured(L, gpu, at, launch);
     return;
   }
   place->number++;
-  for (i = 0; i < kernel->nparams; i++)
-    if (launch->blocks[i] != NULL)
-      gpu_use(gpu, launch->blocks[i], stream->place);
+  for (i = 0; i < nparams; i++)
+    if (launch->blocks[i] != NULL) gpu_use(gpu, launch->blocks[i], at);
 }
 
 
@@ -157,16 +158,57 @@ static void checkcount (lua_State *L, const Kernel *kernel, int first,
 
 /* kernel:launch(stream, n, ...): on `n` threads, with all its arguments */
 static int kernel_launch (lua_State *L) {
-  const Kernel *kernel = argkernel(L);
-  const Stream *stream = gpu_argstream(L, 2);
+  Gpu *gpu = GPU(L);
+  const Kernel *kernel = argkernel(L, gpu);
+  const Stream *stream = gpu_argstream(L, gpu, 2);
   lua_Number n = luaL_checknumber(L, 3);
   Launch launch;
   int i;
   luaL_argcheck(L, n >= 0 && n <= 2147483647.0, 3, "out of range");
   checkcount(L, kernel, 4, kernel->nparams);
-  for (i = 0; i < kernel->nparams; i++) setparam(L, kernel, &launch, i, i + 4);
-  start(L, GPU(L), kernel, stream, (size_t)n, &launch);
+  for (i = 0; i < kernel->nparams; i++)
+    setparam(L, gpu, kernel, &launch, i, i + 4);
+  start(L, gpu, kernel, stream->place, (size_t)n, &launch);
   return 0;
+}
+
+
+/* Maps by a kernel. The stream is argument `at`, what is mapped is behind it. */
+static int map (lua_State *L, Gpu *gpu, const Kernel *kernel, int at) {
+  const Stream *stream = gpu_argstream(L, gpu, at);
+  const Buffer *made, *buffers[MAXPARAMS];
+  size_t n = 0;
+  Launch launch;
+  int i, last = kernel->nparams - 1;
+  checkcount(L, kernel, at + 1, last - 1);
+  for (i = 1; i < last; i++) {
+    const Buffer *buffer = setparam(L, gpu, kernel, &launch, i, at + i);
+    buffers[i] = buffer;
+    if (i == 1) n = buffer->n;
+    else if (buffer != NULL && buffer->n != n)
+      luaL_argerror(L, at + i, "the buffers differ in length");
+  }
+  luaL_argcheck(L, n <= 2147483647, at + 1, "too long");
+  made = gpu_newbuffer(L, gpu, stream->place, n);
+  /* a finalizer may have run and closed anything */
+  for (i = 1; i < last; i++)
+    if (buffers[i] != NULL && !gpu_isopen(gpu, buffers[i]))
+      luaL_argerror(L, at + i, "the buffer is closed");
+  luaL_argcheck(L, gpu_isopen(gpu, stream), at, "the stream is closed");
+  if (kernel->code == NULL) luaL_error(L, "the kernel is closed");
+  launch.blocks[0] = made->block;
+  launch.values[0].address = made->block->at;
+  launch.blocks[last] = NULL;
+  launch.values[last].integer = (int)n;
+  start(L, gpu, kernel, stream->place, n, &launch);
+  return 1;
+}
+
+
+static const Kernel *argmapping (lua_State *L, const Gpu *gpu) {
+  const Kernel *kernel = argkernel(L, gpu);
+  luaL_argcheck(L, kernel->maps, 1, "not a kernel of parameters 'pp...i'");
+  return kernel;
 }
 
 
@@ -175,31 +217,28 @@ static int kernel_launch (lua_State *L) {
 ** them are the arguments. All buffers have one length. */
 static int kernel_map (lua_State *L) {
   Gpu *gpu = GPU(L);
-  const Kernel *kernel = argkernel(L);
-  const Stream *stream = gpu_argstream(L, 2);
-  Buffer *made, *buffer = gpu_argbuffer(L, 3);
-  size_t n = buffer->n;
-  Launch launch;
-  int i, last = kernel->nparams - 1;
-  luaL_argcheck(L, last >= 2 && kernel->params[0] == 'p'
-                   && kernel->params[1] == 'p' && kernel->params[last] == 'i',
-                1, "not a kernel of parameters 'pp...i'");
-  checkcount(L, kernel, 3, last - 1);
-  luaL_argcheck(L, n <= 2147483647, 3, "too long");
-  made = gpu_newbuffer(L, gpu, stream->place, n);
-  /* from here on nothing runs that may close a buffer or the stream */
-  for (i = 1; i < last; i++) {
-    setparam(L, kernel, &launch, i, i + 2);
-    if (launch.blocks[i] != NULL
-        && ((Buffer *)lua_touserdata(L, i + 2))->n != n)
-      luaL_argerror(L, i + 2, "the buffers differ in length");
-  }
-  luaL_argcheck(L, stream->place >= 0, 2, "the stream is closed");
-  setbuffer(&launch, 0, made);
-  launch.blocks[last] = NULL;
-  launch.values[last].integer = (int)n;
-  start(L, gpu, kernel, stream, n, &launch);
+  return map(L, gpu, argmapping(L, gpu), 2);
+}
+
+
+static int callmapper (lua_State *L) {
+  return map(L, GPU(L), (Kernel *)lua_touserdata(L, KERNEL_OF), 1);
+}
+
+
+/* kernel:mapper() -> a function that maps by this kernel. */
+static int kernel_mapper (lua_State *L) {
+  int i;
+  argmapping(L, GPU(L));
+  for (i = 1; i <= UPVALUES; i++) lua_pushvalue(L, lua_upvalueindex(i));
+  lua_pushvalue(L, 1);
+  lua_pushcclosure(L, callmapper, UPVALUES + 1);
   return 1;
+}
+
+
+int gpu_ismapper (lua_State *L, int i) {
+  return lua_tocfunction(L, i) == callmapper;
 }
 
 /* }================================================================== */
@@ -218,6 +257,7 @@ static const luaL_Reg module_methods[] = {
 static const luaL_Reg kernel_methods[] = {
   {"launch", kernel_launch},
   {"map", kernel_map},
+  {"mapper", kernel_mapper},
   {NULL, NULL}
 };
 

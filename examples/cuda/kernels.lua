@@ -67,11 +67,16 @@ local PTX = table.concat {
 
 local module = cuda.module(PTX)
 
-return {
+local kernels = {
   PTX = PTX,
   add = module:kernel("add", "ppfi"), -- x + c
   mul = module:kernel("mul", "ppfi"), -- x * c
   sum = module:kernel("sum", "pppi"), -- x + y
   -- x + c, and takes so many nanoseconds
   slow_add = module:kernel("slow_add", "ppfli"),
+  maps = {}, -- functions (stream, x, ...) -> what the kernel makes of x
 }
+for _, name in ipairs { "add", "mul", "sum", "slow_add" } do
+  kernels.maps[name] = kernels[name]:mapper()
+end
+return kernels

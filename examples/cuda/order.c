@@ -13,8 +13,24 @@
 #include <string.h>
 
 #define SMALLEST 8      /* 2^8 bytes */
-#define PROBE_EVERY 16  /* blocks that a stream gets back */
+#define PROBE_EVERY 32  /* blocks that a stream gets back */
 #define BIT(i) ((Number)1 << (i))
+
+/* The lowest bit of a number that is not 0. */
+#if defined(__GNUC__)
+#define lowest(number) __builtin_ctzll(number)
+#else
+static int lowest (Number number) {
+  int i = 0;
+  while (!(number & BIT(i))) i++;
+  return i;
+}
+#endif
+
+/* for each bit i of `bits`, which is used up */
+#define EACHBIT(i, bits) \
+  for (; (bits) != 0 && (i = lowest(bits), 1); (bits) &= (bits) - 1)
+
 #define ENOUGH ((size_t)64 << 20)
 
 
@@ -63,8 +79,9 @@ static int isafter (const Gpu *gpu, int to, int from, Number number) {
 static int comesafter (const Gpu *gpu, int to, const Block *block) {
   Number used;
   int i;
-  for (used = block->used, i = 0; used != 0; used >>= 1, i++)
-    if ((used & 1) && !isafter(gpu, to, i, block->last[i])) return 0;
+  used = block->used;
+  EACHBIT(i, used)
+    if (!isafter(gpu, to, i, block->last[i])) return 0;
   return 1;
 }
 
@@ -72,8 +89,9 @@ static int comesafter (const Gpu *gpu, int to, const Block *block) {
 Result gpu_ready (Gpu *gpu, const Block *block, int place) {
   Number used;
   int i;
-  for (used = block->used, i = 0; used != 0; used >>= 1, i++)
-    if ((used & 1) && !isafter(gpu, place, i, block->last[i])) {
+  used = block->used;
+  EACHBIT(i, used)
+    if (!isafter(gpu, place, i, block->last[i])) {
       Result error = gpu_order(gpu, i, place);
       if (error != 0) return error;
     }
@@ -153,9 +171,8 @@ static Block *take (Gpu *gpu, int place, int class) {
   if (gpu->places[place].capturing) holders = 0;  /* not this one's order */
   if (holders & BIT(place)) return takefrom(gpu, place, class);
   if (gpu->unused[class].first != NULL) return first(&gpu->unused[class]);
-  for (i = 0; holders != 0; holders >>= 1, i++) {
+  EACHBIT(i, holders) {
     Block *block;
-    if (!(holders & 1)) continue;
     block = gpu->places[i].unused[class].first;
     if (!comesafter(gpu, place, block)) {
       look(gpu, &gpu->places[i]);
@@ -174,8 +191,9 @@ void gpu_release (Gpu *gpu, Block *block) {
   if (gpu->closed) return;  /* its memory is lost with the context */
   gpu->free++;
   gpu->inuse -= (size_t)1 << block->class;
-  for (used = block->used, i = 0; used != 0; used >>= 1, i++)
-    if ((used & 1) && !isafter(gpu, -1, i, block->last[i])) {
+  used = block->used;
+  EACHBIT(i, used)
+    if (!isafter(gpu, -1, i, block->last[i])) {
       to = i;
       if (comesafter(gpu, to, block)) break;
     }
@@ -209,6 +227,7 @@ static void freelist (Gpu *gpu, List *list, int class) {
 void gpu_closeplace (Gpu *gpu, int i) {
   Place *place = &gpu->places[i];
   int class;
+  gpu->cu.StreamSynchronize(place->queue);
   for (class = 0; class < CLASSES; class++) {
     while (place->unused[class].first != NULL)
       append(&gpu->unused[class], takefrom(gpu, i, class));
@@ -216,6 +235,8 @@ void gpu_closeplace (Gpu *gpu, int i) {
   gpu_ended(gpu, i);
   place->probed = 0;
   place->capturing = 0;
+  gpu->cu.StreamDestroy(place->queue);
+  place->queue = NULL;
 }
 
 
@@ -251,6 +272,7 @@ static Block *fresh (Gpu *gpu, int class, Result *error) {
 /* Collects the buffers that nobody has any more, and takes their blocks. */
 static Block *collect (lua_State *L, Gpu *gpu, int place, int class) {
   lua_gc(L, LUA_GCCOLLECT, 0);
+  gpu_sweep(L, gpu);
   return take(gpu, place, class);
 }
 

@@ -6,7 +6,7 @@
 */
 #include "gpu.h"
 
-#define GPU(L) ((Gpu *)lua_touserdata(L, lua_upvalueindex(1)))
+#define POOLED lua_upvalueindex(UPVALUES + 1)  /* streams of the pool */
 
 
 /* {==================================================================
@@ -14,14 +14,14 @@
 ** =================================================================== */
 
 static Stream *newstream (lua_State *L, Gpu *gpu) {
-  Stream *stream = (Stream *)gpu_new(L, gpu, STREAM, sizeof(Stream));
+  Stream *stream = (Stream *)gpu_newslotted(L, gpu, STREAM,
+                                            sizeof(Stream));
   int place = 0;
-  stream->place = -1;
   while (place < MAXSTREAMS && gpu->places[place].queue != NULL) place++;
   if (place == MAXSTREAMS) luaL_error(L, "%d streams are open", MAXSTREAMS);
   gpu_check(L, gpu, gpu->cu.StreamCreate(&gpu->places[place].queue,
                                          QUEUE_NON_BLOCKING), "cuStreamCreate");
-  stream->place = place;
+  stream->place = gpu_slot(gpu, stream)->place = place;
   return stream;
 }
 
@@ -37,13 +37,24 @@ static int cuda_stream (lua_State *L) {
 static int cuda_pool_stream (lua_State *L) {
   Gpu *gpu = gpu_get(L);
   int i = gpu->pooled + 1;
-  lua_rawgeti(L, lua_upvalueindex(2), i);
+  lua_rawgeti(L, POOLED, i);
   if (lua_isnil(L, -1)) {
     newstream(L, gpu)->pooled = 1;
     lua_pushvalue(L, -1);
-    lua_rawseti(L, lua_upvalueindex(2), i);
+    lua_rawseti(L, POOLED, i);
   }
   gpu->pooled = i % POOL;
+  return 1;
+}
+
+
+/* number(stream) -> a handle of it, the same for as long as it is there. */
+static int cuda_number (lua_State *L) {
+  Gpu *gpu = GPU(L);
+  Stream *stream = gpu_argstream(L, gpu, 1);
+  if (stream->handle == 0)
+    stream->handle = gpu->gbi->weak(L, HANDLES, 1);
+  lua_pushinteger(L, stream->handle);
   return 1;
 }
 
@@ -51,7 +62,7 @@ static int cuda_pool_stream (lua_State *L) {
 /* stream:synchronize(): waits here for all that it was given */
 static int stream_synchronize (lua_State *L) {
   Gpu *gpu = GPU(L);
-  int place = gpu_argstream(L, 1)->place;
+  int place = gpu_argstream(L, gpu, 1)->place;
   gpu_check(L, gpu, gpu->cu.StreamSynchronize(gpu->places[place].queue),
             "cuStreamSynchronize");
   gpu_ended(gpu, place);
@@ -62,7 +73,7 @@ static int stream_synchronize (lua_State *L) {
 /* stream:query() -> has all that it was given ended? */
 static int stream_query (lua_State *L) {
   Gpu *gpu = GPU(L);
-  int place = gpu_argstream(L, 1)->place;
+  int place = gpu_argstream(L, gpu, 1)->place;
   Result error = gpu->cu.StreamQuery(gpu->places[place].queue);
   if (error != NOT_READY) {
     gpu_check(L, gpu, error, "cuStreamQuery");
@@ -73,27 +84,13 @@ static int stream_query (lua_State *L) {
 }
 
 
-/* Ends a stream. Its free blocks become everybody's. */
-static int closestream (lua_State *L) {
-  Stream *stream = (Stream *)gpu_arg(L, 1, STREAM);
-  Gpu *gpu = stream->gpu;
-  if (stream->place >= 0 && gpu->open) {
-    Place *place = &gpu->places[stream->place];
-    gpu->cu.StreamSynchronize(place->queue);
-    gpu_closeplace(gpu, stream->place);
-    gpu->cu.StreamDestroy(place->queue);
-    place->queue = NULL;
-    stream->place = -1;
-  }
-  return 0;
-}
-
-
 /* stream:close(): waits until it has ended all */
 static int stream_close (lua_State *L) {
-  Stream *stream = (Stream *)gpu_arg(L, 1, STREAM);
+  Gpu *gpu = GPU(L);
+  Stream *stream = (Stream *)gpu_arg(L, gpu, 1, STREAM);
   luaL_argcheck(L, !stream->pooled, 1, "a stream of the pool stays open");
-  return closestream(L);
+  gpu_close(gpu, stream);
+  return 0;
 }
 
 /* }================================================================== */
@@ -107,44 +104,53 @@ static int stream_close (lua_State *L) {
 ** first. */
 static int cuda_event (lua_State *L) {
   static const char *const options[] = {"", "timing", NULL};
-  int timing = luaL_checkoption(L, 1, "", options);
-  Event *event = (Event *)gpu_new(L, gpu_get(L), EVENT, sizeof(Event));
+  int timing = lua_isnoneornil(L, 1) ? 0 : luaL_checkoption(L, 1, "", options);
+  Event *event = (Event *)gpu_newslotted(L, gpu_get(L), EVENT, sizeof(Event));
   event->place = -1;
   event->timing = timing;
   return 1;
 }
 
 
-static Event *argevent (lua_State *L, int arg) {
-  Event *event = (Event *)gpu_arg(L, arg, EVENT);
-  luaL_argcheck(L, !event->closed, arg, "the event is closed");
+static Event *argevent (lua_State *L, const Gpu *gpu, int arg) {
+  Event *event = (Event *)gpu_arg(L, gpu, arg, EVENT);
+  luaL_argcheck(L, gpu_isopen(gpu, event), arg, "the event is closed");
   return event;
 }
 
 
 /* The same, for one that was recorded. */
-static Event *argrecorded (lua_State *L, int arg) {
-  Event *event = argevent(L, arg);
+static Event *argrecorded (lua_State *L, const Gpu *gpu, int arg) {
+  Event *event = argevent(L, gpu, arg);
   luaL_argcheck(L, event->place >= 0, arg, "the event was not recorded yet");
   return event;
+}
+
+
+/* Makes the driver's event. */
+static void makemark (lua_State *L, Gpu *gpu, Event *event) {
+  Slot *slot = gpu_slot(gpu, event);
+  gpu_check(L, gpu, event->timing ? gpu->cu.EventCreate(&slot->mark, 0)
+                                  : gpu_takemark(gpu, &slot->mark),
+            "cuEventCreate");
+  event->mark = slot->mark;
+  slot->pooled = 0;
 }
 
 
 /* record_event(event, stream) */
 static int cuda_record_event (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Event *event = argevent(L, 1);
-  Stream *stream = gpu_argstream(L, 2);
+  Event *event = argevent(L, gpu, 1);
+  Stream *stream = gpu_argstream(L, gpu, 2);
   Place *place = &gpu->places[stream->place];
-  if (event->mark == NULL)
-    gpu_check(L, gpu, event->timing ? gpu->cu.EventCreate(&event->mark, 0)
-                                    : gpu_takemark(gpu, &event->mark),
-              "cuEventCreate");
+  if (event->mark == NULL) makemark(L, gpu, event);
   gpu_check(L, gpu, gpu->cu.EventRecord(event->mark, place->queue),
             "cuEventRecord");
   event->place = stream->place;
   event->number = place->number;
   event->captured = place->capturing;
+  gpu_slot(gpu, event)->pooled = !event->timing && !event->captured;
   return 0;
 }
 
@@ -152,8 +158,8 @@ static int cuda_record_event (lua_State *L) {
 /* wait_event(event, stream): the stream's further work waits for the event */
 static int cuda_wait_event (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Event *event = argrecorded(L, 1);
-  Place *place = &gpu->places[gpu_argstream(L, 2)->place];
+  Event *event = argrecorded(L, gpu, 1);
+  Place *place = &gpu->places[gpu_argstream(L, gpu, 2)->place];
   gpu_check(L, gpu, gpu->cu.StreamWaitEvent(place->queue, event->mark, 0),
             "cuStreamWaitEvent");
   if (event->captured) place->capturing = 1;
@@ -167,7 +173,7 @@ static int cuda_wait_event (lua_State *L) {
 ** which is one event less to name */
 static int cuda_fork (lua_State *L) {
   Gpu *gpu = GPU(L);
-  int from = gpu_argstream(L, 1)->place, to = gpu_argstream(L, 2)->place;
+  int from = gpu_argstream(L, gpu, 1)->place, to = gpu_argstream(L, gpu, 2)->place;
   gpu_check(L, gpu, gpu_order(gpu, from, to), "cuStreamWaitEvent");
   if (gpu->places[from].capturing) gpu->places[to].capturing = 1;
   return 0;
@@ -177,7 +183,7 @@ static int cuda_fork (lua_State *L) {
 /* event:synchronize(): waits here */
 static int event_synchronize (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Event *event = argrecorded(L, 1);
+  Event *event = argrecorded(L, gpu, 1);
   Place *place = &gpu->places[event->place];
   gpu_check(L, gpu, gpu->cu.EventSynchronize(event->mark),
             "cuEventSynchronize");
@@ -189,7 +195,7 @@ static int event_synchronize (lua_State *L) {
 /* event:query() -> has it happened? */
 static int event_query (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Result error = gpu->cu.EventQuery(argrecorded(L, 1)->mark);
+  Result error = gpu->cu.EventQuery(argrecorded(L, gpu, 1)->mark);
   if (error != NOT_READY) gpu_check(L, gpu, error, "cuEventQuery");
   lua_pushboolean(L, error == 0);
   return 1;
@@ -199,7 +205,7 @@ static int event_query (lua_State *L) {
 /* event:elapsed(later) -> milliseconds between two events with "timing" */
 static int event_elapsed (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Event *event = argrecorded(L, 1), *later = argrecorded(L, 2);
+  Event *event = argrecorded(L, gpu, 1), *later = argrecorded(L, gpu, 2);
   float milliseconds;
   gpu_check(L, gpu, gpu->cu.EventElapsedTime(&milliseconds, event->mark,
                                              later->mark),
@@ -211,14 +217,8 @@ static int event_elapsed (lua_State *L) {
 
 /* event:close(). A stream that waits for it goes on waiting. */
 static int event_close (lua_State *L) {
-  Event *event = (Event *)gpu_arg(L, 1, EVENT);
-  Gpu *gpu = event->gpu;
-  if (event->mark != NULL && gpu->open) {
-    if (event->timing || event->captured) gpu->cu.EventDestroy(event->mark);
-    else gpu_givemark(gpu, event->mark);
-  }
-  event->mark = NULL;
-  event->closed = 1;
+  Gpu *gpu = GPU(L);
+  gpu_close(gpu, gpu_arg(L, gpu, 1, EVENT));
   return 0;
 }
 
@@ -227,6 +227,7 @@ static int event_close (lua_State *L) {
 
 static const luaL_Reg functions[] = {
   {"stream", cuda_stream},
+  {"number", cuda_number},
   {"event", cuda_event},
   {"record_event", cuda_record_event},
   {"wait_event", cuda_wait_event},
@@ -236,7 +237,6 @@ static const luaL_Reg functions[] = {
 };
 
 static const luaL_Reg stream_methods[] = {
-  {"close", stream_close},
   {"synchronize", stream_synchronize},
   {"query", stream_query},
   {NULL, NULL}
@@ -253,11 +253,12 @@ static const luaL_Reg event_methods[] = {
 
 
 void gpu_openstreams (lua_State *L) {
-  gpu_kind(L, STREAM, stream_methods, closestream, NULL);
+  int i;
+  gpu_kind(L, STREAM, stream_methods, stream_close, NULL);
   gpu_kind(L, EVENT, event_methods, event_close, NULL);
   gpu_functions(L, functions);
-  lua_pushvalue(L, lua_upvalueindex(1));
+  for (i = 1; i <= UPVALUES; i++) lua_pushvalue(L, lua_upvalueindex(i));
   lua_newtable(L);
-  lua_pushcclosure(L, cuda_pool_stream, 2);
+  lua_pushcclosure(L, cuda_pool_stream, UPVALUES + 1);
   lua_setfield(L, -2, "pool_stream");
 }

@@ -1,5 +1,5 @@
 -- The graphs of the examples. Streams and events are external objects; the
--- operations on them get numbers, handles of this run's objects.
+-- operations that order streams get numbers, handles of this run's objects.
 local gbi = require "gbi"
 local cuda = require "cuda"
 local kernels = require "kernels"
@@ -7,7 +7,7 @@ local source = gbi.source
 
 -- where the sources find them
 rawset(_G, "cuda", cuda)
-rawset(_G, "kernels", kernels)
+rawset(_G, "maps", kernels.maps)
 
 local workload = {}
 
@@ -16,12 +16,7 @@ local function of(module, name)
 end
 
 local RECORD, WAIT = of("cuda", "record_event"), of("cuda", "wait_event")
-
--- An input that is a stream, as an external object.
-local function stream_input(g, name)
-  g:placeholder(name)
-  return g:external(cuda.pool_stream(), source.LocalSource(name))
-end
+local CLOSE = of("cuda", "close")
 
 -- A stream of the pool, another one in each run.
 local function pool_stream(g)
@@ -38,7 +33,12 @@ local function new_event(g)
 end
 
 local function map(g, kernel, ...)
-  return g:call_method("map", g:get_attr(of("kernels", kernel)), ...)
+  return g:call_function(of("maps", kernel), ...)
+end
+
+-- The number of a stream, which is there for long: the module keeps it.
+local function number(g, stream)
+  return g:call_function(of("cuda", "number"), stream)
 end
 
 -- y = x + 1 on a side stream, z = y * 2 on the stream `main` after it:
@@ -48,20 +48,17 @@ end
 function workload.fork_join(options)
   options = options or {}
   local g = gbi.graph.new()
-  local x = g:placeholder "x"
-  local main = stream_input(g, "main"):handle()
-  local side = pool_stream(g):handle()
-  local happened = new_event(g)
+  local x, main = g:placeholder "x", g:placeholder "main"
+  local side, happened = pool_stream(g), new_event(g)
   local event = happened:handle()
   local y
   if options.slow then y = map(g, "slow_add", side, x, 1, options.slow)
   else y = map(g, "add", side, x, 1) end
-  g:call_function(RECORD, event, side)
+  g:call_function(RECORD, event, number(g, side))
   if options.pause then g:call_function(options.pause) end
   if options.wait ~= false then g:call_function(WAIT, event, main) end
   local z = map(g, "mul", main, y, 2)
-  g:call_method("close", y) -- or the collector does, later
-  g:call_method("close", happened)
+  g:call_function(CLOSE, y, happened) -- or the collector does, later
   g:output(z)
   return g
 end
@@ -70,25 +67,23 @@ end
 -- compute `b = a * 2` and `c = a + 3`, and `main` adds what they computed.
 function workload.diamond()
   local g = gbi.graph.new()
-  local x = g:placeholder "x"
-  local main = stream_input(g, "main"):handle()
-  local left, right = pool_stream(g):handle(), pool_stream(g):handle()
+  local x, main = g:placeholder "x", g:placeholder "main"
+  local left, right = pool_stream(g), pool_stream(g)
   local e1, e2, e3 = new_event(g), new_event(g), new_event(g)
   local started, done1, done2 = e1:handle(), e2:handle(), e3:handle()
+  local left_number, right_number = number(g, left), number(g, right)
   local a = map(g, "add", main, x, 1)
   g:call_function(RECORD, started, main)
-  g:call_function(WAIT, started, left)
-  g:call_function(WAIT, started, right)
+  g:call_function(WAIT, started, left_number)
+  g:call_function(WAIT, started, right_number)
   local b = map(g, "mul", left, a, 2)
-  g:call_function(RECORD, done1, left)
+  g:call_function(RECORD, done1, left_number)
   local c = map(g, "add", right, a, 3)
-  g:call_function(RECORD, done2, right)
+  g:call_function(RECORD, done2, right_number)
   g:call_function(WAIT, done1, main)
   g:call_function(WAIT, done2, main)
   local sum = map(g, "sum", main, b, c)
-  for _, done in ipairs { a, b, c, e1, e2, e3 } do
-    g:call_method("close", done)
-  end
+  g:call_function(CLOSE, a, b, c, e1, e2, e3)
   g:output(sum)
   return g
 end
