@@ -286,7 +286,7 @@ local function specs(setup)
           collectgarbage()
           collectgarbage()
         end
-        runs(4000)
+        runs(8000)
         local bytes, blocks = cuda.memory()
         local kilobytes, handles = collectgarbage "count", gbi.handles:count()
         runs(8000)

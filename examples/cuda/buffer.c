@@ -9,9 +9,8 @@
 
 
 Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n) {
-  Buffer *buffer = (Buffer *)gpu_newslotted(L, gpu, BUFFER, sizeof(Buffer));
-  Block *block = gpu_alloc(L, gpu, place, n * sizeof(float));
-  buffer->block = gpu_slot(gpu, buffer)->block = block;
+  Buffer *buffer = gpu_newslot(L, gpu, BUFFER);
+  buffer->block = gpu_alloc(L, gpu, place, n * sizeof(float));
   buffer->n = n;
   return buffer;
 }
@@ -86,7 +85,9 @@ static int buffer_write (lua_State *L) {
   Stream *stream = arguncaptured(L, gpu, 2, "write");
   const char *bytes;
   size_t n = argfloats(L, 3, &bytes);
-  luaL_argcheck(L, gpu_isopen(gpu, buffer), 1, "the buffer is closed");
+  /* a finalizer may have run and closed anything */
+  gpu_argbuffer(L, gpu, 1);
+  gpu_argstream(L, gpu, 2);
   if (n != buffer->n)
     luaL_error(L, "%d floats expected, got %d", (int)buffer->n, (int)n);
   fill(L, gpu, buffer, stream->place, bytes);
@@ -114,7 +115,8 @@ static void copy (lua_State *L, Gpu *gpu, const Buffer *buffer,
 static char *readbytes (lua_State *L, Gpu *gpu, Buffer *buffer) {
   Stream *stream = arguncaptured(L, gpu, 2, "read");
   char *bytes = (char *)lua_newuserdata(L, (buffer->n + 1) * sizeof(float));
-  luaL_argcheck(L, gpu_isopen(gpu, buffer), 1, "the buffer is closed");
+  gpu_argbuffer(L, gpu, 1);
+  gpu_argstream(L, gpu, 2);
   if (buffer->n > 0) copy(L, gpu, buffer, stream, bytes);
   return bytes;
 }
@@ -158,7 +160,7 @@ static int buffer_len (lua_State *L) {
 /* buffer:close(). What the streams were given still finds its memory. */
 static int buffer_close (lua_State *L) {
   Gpu *gpu = GPU(L);
-  gpu_close(gpu, gpu_arg(L, gpu, 1, BUFFER));
+  gpu_closearg(L, gpu, 1, BUFFER);
   return 0;
 }
 
@@ -181,7 +183,7 @@ static int cuda_from (lua_State *L) {
   const char *bytes;
   size_t n = argfloats(L, 2, &bytes);
   Buffer *buffer = gpu_newbuffer(L, gpu, stream->place, n);
-  fill(L, gpu, buffer, stream->place, bytes);
+  fill(L, gpu, buffer, gpu_argstream(L, gpu, 1)->place, bytes);
   return 1;
 }
 

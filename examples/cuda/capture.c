@@ -41,7 +41,7 @@ static void stopcapture (Gpu *gpu) {
 
 
 static int graph_close (lua_State *L) {
-  Graph *graph = (Graph *)gpu_arg(L, GPU(L), 1, GRAPH);
+  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
   Gpu *gpu = graph->gpu;
   if (gpu->capture == graph) {
     Recorded recorded = NULL;
@@ -149,7 +149,7 @@ void gpu_captured (lua_State *L, Gpu *gpu, int place, const Launch *launch) {
 ** outputs. */
 static int graph_finish (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Graph *graph = (Graph *)gpu_arg(L, GPU(L), 1, GRAPH);
+  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
   int i, n = lua_gettop(L) - 1;
   luaL_argcheck(L, gpu->capture == graph, 1, "the graph is not being captured");
   luaL_argcheck(L, n <= MAXOUTPUTS, MAXOUTPUTS + 2, "too many outputs");
@@ -207,10 +207,11 @@ static void moveinput (lua_State *L, Gpu *gpu, Graph *graph, int input,
 ** it was captured with */
 static int graph_launch (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Graph *graph = (Graph *)gpu_arg(L, gpu, 1, GRAPH);
+  Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
   const Stream *stream = gpu_argstream(L, gpu, 2);
   const Buffer *inputs[MAXINPUTS];
   Buffer *outputs[MAXOUTPUTS];
+  Number closings = gpu->closings;
   int i, place, n = lua_gettop(L) - 2, no = graph->noutputs, fits = 1;
   luaL_argcheck(L, graph->exec != NULL, 1, "the graph is not finished");
   if (n != graph->ninputs)
@@ -219,17 +220,22 @@ static int graph_launch (lua_State *L) {
     inputs[i] = gpu_argbuffer(L, gpu, i + 3);
     if (inputs[i]->n != graph->lengths[i]) fits = 0;
   }
-  for (i = 0; i < no; i++)
-    if (graph->blocks[graph->outputs[i]]->refs > 1) fits = 0;
   if (!fits || no == 0) lua_pushboolean(L, fits);
   if (!fits) return 1;
   luaL_checkstack(L, no + 4, NULL);
   for (i = 0; i < no; i++)
-    outputs[i] = (Buffer *)gpu_newslotted(L, gpu, BUFFER, sizeof(Buffer));
-  /* a finalizer may have run and closed anything; none runs from here on */
-  for (i = 0; i < n; i++)
-    luaL_argcheck(L, gpu_isopen(gpu, inputs[i]), i + 3, "the buffer is closed");
-  if (graph->exec == NULL || !gpu_isopen(gpu, stream)) luaL_error(L, "closed");
+    outputs[i] = gpu_newslot(L, gpu, BUFFER);
+  if (gpu->closings != closings) {  /* by a finalizer: are these still open? */
+    gpu_argstream(L, gpu, 2);
+    for (i = 0; i < n; i++) gpu_argbuffer(L, gpu, i + 3);
+  }
+  if (graph->exec == NULL) luaL_error(L, "the graph is closed");
+  /* no finalizer runs from here on */
+  for (i = 0; i < no; i++)
+    if (graph->blocks[graph->outputs[i]]->refs > 1) {
+      lua_pushboolean(L, 0);
+      return 1;
+    }
   place = stream->place;
   for (i = 0; i < n; i++)
     if (inputs[i]->block->at != graph->inputs[i])
@@ -245,7 +251,7 @@ static int graph_launch (lua_State *L) {
   for (i = 0; i < no; i++) {
     Block *block = graph->blocks[graph->outputs[i]];
     block->refs++;
-    gpu_slot(gpu, outputs[i])->block = outputs[i]->block = block;
+    outputs[i]->block = block;
     outputs[i]->n = graph->outlengths[i];
   }
   return no == 0 ? 1 : no;

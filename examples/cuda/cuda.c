@@ -18,7 +18,6 @@
 
 #include "gpu.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -175,47 +174,55 @@ void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size) {
 }
 
 
-/* Makes more slots. [-0, +0, e] */
+/* Makes more slots. May run finalizers. [-0, +0, m] */
 static void moreslots (lua_State *L, Gpu *gpu) {
-  int i, n = 2 * gpu->nslots + 64;
-  Slot *slots = (Slot *)realloc(gpu->slots, (size_t)n * sizeof(Slot));
-  if (slots == NULL) luaL_error(L, "not enough memory");
-  for (i = gpu->nslots; i < n; i++) {
-    slots[i].serial = 0;
-    slots[i].next = i + 1;
+  int i;
+  Chunk *chunk = (Chunk *)newuserdata(L, sizeof(Chunk));
+  luaL_ref(L, LUA_REGISTRYINDEX);  /* it is there until the state closes */
+  memset(chunk, 0, sizeof(*chunk));
+  for (i = CHUNK - 1; i >= 0; i--) {
+    chunk->slots[i].next = gpu->freeslot;
+    chunk->slots[i].number = gpu->nslots + i + 1;
+    gpu->freeslot = &chunk->slots[i];
   }
-  slots[n - 1].next = gpu->freeslot;
-  gpu->freeslot = gpu->nslots;
-  gpu->slots = slots;
-  gpu->nslots = n;
+  gpu->nslots += CHUNK;
+  chunk->next = gpu->chunks;
+  gpu->chunks = chunk;
 }
 
 
-void *gpu_newslotted (lua_State *L, Gpu *gpu, int kind, size_t size) {
+Slot *gpu_newslot (lua_State *L, Gpu *gpu, int kind) {
   Object *object;
   Slot *slot;
   if (!gpu->watched) watch(L, gpu);
-  object = (Object *)gpu_new(L, gpu, kind, size);
-  if (gpu->freeslot < 0) moreslots(L, gpu);
-  object->slot = gpu->freeslot;
+  object = (Object *)newuserdata(L, sizeof(Object));
+  object->gpu = NULL;
+  lua_pushvalue(L, METATABLE(kind));
+  lua_setmetatable(L, -2);
+  while (gpu->freeslot == NULL) moreslots(L, gpu);
+  slot = gpu->freeslot;
   lua_pushvalue(L, -1);
-  lua_rawseti(L, SLOTTED, object->slot + 1);
-  slot = &gpu->slots[object->slot];
+  lua_rawseti(L, SLOTTED, slot->number);
   gpu->freeslot = slot->next;
+  object->gpu = gpu;
+  object->slot = slot;
   object->serial = slot->serial = ++gpu->serial;
+  slot->object = object;
   slot->kind = kind;
   slot->place = -1;
+  slot->pooled = 0;
+  slot->handle = 0;
   slot->mark = NULL;
   slot->block = NULL;
-  return object;
+  return slot;
 }
 
 
-/* Frees a slot, and gives back what is in it. */
-static void freeslot (Gpu *gpu, Slot *slot) {
+void gpu_close (Gpu *gpu, Slot *slot) {
+  gpu->closings++;
   slot->serial = 0;
   slot->next = gpu->freeslot;
-  gpu->freeslot = (int)(slot - gpu->slots);
+  gpu->freeslot = slot;
   switch (slot->kind) {
     case STREAM:
       if (slot->place >= 0) gpu_closeplace(gpu, slot->place);
@@ -230,21 +237,23 @@ static void freeslot (Gpu *gpu, Slot *slot) {
 }
 
 
-void gpu_close (Gpu *gpu, const void *object) {
-  if (gpu_isopen(gpu, object)) freeslot(gpu, gpu_slot(gpu, object));
-}
-
-
-/* The weak table is at stack index `slotted`. */
+/* Closes what is not in the weak table at stack index `slotted`, or everything
+** if that is 0. */
 static void sweep (lua_State *L, Gpu *gpu, int slotted) {
-  int i;
-  for (i = 0; i < gpu->nslots; i++) {
-    int gone;
-    if (gpu->slots[i].serial == 0) continue;
-    lua_rawgeti(L, slotted, i + 1);
-    gone = lua_isnil(L, -1);
-    lua_pop(L, 1);
-    if (gone) freeslot(gpu, &gpu->slots[i]);
+  Chunk *chunk;
+  for (chunk = gpu->chunks; chunk != NULL; chunk = chunk->next) {
+    int i;
+    for (i = 0; i < CHUNK; i++) {
+      Slot *slot = &chunk->slots[i];
+      int gone = 1;
+      if (slot->serial == 0) continue;
+      if (slotted != 0) {
+        lua_rawgeti(L, slotted, slot->number);
+        gone = lua_isnil(L, -1);
+        lua_pop(L, 1);
+      }
+      if (gone) gpu_close(gpu, slot);
+    }
   }
 }
 
@@ -265,20 +274,52 @@ static int watch_gc (lua_State *L) {
 }
 
 
-void *gpu_arghandle (lua_State *L, const Gpu *gpu, int arg, int kind) {
-  void *object;
-  lua_Integer handle;
-  if (lua_type(L, arg) != LUA_TNUMBER)
-    return luaL_checkudata(L, arg, names[kind]);
-  handle = luaL_checkinteger(L, arg);
-  luaL_checkstack(L, GBI_STACK, NULL);
-  if (gbi_find_handle_in(L, gpu->gbi, HANDLES, OBJECTS, handle) != GBI_LIVE
-      || (object = gpu_is(L, gpu, -1, kind)) == NULL) {
-    lua_pop(L, 1);  /* this raises the error */
-    return gpu->gbi->get_handle_udata(L, HANDLES, handle, names[kind]);
+void *gpu_arg (lua_State *L, int arg, int kind) {
+  return luaL_checkudata(L, arg, names[kind]);
+}
+
+
+/* Is the value at stack index `i` an object of this kind, open or not? */
+static int isobject (lua_State *L, const Gpu *gpu, int i, int kind) {
+  int is;
+  if (lua_touserdata(L, i) == NULL || !lua_getmetatable(L, i)) return 0;
+  is = lua_topointer(L, -1) == gpu->metatables[kind];
+  lua_pop(L, 1);
+  return is;
+}
+
+
+/* At most GBI_STACK free slots of the stack are needed, and no function here
+** that gets a handle has pushed anything before. */
+Slot *gpu_argother (lua_State *L, const Gpu *gpu, int arg, int kind,
+                    int closed) {
+  if (lua_type(L, arg) == LUA_TNUMBER) {
+    lua_Integer handle = lua_tointeger(L, arg);
+    Slot *slot = NULL;
+    /* an event's handle is most often one of a run */
+    int status = kind == EVENT
+        ? gpu->gbi->find_handle(L, HANDLES, handle)
+        : gbi_find_handle_in(L, gpu->gbi, HANDLES, OBJECTS, handle);
+    if (status == GBI_LIVE) slot = gpu_slot(L, gpu, -1, kind);
+    if (slot == NULL && !isobject(L, gpu, -1, kind)) {
+      lua_pop(L, 1);  /* this raises the error */
+      gpu->gbi->get_handle_udata(L, HANDLES, handle, names[kind]);
+    }
+    lua_replace(L, arg);
+    if (slot != NULL) return slot;
   }
-  lua_replace(L, arg);
-  return object;
+  else luaL_checkudata(L, arg, names[kind]);
+  if (!closed)
+    luaL_argerror(L, arg, lua_pushfstring(L, "the %s is closed",
+                                          names[kind] + sizeof("cuda.") - 1));
+  return NULL;
+}
+
+
+void gpu_closearg (lua_State *L, Gpu *gpu, int arg, int kind) {
+  Slot *slot = gpu_slot(L, gpu, arg, kind);
+  if (slot == NULL) slot = gpu_argother(L, gpu, arg, kind, 1);
+  if (slot != NULL) gpu_close(gpu, slot);
 }
 
 
@@ -325,18 +366,13 @@ static int gpu_gc (lua_State *L) {
         gpu->cu.EventDestroy(gpu->places[i].probe);
       gpu->places[i].probe = NULL;
     }
-    for (i = 0; i < gpu->nslots; i++)
-      if (gpu->slots[i].serial != 0) freeslot(gpu, &gpu->slots[i]);
+    sweep(L, gpu, 0);
     gpu_trim(gpu);
     while (gpu->nmarks > 0) gpu->cu.EventDestroy(gpu->marks[--gpu->nmarks]);
     gpu->cu.PrimaryCtxRelease(gpu->device);
   }
   gpu->open = 0;
   gpu->closed = 1;
-  free(gpu->slots);
-  gpu->slots = NULL;
-  gpu->nslots = 0;
-  gpu->freeslot = -1;
   /* LuaJIT would call it when this library is gone */
   luaL_getmetatable(L, WATCH);
   lua_pushnil(L);
@@ -353,7 +389,7 @@ static int cuda_type (lua_State *L) {
   int kind;
   luaL_checkany(L, 1);
   for (kind = 0; kind < KINDS; kind++)
-    if (gpu_is(L, GPU(L), 1, kind)) {
+    if (isobject(L, GPU(L), 1, kind)) {
       lua_pushstring(L, names[kind] + sizeof("cuda.") - 1);
       return 1;
     }
@@ -369,8 +405,9 @@ static int cuda_close (lua_State *L) {
   Gpu *gpu = GPU(L);
   int i, n = lua_gettop(L);
   for (i = 1; i <= n; i++) {
-    const void *object = gpu_is(L, gpu, i, BUFFER);
-    gpu_close(gpu, object != NULL ? object : gpu_arg(L, gpu, i, EVENT));
+    Slot *slot = gpu_slot(L, gpu, i, BUFFER);
+    if (slot != NULL) gpu_close(gpu, slot);
+    else gpu_closearg(L, gpu, i, isobject(L, gpu, i, BUFFER) ? BUFFER : EVENT);
   }
   return 0;
 }
@@ -417,7 +454,6 @@ int luaopen_cuda (lua_State *L) {
   lua_settop(L, 0);
   gpu = (Gpu *)newuserdata(L, sizeof(Gpu));
   memset(gpu, 0, sizeof(*gpu));
-  gpu->freeslot = -1;
   gpu->gbi = gbi_open(L);
   lua_newtable(L);
   lua_pushcfunction(L, gpu_gc);

@@ -41,14 +41,19 @@ local function value_of(from)
   return ok and value or nil
 end
 
--- Is a node a call of a function that maps by a kernel?
-local function is_map(node)
-  return node.op == "call_function" and type(node.target) ~= "string"
-    and not node.target.op and cuda.type(value_of(node.target)) == "mapper"
-end
-
 local function is_node(value)
   return type(value) == "table"
+end
+
+-- The function that a node calls, whose target is a source or an attribute; nil
+-- for any other.
+local function callee(graph, node)
+  local target = node.target
+  if node.op ~= "call_function" or type(target) == "string" then return nil end
+  if not target.op then return value_of(target) end
+  return target.op == "get_attr" and target.args.n == 0
+    and (type(target.target) == "string" and graph.attributes[target.target]
+      or value_of(target.target)) or nil
 end
 
 -- Why a graph cannot be captured, or nil; and the inputs that are buffers.
@@ -60,7 +65,7 @@ function cudagraph.refusal(graph, stream)
       found = found or target == stream
     elseif node.op == "get_attr" then
       if node.args.n > 0 then why = "a field" end
-    elseif is_map(node) then
+    elseif cuda.type(callee(graph, node)) == "mapper" then
       local arg
       for i = 2, node.args.n do
         arg = node.args[i]
@@ -69,10 +74,8 @@ function cudagraph.refusal(graph, stream)
     elseif node.op == "call_function" then
       if type(target) == "string" then
         if not node.index and target ~= HANDLE then why = target end
-      elseif is_node(target) and target.op then
-        why = "a call of " .. target.name
-      elseif not FUNCTIONS[value_of(target)] then
-        why = tostring(target)
+      elseif not FUNCTIONS[callee(graph, node) or 0] then
+        why = target.op and "a call of " .. target.name or tostring(target)
       end
     elseif node.op == "call_method" then
       if METHODS[target] then
@@ -128,12 +131,12 @@ local function record(graph, origin, inputs, objects)
     if node.op == "placeholder" then
       value = private(inputs[node], node)
     elseif node.op == "get_attr" then
-      value = value_of(node.target)
+      if type(node.target) ~= "string" then value = value_of(node.target) end
     elseif node.op == "call_function" and type(node.target) == "string" then
       if node.target == HANDLE then value = values[node.args[1]]
       else value = private(objects[node.index], node.index) end
     elseif node.op == "call_function" then
-      local f, args = value_of(node.target), arguments(node)
+      local f, args = callee(graph, node), arguments(node)
       if f == cuda.number then value = args[1]
       elseif f ~= cuda.close then value = f(unpack(args, 1, node.args.n)) end
     elseif node.op == "call_method" and node.target ~= "close" then
@@ -165,7 +168,7 @@ function cudagraph.backend(options)
       elseif node.op == "output" then
         for i = 1, node.args.n do
           local arg = node.args[i]
-          if not is_node(arg) or not is_map(arg)
+          if not is_node(arg) or cuda.type(callee(graph, arg)) ~= "mapper"
              and (arg.op ~= "call_method" or arg.target ~= "map") then
             error(("output %d cannot be captured in a CUDA graph: it is no "
               .. "buffer that a kernel makes"):format(i), 0)

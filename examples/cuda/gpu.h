@@ -6,11 +6,11 @@
 ** object is made.
 **
 ** *Slots.* Streams, events and buffers have no finalizers, which cost more than
-** all else that is done for a small object. What one has of the driver is in a
-** slot of the Gpu, and a weak table has the object under the number of its slot.
-** An object with a finalizer is made anew in each cycle of the collector: it
-** looks for slots whose objects are gone. The serial number that an object and
-** its slot share tells that the object is open.
+** all else that is done for a small object. All that there is to know of one is
+** in a slot; the Lua object only tells which, and a weak table has it under the
+** number of its slot. An object with a finalizer, made anew in each cycle of the
+** collector, looks for slots whose objects are gone. A serial number that the
+** object and its slot share tells that the object is open.
 **
 ** *Order.* Work that one stream was given runs in order; each piece of it has a
 ** number, counted up for each stream. When stream S waits for an event of stream
@@ -26,6 +26,10 @@
 
 #include "gbi.h"
 #include "driver.h"
+
+#if LUA_VERSION_NUM < 502
+#define lua_rawlen lua_objlen
+#endif
 
 typedef unsigned long long Number;
 
@@ -78,16 +82,31 @@ typedef struct Place {
 
 typedef struct Graph Graph;
 
-/* What an object has of the driver. */
+/* A stream, an event or a buffer. */
 typedef struct Slot {
-  Number serial;  /* 0: the slot is free */
-  int kind;
-  int next;       /* free slot */
-  int place;      /* STREAM */
-  int pooled;     /* EVENT: its mark may be used again */
-  Mark mark;      /* EVENT, or NULL */
-  Block *block;   /* BUFFER, or NULL */
+  Number serial;        /* 0: the slot is free */
+  const void *object;   /* the address of the Lua object */
+  struct Slot *next;    /* free slot */
+  int number, kind;
+  int place;            /* STREAM; EVENT: the stream that it was recorded on,
+                           or negative */
+  int pooled;           /* STREAM: of the pool; EVENT: its mark may be used
+                           again */
+  lua_Integer handle;   /* STREAM: that the module keeps, or 0 */
+  Mark mark;            /* EVENT; NULL: not made yet */
+  int timing, captured; /* EVENT */
+  Number at;            /* EVENT: how far its stream was */
+  Block *block;         /* BUFFER; NULL: not there yet */
+  size_t n;             /* BUFFER: floats */
 } Slot;
+
+typedef Slot Stream, Event, Buffer;
+
+#define CHUNK 64
+typedef struct Chunk {
+  struct Chunk *next;
+  Slot slots[CHUNK];
+} Chunk;
 
 typedef struct Gpu {
   const gbi_API *gbi;
@@ -106,39 +125,20 @@ typedef struct Gpu {
   int nmarks;
   int pooled;               /* streams handed out by the pool */
   Graph *capture;           /* that is being captured, or NULL */
-  Slot *slots;
-  int nslots, freeslot;     /* of those; the first free one, or negative */
+  Chunk *chunks;            /* of slots */
+  Slot *freeslot;           /* the first free one */
+  int nslots;
   int watched;              /* somebody will look for objects that are gone */
   Number serial;            /* the last one given out */
+  Number closings;          /* how many objects were closed */
 } Gpu;
 
-/* What an object with a slot begins with. */
+/* The Lua object of a slot. */
 typedef struct Object {
   Gpu *gpu;
+  Slot *slot;
   Number serial;
-  int slot;
 } Object;
-
-typedef struct Stream {
-  Object object;
-  int place;
-  int pooled;
-  lua_Integer handle;  /* that the module keeps, or 0 */
-} Stream;
-
-typedef struct Event {
-  Object object;
-  Mark mark;      /* NULL: not made yet */
-  int timing, captured;
-  int place;      /* the stream that it was recorded on, or negative */
-  Number number;  /* how far that was */
-} Event;
-
-typedef struct Buffer {
-  Object object;
-  Block *block;
-  size_t n;      /* floats */
-} Buffer;
 
 /* A value of a kernel's parameter. */
 typedef union Value {
@@ -197,60 +197,60 @@ static inline void gpu_check (lua_State *L, const Gpu *gpu, Result error,
   if (error != 0) gpu_error(L, gpu, error, function);
 }
 
-/* Pushes a new object of `size` bytes, all 0 except for its Gpu. [-0, +1, m] */
+/* Pushes a new object without a slot, of `size` bytes, all 0 except for its Gpu.
+** [-0, +1, m] */
 void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size);
 
-/* The same with a slot. [-0, +1, e] */
-void *gpu_newslotted (lua_State *L, Gpu *gpu, int kind, size_t size);
+/* Returns the object without a slot that argument `arg` is. [-0, +0, e] */
+void *gpu_arg (lua_State *L, int arg, int kind);
 
-/* The slot of an open object. */
-#define gpu_slot(gpu, o) (&(gpu)->slots[((const Object *)(o))->slot])
+/* Pushes a new object with a slot. Returns the slot. May run finalizers.
+** [-0, +1, e] */
+Slot *gpu_newslot (lua_State *L, Gpu *gpu, int kind);
 
-/* Is an object open? */
-#define gpu_isopen(gpu, o) \
-  (((const Object *)(o))->slot < (gpu)->nslots \
-   && gpu_slot(gpu, o)->serial == ((const Object *)(o))->serial)
-
-/* Gives back what an object has of the driver, unless that was done. */
-void gpu_close (Gpu *gpu, const void *object);
+/* Gives back what a slot has of the driver. */
+void gpu_close (Gpu *gpu, Slot *slot);
 
 /* Does so for all objects that were collected. [-0, +0, m] */
 void gpu_sweep (lua_State *L, Gpu *gpu);
 
-/* Is the value at stack index `i` such an object? Returns it, or NULL.
-** [-0, +0, -] */
-static inline void *gpu_is (lua_State *L, const Gpu *gpu, int i, int kind) {
-  void *object = lua_touserdata(L, i);
-  int is;
-  if (object == NULL || !lua_getmetatable(L, i)) return NULL;
-  is = lua_topointer(L, -1) == gpu->metatables[kind];
-  lua_pop(L, 1);
-  return is ? object : NULL;
+/* Returns the slot of the value at stack index `i`, if that is an open object
+** of this kind, or NULL. [-0, +0, -]
+**
+** A userdata of somebody else's may have the size of an object, the address of
+** one that was collected, and what is left of it; it finds the slot as long as
+** nobody looked for objects that are gone. Nothing but the slot is used, so that
+** is no worse than to find the object. */
+static inline Slot *gpu_slot (lua_State *L, const Gpu *gpu, int i, int kind) {
+  const Object *object = (const Object *)lua_touserdata(L, i);
+  Slot *slot;
+  if (object == NULL || lua_rawlen(L, i) != sizeof(Object)
+      || object->gpu != gpu)
+    return NULL;
+  slot = object->slot;
+  return slot->serial == object->serial && slot->object == object
+         && slot->kind == kind ? slot : NULL;
 }
 
-/* Returns the object that argument `arg` is a handle of, and puts it in the
-** place of the handle. [-0, +0, e] */
-void *gpu_arghandle (lua_State *L, const Gpu *gpu, int arg, int kind);
+/* Returns the slot of the open object that argument `arg` is a handle of, and
+** puts that in its place. Raises the error for everything else, or returns NULL
+** if it is `closed` that is wanted and the object is. [-0, +0, e] */
+Slot *gpu_argother (lua_State *L, const Gpu *gpu, int arg, int kind,
+                    int closed);
 
-/* Returns the object that argument `arg` is, or is a handle of. Puts it in the
-** place of its handle. [-0, +0, e] */
-static inline void *gpu_arg (lua_State *L, const Gpu *gpu, int arg, int kind) {
-  void *object = gpu_is(L, gpu, arg, kind);
-  return object != NULL ? object : gpu_arghandle(L, gpu, arg, kind);
+/* Returns the slot of argument `arg`, an open object or a handle of one. Puts
+** the object in the place of its handle. [-0, +0, e] */
+static inline Slot *gpu_argslot (lua_State *L, const Gpu *gpu, int arg,
+                                 int kind) {
+  Slot *slot = gpu_slot(L, gpu, arg, kind);
+  return slot != NULL ? slot : gpu_argother(L, gpu, arg, kind, 0);
 }
 
-/* The same, for one that is open. */
-static inline Stream *gpu_argstream (lua_State *L, const Gpu *gpu, int arg) {
-  Stream *stream = (Stream *)gpu_arg(L, gpu, arg, STREAM);
-  luaL_argcheck(L, gpu_isopen(gpu, stream), arg, "the stream is closed");
-  return stream;
-}
+#define gpu_argstream(L, gpu, arg) gpu_argslot(L, gpu, arg, STREAM)
+#define gpu_argbuffer(L, gpu, arg) gpu_argslot(L, gpu, arg, BUFFER)
 
-static inline Buffer *gpu_argbuffer (lua_State *L, const Gpu *gpu, int arg) {
-  Buffer *buffer = (Buffer *)gpu_arg(L, gpu, arg, BUFFER);
-  luaL_argcheck(L, gpu_isopen(gpu, buffer), arg, "the buffer is closed");
-  return buffer;
-}
+/* Closes argument `arg` unless it is closed. [-0, +0, e] */
+void gpu_closearg (lua_State *L, Gpu *gpu, int arg, int kind);
 
 /* }{order.c: streams wait for each other, and blocks for streams */
 

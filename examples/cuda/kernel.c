@@ -43,7 +43,7 @@ static int cuda_module (lua_State *L) {
 
 /* module:close(). Its kernels stay. */
 static int module_close (lua_State *L) {
-  CodeBox *box = (CodeBox *)gpu_arg(L, GPU(L), 1, MODULE);
+  CodeBox *box = (CodeBox *)gpu_arg(L, 1, MODULE);
   Code *code = box->code;
   box->code = NULL;
   releasecode(box->gpu, code);
@@ -54,7 +54,7 @@ static int module_close (lua_State *L) {
 /* module:kernel(name, params) -> kernel */
 static int module_kernel (lua_State *L) {
   Gpu *gpu = GPU(L);
-  CodeBox *box = (CodeBox *)gpu_arg(L, GPU(L), 1, MODULE);
+  CodeBox *box = (CodeBox *)gpu_arg(L, 1, MODULE);
   const char *name = luaL_checkstring(L, 2);
   size_t n;
   const char *params = luaL_checklstring(L, 3, &n);
@@ -79,7 +79,7 @@ static int module_kernel (lua_State *L) {
 
 
 static int kernel_gc (lua_State *L) {
-  Kernel *kernel = (Kernel *)gpu_arg(L, GPU(L), 1, KERNEL);
+  Kernel *kernel = (Kernel *)gpu_arg(L, 1, KERNEL);
   Code *code = kernel->code;
   kernel->code = NULL;
   releasecode(kernel->gpu, code);
@@ -93,8 +93,8 @@ static int kernel_gc (lua_State *L) {
 ** Launching
 ** =================================================================== */
 
-static const Kernel *argkernel (lua_State *L, const Gpu *gpu) {
-  const Kernel *kernel = (const Kernel *)gpu_arg(L, gpu, 1, KERNEL);
+static const Kernel *argkernel (lua_State *L) {
+  const Kernel *kernel = (const Kernel *)gpu_arg(L, 1, KERNEL);
   luaL_argcheck(L, kernel->code != NULL, 1, "the kernel is closed");
   return kernel;
 }
@@ -159,7 +159,7 @@ static void checkcount (lua_State *L, const Kernel *kernel, int first,
 /* kernel:launch(stream, n, ...): on `n` threads, with all its arguments */
 static int kernel_launch (lua_State *L) {
   Gpu *gpu = GPU(L);
-  const Kernel *kernel = argkernel(L, gpu);
+  const Kernel *kernel = argkernel(L);
   const Stream *stream = gpu_argstream(L, gpu, 2);
   lua_Number n = luaL_checknumber(L, 3);
   Launch launch;
@@ -176,25 +176,24 @@ static int kernel_launch (lua_State *L) {
 /* Maps by a kernel. The stream is argument `at`, what is mapped is behind it. */
 static int map (lua_State *L, Gpu *gpu, const Kernel *kernel, int at) {
   const Stream *stream = gpu_argstream(L, gpu, at);
-  const Buffer *made, *buffers[MAXPARAMS];
+  const Buffer *made;
+  Number closings = gpu->closings;
   size_t n = 0;
   Launch launch;
   int i, last = kernel->nparams - 1;
   checkcount(L, kernel, at + 1, last - 1);
   for (i = 1; i < last; i++) {
     const Buffer *buffer = setparam(L, gpu, kernel, &launch, i, at + i);
-    buffers[i] = buffer;
     if (i == 1) n = buffer->n;
     else if (buffer != NULL && buffer->n != n)
       luaL_argerror(L, at + i, "the buffers differ in length");
   }
   luaL_argcheck(L, n <= 2147483647, at + 1, "too long");
   made = gpu_newbuffer(L, gpu, stream->place, n);
-  /* a finalizer may have run and closed anything */
-  for (i = 1; i < last; i++)
-    if (buffers[i] != NULL && !gpu_isopen(gpu, buffers[i]))
-      luaL_argerror(L, at + i, "the buffer is closed");
-  luaL_argcheck(L, gpu_isopen(gpu, stream), at, "the stream is closed");
+  if (gpu->closings != closings) {  /* by a finalizer: are these still open? */
+    gpu_argstream(L, gpu, at);
+    for (i = 1; i < last; i++) setparam(L, gpu, kernel, &launch, i, at + i);
+  }
   if (kernel->code == NULL) luaL_error(L, "the kernel is closed");
   launch.blocks[0] = made->block;
   launch.values[0].address = made->block->at;
@@ -205,8 +204,8 @@ static int map (lua_State *L, Gpu *gpu, const Kernel *kernel, int at) {
 }
 
 
-static const Kernel *argmapping (lua_State *L, const Gpu *gpu) {
-  const Kernel *kernel = argkernel(L, gpu);
+static const Kernel *argmapping (lua_State *L) {
+  const Kernel *kernel = argkernel(L);
   luaL_argcheck(L, kernel->maps, 1, "not a kernel of parameters 'pp...i'");
   return kernel;
 }
@@ -217,7 +216,7 @@ static const Kernel *argmapping (lua_State *L, const Gpu *gpu) {
 ** them are the arguments. All buffers have one length. */
 static int kernel_map (lua_State *L) {
   Gpu *gpu = GPU(L);
-  return map(L, gpu, argmapping(L, gpu), 2);
+  return map(L, gpu, argmapping(L), 2);
 }
 
 
@@ -229,7 +228,7 @@ static int callmapper (lua_State *L) {
 /* kernel:mapper() -> a function that maps by this kernel. */
 static int kernel_mapper (lua_State *L) {
   int i;
-  argmapping(L, GPU(L));
+  argmapping(L);
   for (i = 1; i <= UPVALUES; i++) lua_pushvalue(L, lua_upvalueindex(i));
   lua_pushvalue(L, 1);
   lua_pushcclosure(L, callmapper, UPVALUES + 1);

@@ -14,14 +14,13 @@
 ** =================================================================== */
 
 static Stream *newstream (lua_State *L, Gpu *gpu) {
-  Stream *stream = (Stream *)gpu_newslotted(L, gpu, STREAM,
-                                            sizeof(Stream));
+  Stream *stream = gpu_newslot(L, gpu, STREAM);
   int place = 0;
   while (place < MAXSTREAMS && gpu->places[place].queue != NULL) place++;
   if (place == MAXSTREAMS) luaL_error(L, "%d streams are open", MAXSTREAMS);
   gpu_check(L, gpu, gpu->cu.StreamCreate(&gpu->places[place].queue,
                                          QUEUE_NON_BLOCKING), "cuStreamCreate");
-  stream->place = gpu_slot(gpu, stream)->place = place;
+  stream->place = place;
   return stream;
 }
 
@@ -87,9 +86,10 @@ static int stream_query (lua_State *L) {
 /* stream:close(): waits until it has ended all */
 static int stream_close (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Stream *stream = (Stream *)gpu_arg(L, gpu, 1, STREAM);
-  luaL_argcheck(L, !stream->pooled, 1, "a stream of the pool stays open");
-  gpu_close(gpu, stream);
+  const Stream *stream = gpu_slot(L, gpu, 1, STREAM);
+  luaL_argcheck(L, stream == NULL || !stream->pooled, 1,
+                "a stream of the pool stays open");
+  gpu_closearg(L, gpu, 1, STREAM);
   return 0;
 }
 
@@ -105,19 +105,14 @@ static int stream_close (lua_State *L) {
 static int cuda_event (lua_State *L) {
   static const char *const options[] = {"", "timing", NULL};
   int timing = lua_isnoneornil(L, 1) ? 0 : luaL_checkoption(L, 1, "", options);
-  Event *event = (Event *)gpu_newslotted(L, gpu_get(L), EVENT, sizeof(Event));
-  event->place = -1;
+  Event *event = gpu_newslot(L, gpu_get(L), EVENT);
   event->timing = timing;
+  event->captured = 0;
   return 1;
 }
 
 
-static Event *argevent (lua_State *L, const Gpu *gpu, int arg) {
-  Event *event = (Event *)gpu_arg(L, gpu, arg, EVENT);
-  luaL_argcheck(L, gpu_isopen(gpu, event), arg, "the event is closed");
-  return event;
-}
-
+#define argevent(L, gpu, arg) gpu_argslot(L, gpu, arg, EVENT)
 
 /* The same, for one that was recorded. */
 static Event *argrecorded (lua_State *L, const Gpu *gpu, int arg) {
@@ -127,30 +122,22 @@ static Event *argrecorded (lua_State *L, const Gpu *gpu, int arg) {
 }
 
 
-/* Makes the driver's event. */
-static void makemark (lua_State *L, Gpu *gpu, Event *event) {
-  Slot *slot = gpu_slot(gpu, event);
-  gpu_check(L, gpu, event->timing ? gpu->cu.EventCreate(&slot->mark, 0)
-                                  : gpu_takemark(gpu, &slot->mark),
-            "cuEventCreate");
-  event->mark = slot->mark;
-  slot->pooled = 0;
-}
-
-
 /* record_event(event, stream) */
 static int cuda_record_event (lua_State *L) {
   Gpu *gpu = GPU(L);
   Event *event = argevent(L, gpu, 1);
   Stream *stream = gpu_argstream(L, gpu, 2);
   Place *place = &gpu->places[stream->place];
-  if (event->mark == NULL) makemark(L, gpu, event);
+  if (event->mark == NULL)
+    gpu_check(L, gpu, event->timing ? gpu->cu.EventCreate(&event->mark, 0)
+                                    : gpu_takemark(gpu, &event->mark),
+              "cuEventCreate");
   gpu_check(L, gpu, gpu->cu.EventRecord(event->mark, place->queue),
             "cuEventRecord");
   event->place = stream->place;
-  event->number = place->number;
+  event->at = place->number;
   event->captured = place->capturing;
-  gpu_slot(gpu, event)->pooled = !event->timing && !event->captured;
+  event->pooled = !event->timing && !event->captured;
   return 0;
 }
 
@@ -163,8 +150,8 @@ static int cuda_wait_event (lua_State *L) {
   gpu_check(L, gpu, gpu->cu.StreamWaitEvent(place->queue, event->mark, 0),
             "cuStreamWaitEvent");
   if (event->captured) place->capturing = 1;
-  else if (place->known[event->place] < event->number)
-    place->known[event->place] = event->number;
+  else if (place->known[event->place] < event->at)
+    place->known[event->place] = event->at;
   return 0;
 }
 
@@ -187,7 +174,7 @@ static int event_synchronize (lua_State *L) {
   Place *place = &gpu->places[event->place];
   gpu_check(L, gpu, gpu->cu.EventSynchronize(event->mark),
             "cuEventSynchronize");
-  if (place->done < event->number) place->done = event->number;
+  if (place->done < event->at) place->done = event->at;
   return 0;
 }
 
@@ -218,7 +205,7 @@ static int event_elapsed (lua_State *L) {
 /* event:close(). A stream that waits for it goes on waiting. */
 static int event_close (lua_State *L) {
   Gpu *gpu = GPU(L);
-  gpu_close(gpu, gpu_arg(L, gpu, 1, EVENT));
+  gpu_closearg(L, gpu, 1, EVENT);
   return 0;
 }
 

@@ -7,7 +7,6 @@ local source = gbi.source
 
 -- where the sources find them
 rawset(_G, "cuda", cuda)
-rawset(_G, "maps", kernels.maps)
 
 local workload = {}
 
@@ -15,8 +14,23 @@ local function of(module, name)
   return source.AttrSource(source.GlobalSource(module), name)
 end
 
-local RECORD, WAIT = of("cuda", "record_event"), of("cuda", "wait_event")
-local CLOSE = of("cuda", "close")
+-- A graph, and its functions: nodes by name. They are attributes, the module's
+-- functions as they are now.
+local function new_graph()
+  local g, f = gbi.graph.new(), {}
+  for name, value in pairs {
+    record_event = cuda.record_event, wait_event = cuda.wait_event,
+    number = cuda.number, close = cuda.close, add = kernels.maps.add,
+    mul = kernels.maps.mul, sum = kernels.maps.sum,
+    slow_add = kernels.maps.slow_add,
+  } do
+    g:attribute(name, value)
+  end
+  return g, setmetatable(f, { __index = function(_, name)
+    f[name] = g:get_attr(name)
+    return f[name]
+  end })
+end
 
 -- A stream of the pool, another one in each run.
 local function pool_stream(g)
@@ -32,33 +46,25 @@ local function new_event(g)
   end)
 end
 
-local function map(g, kernel, ...)
-  return g:call_function(of("maps", kernel), ...)
-end
-
--- The number of a stream, which is there for long: the module keeps it.
-local function number(g, stream)
-  return g:call_function(of("cuda", "number"), stream)
-end
-
 -- y = x + 1 on a side stream, z = y * 2 on the stream `main` after it:
 -- f(x, main). Options: `wait = false` forgets to wait; `slow` makes the first
 -- kernel take so many nanoseconds; `pause` is a source of a function that is
 -- called in between.
 function workload.fork_join(options)
   options = options or {}
-  local g = gbi.graph.new()
+  local g, f = new_graph()
   local x, main = g:placeholder "x", g:placeholder "main"
   local side, happened = pool_stream(g), new_event(g)
   local event = happened:handle()
   local y
-  if options.slow then y = map(g, "slow_add", side, x, 1, options.slow)
-  else y = map(g, "add", side, x, 1) end
-  g:call_function(RECORD, event, number(g, side))
+  if options.slow then y = g:call_function(f.slow_add, side, x, 1, options.slow)
+  else y = g:call_function(f.add, side, x, 1) end
+  local number = g:call_function(f.number, side)
+  g:call_function(f.record_event, event, number)
   if options.pause then g:call_function(options.pause) end
-  if options.wait ~= false then g:call_function(WAIT, event, main) end
-  local z = map(g, "mul", main, y, 2)
-  g:call_function(CLOSE, y, happened) -- or the collector does, later
+  if options.wait ~= false then g:call_function(f.wait_event, event, main) end
+  local z = g:call_function(f.mul, main, y, 2)
+  g:call_function(f.close, y, happened) -- or the collector does, later
   g:output(z)
   return g
 end
@@ -66,24 +72,25 @@ end
 -- Two side streams and three events: both start after `a = x + 1` on `main`,
 -- compute `b = a * 2` and `c = a + 3`, and `main` adds what they computed.
 function workload.diamond()
-  local g = gbi.graph.new()
+  local g, f = new_graph()
   local x, main = g:placeholder "x", g:placeholder "main"
   local left, right = pool_stream(g), pool_stream(g)
   local e1, e2, e3 = new_event(g), new_event(g), new_event(g)
   local started, done1, done2 = e1:handle(), e2:handle(), e3:handle()
-  local left_number, right_number = number(g, left), number(g, right)
-  local a = map(g, "add", main, x, 1)
-  g:call_function(RECORD, started, main)
-  g:call_function(WAIT, started, left_number)
-  g:call_function(WAIT, started, right_number)
-  local b = map(g, "mul", left, a, 2)
-  g:call_function(RECORD, done1, left_number)
-  local c = map(g, "add", right, a, 3)
-  g:call_function(RECORD, done2, right_number)
-  g:call_function(WAIT, done1, main)
-  g:call_function(WAIT, done2, main)
-  local sum = map(g, "sum", main, b, c)
-  g:call_function(CLOSE, a, b, c, e1, e2, e3)
+  local to_left = g:call_function(f.number, left)
+  local to_right = g:call_function(f.number, right)
+  local a = g:call_function(f.add, main, x, 1)
+  g:call_function(f.record_event, started, main)
+  g:call_function(f.wait_event, started, to_left)
+  g:call_function(f.wait_event, started, to_right)
+  local b = g:call_function(f.mul, left, a, 2)
+  g:call_function(f.record_event, done1, to_left)
+  local c = g:call_function(f.add, right, a, 3)
+  g:call_function(f.record_event, done2, to_right)
+  g:call_function(f.wait_event, done1, main)
+  g:call_function(f.wait_event, done2, main)
+  local sum = g:call_function(f.sum, main, b, c)
+  g:call_function(f.close, a, b, c, e1, e2, e3)
   g:output(sum)
   return g
 end
