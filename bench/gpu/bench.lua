@@ -7,7 +7,7 @@ local gbi = require "gbi"
 local cuda = require "cuda"
 local kernels = require "kernels"
 local workload = require "workload"
-local cudagraph = require "cudagraph"
+local rows = require "rows"
 
 local TABLE, PICTURE = arg[1], arg[2]
 local ROUNDS = tonumber(os.getenv "ROUNDS") or 15
@@ -77,27 +77,15 @@ local function inside(f)
   return function(calls) return measure(f, calls) end
 end
 
--- by hand: what the compiled graph does, without gbi
-local maps = kernels.maps
-local function by_hand(input, stream)
-  local side, event = cuda.pool_stream(), cuda.event()
-  local y = maps.add(side, input, 1)
-  cuda.record_event(event, side)
-  cuda.wait_event(event, stream)
-  local z = maps.mul(stream, y, 2)
-  cuda.close(y, event)
-  return z
-end
-
-local rows = {
+local table_rows = {
   { "bare", "bare driver calls", outside(bare, "create") },
   { "reuse", "the same, with an event kept for each stream",
     outside(bare, "reuse") },
   { "bare graph", "bare driver calls, CUDA graph", outside(bare, "graph") },
-  { "gbi", "gbi", inside(workload.fork_join():compile()) },
-  { "hand", "the Lua module by hand", inside(by_hand) },
+  { "gbi", "gbi", inside(rows.gbi()) },
+  { "hand", "the Lua module by hand", inside(rows.hand()) },
   { "gbi graph", "gbi, CUDA-graph backend",
-    inside(cudagraph.compile(workload.fork_join(), { stream = "main" })) },
+    inside(rows.graph()) },
 }
 if torch then
   for _, row in ipairs {
@@ -107,14 +95,14 @@ if torch then
     { "reduce-overhead", 'torch.compile, mode "reduce-overhead"' },
   } do
     row[3] = outside(torch, row[1])
-    rows[#rows + 1] = row
+    table_rows[#table_rows + 1] = row
   end
 end
 
 -- In turns; the first round only warms up.
 local times, failures = {}, {}
 for round = 0, ROUNDS do
-  for _, row in ipairs(rows) do
+  for _, row in ipairs(table_rows) do
     local us, why = row[3](CALLS)
     times[row[1]] = times[row[1]] or {}
     if not us then failures[row[1]] = why
@@ -158,7 +146,7 @@ add("")
 add("| | µs a call | least – most | of the bare calls |")
 add("|---|---|---|---|")
 local base = median("bare")
-for _, row in ipairs(rows) do
+for _, row in ipairs(table_rows) do
   local us, least, most = median(row[1])
   if us then
     add("| %s | %.2f | %.2f – %.2f | %.2f |", row[2], us, least, most,
@@ -190,9 +178,8 @@ aim("gbi with CUDA graph / bare driver calls",
   median("gbi graph") / base, 0.5, true)
 add("")
 for _, case in ipairs {
-  { "gbi", workload.fork_join():compile() },
-  { "gbi with CUDA graph",
-    cudagraph.compile(workload.fork_join(), { stream = "main" }) },
+  { "gbi", rows.gbi() },
+  { "gbi with CUDA graph", rows.graph() },
 } do
   local bytes, kilobytes, handles = growth(case[2])
   add("After %d more calls of %s: %d bytes of the GPU, %.1f kilobytes of Lua "
@@ -208,15 +195,15 @@ out:close()
 -- The picture: a bar for each row.
 local WIDTH, LEFT, HEIGHT = 380, 290, 24
 local longest = 0
-for _, row in ipairs(rows) do
+for _, row in ipairs(table_rows) do
   longest = math.max(longest, median(row[1]) or 0)
 end
 local svg = { ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" '
   .. 'height="%d" font-family="sans-serif" font-size="12">'):format(
-  LEFT + WIDTH + 70, #rows * HEIGHT + 40) }
+  LEFT + WIDTH + 70, #table_rows * HEIGHT + 40) }
 svg[#svg + 1] = ('<text x="%d" y="16">microseconds a call, %s</text>')
   :format(LEFT, name)
-for i, row in ipairs(rows) do
+for i, row in ipairs(table_rows) do
   local y, value = i * HEIGHT + 6, median(row[1])
   svg[#svg + 1] = ('<text x="%d" y="%d" text-anchor="end">%s</text>'):format(
     LEFT - 8, y + 14, (row[2]:gsub('"', "&quot;")))

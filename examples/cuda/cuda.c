@@ -405,8 +405,8 @@ static int cuda_close (lua_State *L) {
   Gpu *gpu = GPU(L);
   int i, n = lua_gettop(L);
   for (i = 1; i <= n; i++) {
-    Slot *slot = gpu_slot(L, gpu, i, BUFFER);
-    if (slot != NULL) gpu_close(gpu, slot);
+    Slot *slot = gpu_anyslot(L, gpu, i);
+    if (slot != NULL && slot->kind != STREAM) gpu_close(gpu, slot);
     else gpu_closearg(L, gpu, i, isobject(L, gpu, i, BUFFER) ? BUFFER : EVENT);
   }
   return 0;

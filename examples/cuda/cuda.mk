@@ -1,7 +1,7 @@
 # gbi on a GPU: the module `cuda`, and what is measured with it. It compiles
 # anywhere; `make gpu` needs a CUDA driver.
 
-.PHONY: gpu gpu-run gpu-bench
+.PHONY: gpu gpu-run gpu-bench gpu-profile
 
 CUDA_C = $(wildcard examples/cuda/*.c)
 CUDA   = $(BUILD)/cuda.so
@@ -31,6 +31,22 @@ gpu-run:
 gpu-bench: $(BUILD)/gpu-bare ## measure on a GPU, write docs/gpu-bench.md, .svg
 	@$(MAKE) -s all $(CUDA)
 	$(GPU_LUA) bench/gpu/bench.lua docs/gpu-bench.md docs/gpu-bench.svg
+
+gpu-profile: $(BUILD)/gpu-profile/cuda.so $(BUILD)/gpu-profile/gpu-bare ## tell where the time of a call on a GPU goes
+	@$(MAKE) -s all
+	LUA_CPATH="$(BUILD)/gpu-profile/?.so;$$LUA_CPATH" $(GPU_LUA) bench/gpu/profile.lua
+
+$(BUILD)/gpu-profile/cuda.so: $(CUDA_C) bench/gpu/profile.c \
+                              $(wildcard examples/cuda/*.h) csrc/gbi.h
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(FAST) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) \
+	  $(LDFLAGS) -o $@ $(filter-out %/driver.c,$(CUDA_C)) \
+	  bench/gpu/profile.c -ldl
+
+$(BUILD)/gpu-profile/gpu-bare: bench/gpu/bare.c bench/gpu/profile.c \
+                               examples/cuda/driver.c examples/cuda/driver.h
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) -o $@ bench/gpu/bare.c bench/gpu/profile.c -ldl
 
 $(CUDA): $(CUDA_C) $(wildcard examples/cuda/*.h) csrc/gbi.h
 	@mkdir -p $(@D)

@@ -214,22 +214,28 @@ void gpu_close (Gpu *gpu, Slot *slot);
 /* Does so for all objects that were collected. [-0, +0, m] */
 void gpu_sweep (lua_State *L, Gpu *gpu);
 
-/* Returns the slot of the value at stack index `i`, if that is an open object
-** of this kind, or NULL. [-0, +0, -]
+/* Returns the slot of the value at stack index `i`, if that is an open object,
+** or NULL. [-0, +0, -]
 **
 ** A userdata of somebody else's may have the size of an object, the address of
 ** one that was collected, and what is left of it; it finds the slot as long as
 ** nobody looked for objects that are gone. Nothing but the slot is used, so that
 ** is no worse than to find the object. */
-static inline Slot *gpu_slot (lua_State *L, const Gpu *gpu, int i, int kind) {
+static inline Slot *gpu_anyslot (lua_State *L, const Gpu *gpu, int i) {
   const Object *object = (const Object *)lua_touserdata(L, i);
   Slot *slot;
   if (object == NULL || lua_rawlen(L, i) != sizeof(Object)
       || object->gpu != gpu)
     return NULL;
   slot = object->slot;
-  return slot->serial == object->serial && slot->object == object
-         && slot->kind == kind ? slot : NULL;
+  return slot->serial == object->serial && slot->object == object ? slot
+                                                                  : NULL;
+}
+
+/* The same for one of this kind. [-0, +0, -] */
+static inline Slot *gpu_slot (lua_State *L, const Gpu *gpu, int i, int kind) {
+  Slot *slot = gpu_anyslot(L, gpu, i);
+  return slot != NULL && slot->kind == kind ? slot : NULL;
 }
 
 /* Returns the slot of the open object that argument `arg` is a handle of, and

@@ -221,7 +221,8 @@ static int kernel_map (lua_State *L) {
 
 
 static int callmapper (lua_State *L) {
-  return map(L, GPU(L), (Kernel *)lua_touserdata(L, KERNEL_OF), 1);
+  const Kernel *kernel = (const Kernel *)lua_touserdata(L, KERNEL_OF);
+  return map(L, kernel->gpu, kernel, 1);
 }
 
 
