@@ -8,7 +8,10 @@
 */
 #define _POSIX_C_SOURCE 199309L
 
+#include "../../examples/cuda/driver.h"
+
 #define driver_open openplain
+static const char *openplain (Driver *driver, char *reason, size_t size);
 #include "../../examples/cuda/driver.c"
 #undef driver_open
 

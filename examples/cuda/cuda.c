@@ -468,7 +468,7 @@ int luaopen_cuda (lua_State *L) {
                         names[kind]);
     gpu->metatables[kind] = lua_topointer(L, -1);
   }
-  lua_newtable(L);
+  lua_createtable(L, CHUNK, 0);
   lua_newtable(L);
   lua_pushliteral(L, "v");
   lua_setfield(L, -2, "__mode");

@@ -245,7 +245,7 @@ void gpu_openstreams (lua_State *L) {
   gpu_kind(L, EVENT, event_methods, event_close, NULL);
   gpu_functions(L, functions);
   for (i = 1; i <= UPVALUES; i++) lua_pushvalue(L, lua_upvalueindex(i));
-  lua_newtable(L);
+  lua_createtable(L, POOL, 0);
   lua_pushcclosure(L, cuda_pool_stream, UPVALUES + 1);
   lua_setfield(L, -2, "pool_stream");
 }
