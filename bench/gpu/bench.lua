@@ -83,6 +83,7 @@ local table_rows = {
     outside(bare, "reuse") },
   { "bare graph", "bare driver calls, CUDA graph", outside(bare, "graph") },
   { "gbi", "gbi", inside(rows.gbi()) },
+  { "of_run", "gbi, numbers that belong to the run", inside(rows.of_run()) },
   { "hand", "the Lua module by hand", inside(rows.hand()) },
   { "gbi graph", "gbi, CUDA-graph backend",
     inside(rows.graph()) },

@@ -22,7 +22,7 @@ if not ROW then
       or mode == "count" and "the driver's calls timed"
       or "calls that do nothing in the driver's place")
     local env = mode == "" and "" or ("GPU_PROFILE=%s "):format(mode)
-    for _, row in ipairs { "hand", "gbi", "graph" } do
+    for _, row in ipairs { "hand", "gbi", "of_run", "graph" } do
       run("%s%s bench/gpu/profile.lua %s %d", env, lua, row, n)
     end
     if mode ~= "null" then -- the bare program checks what it computed

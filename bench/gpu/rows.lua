@@ -10,6 +10,10 @@ function rows.gbi()
   return (workload.fork_join():compile())
 end
 
+function rows.of_run()
+  return (workload.fork_join({ of_run = true }):compile())
+end
+
 function rows.graph()
   return (cudagraph.compile(workload.fork_join(), { stream = "main" }))
 end

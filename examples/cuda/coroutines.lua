@@ -6,11 +6,12 @@ local workload = require "workload"
 local source = gbi.source
 
 local f = workload.fork_join({
+  of_run = true,
   pause = source.AttrSource(source.GlobalSource("coroutine"), "yield"),
 }):compile()
 
 local RUNS, ROUNDS = 8, 50
-local before, suspended = nil, 0
+local before, suspended = gbi.handles:count(), 0
 for round = 1, ROUNDS do
   local runs = {}
   for i = 1, RUNS do
@@ -32,8 +33,6 @@ for round = 1, ROUNDS do
     run.z:close()
     run.main:close()
   end
-  -- now each stream of the pool has a number, for good
-  if round == 2 then before = gbi.handles:count() end
 end
 print(("%d runs, %d of them suspended in the middle, %d at a time: all right")
   :format(RUNS * ROUNDS, suspended, RUNS))

@@ -296,10 +296,7 @@ Slot *gpu_argother (lua_State *L, const Gpu *gpu, int arg, int kind,
   if (lua_type(L, arg) == LUA_TNUMBER) {
     lua_Integer handle = lua_tointeger(L, arg);
     Slot *slot = NULL;
-    /* an event's handle is most often one of a run */
-    int status = kind == EVENT
-        ? gpu->gbi->find_handle(L, HANDLES, handle)
-        : gbi_find_handle_in(L, gpu->gbi, HANDLES, OBJECTS, handle);
+    int status = gbi_find_handle_in(L, gpu->gbi, HANDLES, OBJECTS, handle);
     if (status == GBI_LIVE) slot = gpu_slot(L, gpu, -1, kind);
     if (slot == NULL && !isobject(L, gpu, -1, kind)) {
       lua_pop(L, 1);  /* this raises the error */

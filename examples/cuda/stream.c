@@ -47,13 +47,14 @@ static int cuda_pool_stream (lua_State *L) {
 }
 
 
-/* number(stream) -> a handle of it, the same for as long as it is there. */
+/* number(object) -> a handle of a stream or event, the same for as long as it is
+** there */
 static int cuda_number (lua_State *L) {
   Gpu *gpu = GPU(L);
-  Stream *stream = gpu_argstream(L, gpu, 1);
-  if (stream->handle == 0)
-    stream->handle = gpu->gbi->weak(L, HANDLES, 1);
-  lua_pushinteger(L, stream->handle);
+  Slot *slot = gpu_anyslot(L, gpu, 1);
+  if (slot == NULL || slot->kind == BUFFER) slot = gpu_argstream(L, gpu, 1);
+  if (slot->handle == 0) slot->handle = gpu->gbi->weak(L, HANDLES, 1);
+  lua_pushinteger(L, slot->handle);
   return 1;
 }
 

@@ -1,5 +1,5 @@
 -- The graphs of the examples. Streams and events are external objects; the
--- operations that order streams get numbers, handles of this run's objects.
+-- operations that order streams get their numbers.
 local gbi = require "gbi"
 local cuda = require "cuda"
 local kernels = require "kernels"
@@ -47,20 +47,24 @@ local function new_event(g)
 end
 
 -- y = x + 1 on a side stream, z = y * 2 on the stream `main` after it:
--- f(x, main). Options: `wait = false` forgets to wait; `slow` makes the first
--- kernel take so many nanoseconds; `pause` is a source of a function that is
--- called in between.
+-- f(x, main). The numbers of stream and event are the module's; with `of_run`
+-- they are handles of the run, which die with it. Other options: `wait = false`
+-- forgets to wait; `slow` makes the first kernel take so many nanoseconds;
+-- `pause` is a source of a function that is called in between.
 function workload.fork_join(options)
   options = options or {}
   local g, f = new_graph()
   local x, main = g:placeholder "x", g:placeholder "main"
   local side, happened = pool_stream(g), new_event(g)
-  local event = happened:handle()
+  local function number(object)
+    if options.of_run then return object:handle() end
+    return g:call_function(f.number, object)
+  end
+  local event = number(happened)
   local y
   if options.slow then y = g:call_function(f.slow_add, side, x, 1, options.slow)
   else y = g:call_function(f.add, side, x, 1) end
-  local number = g:call_function(f.number, side)
-  g:call_function(f.record_event, event, number)
+  g:call_function(f.record_event, event, number(side))
   if options.pause then g:call_function(options.pause) end
   if options.wait ~= false then g:call_function(f.wait_event, event, main) end
   local z = g:call_function(f.mul, main, y, 2)
