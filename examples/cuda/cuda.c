@@ -313,10 +313,18 @@ Slot *gpu_argother (lua_State *L, const Gpu *gpu, int arg, int kind,
 }
 
 
+/* Closes an object; its number is dead. [-0, +0, e] */
+static void closeslot (lua_State *L, Gpu *gpu, Slot *slot) {
+  lua_Integer handle = slot->handle;
+  if (handle != 0) gpu->gbi->release(L, HANDLES, handle);
+  gpu_close(gpu, slot);
+}
+
+
 void gpu_closearg (lua_State *L, Gpu *gpu, int arg, int kind) {
   Slot *slot = gpu_slot(L, gpu, arg, kind);
   if (slot == NULL) slot = gpu_argother(L, gpu, arg, kind, 1);
-  if (slot != NULL) gpu_close(gpu, slot);
+  if (slot != NULL) closeslot(L, gpu, slot);
 }
 
 
@@ -403,7 +411,7 @@ static int cuda_close (lua_State *L) {
   int i, n = lua_gettop(L);
   for (i = 1; i <= n; i++) {
     Slot *slot = gpu_anyslot(L, gpu, i);
-    if (slot != NULL && slot->kind != STREAM) gpu_close(gpu, slot);
+    if (slot != NULL && slot->kind != STREAM) closeslot(L, gpu, slot);
     else gpu_closearg(L, gpu, i, isobject(L, gpu, i, BUFFER) ? BUFFER : EVENT);
   }
   return 0;

@@ -92,7 +92,7 @@ typedef struct Slot {
                            or negative */
   int pooled;           /* STREAM: of the pool; EVENT: its mark may be used
                            again */
-  lua_Integer handle;   /* STREAM: that the module keeps, or 0 */
+  lua_Integer handle;   /* STREAM, EVENT: its number, or 0 */
   Mark mark;            /* EVENT; NULL: not made yet */
   int timing, captured; /* EVENT */
   Number at;            /* EVENT: how far its stream was */

@@ -47,8 +47,7 @@ static int cuda_pool_stream (lua_State *L) {
 }
 
 
-/* number(object) -> a handle of a stream or event, the same for as long as it is
-** there */
+/* number(object) -> a handle of a stream or event, the same until it is closed */
 static int cuda_number (lua_State *L) {
   Gpu *gpu = GPU(L);
   Slot *slot = gpu_anyslot(L, gpu, 1);
