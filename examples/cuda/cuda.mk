@@ -28,9 +28,9 @@ gpu-run:
 	else echo "no busted: spec/cuda_spec.lua not run"; fi
 	@$(MAKE) -s gpu-bench
 
-gpu-bench: $(BUILD)/gpu-bare ## measure on a GPU, write docs/gpu-bench.md, .svg
+gpu-bench: $(BUILD)/gpu-bare ## measure on a GPU, write bench/gpu/results.md and docs/gpu-bench.svg
 	@$(MAKE) -s all $(CUDA)
-	$(GPU_LUA) bench/gpu/bench.lua docs/gpu-bench.md docs/gpu-bench.svg
+	$(GPU_LUA) bench/gpu/bench.lua bench/gpu/results.md docs/gpu-bench.svg
 
 gpu-profile: $(BUILD)/gpu-profile/cuda.so $(BUILD)/gpu-profile/gpu-bare ## tell where the time of a call on a GPU goes
 	@$(MAKE) -s all
