@@ -28,15 +28,12 @@ static const char watchkey[] = "gbi guards", librarykey[] = "gbi library";
 
 /* Does the value at `value` have a finalizer? [-0, +0, m] */
 int gbiG_finalizable (lua_State *L, int value) {
-  int t;
+  int there, t = lua_type(L, value);
   if (!lua_getmetatable(L, value)) return 0;  /* as most have not */
-  lua_pop(L, 1);
-  t = lua_type(L, value);
-  if ((t != LUA_TTABLE && t != LUA_TUSERDATA)
-      || luaL_getmetafield(L, value, "__gc") == LUA_TNIL)
-    return 0;
-  lua_pop(L, 1);
-  return 1;
+  lua_pushliteral(L, "__gc");
+  there = (lua_rawget(L, -2) != LUA_TNIL);
+  lua_pop(L, 2);
+  return there && (t == LUA_TTABLE || t == LUA_TUSERDATA);
 }
 
 

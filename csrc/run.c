@@ -92,10 +92,11 @@ static int core_check (lua_State *L) {
 /* hand_on(registry, list, index) -> handle: for the code that gbi generates. The
 ** list is { object, 0 } of external object `index`. */
 static int core_hand_on (lua_State *L) {
-  luaL_checkudata(L, 1, GBI_REGISTRY);
   luaL_checktype(L, 2, LUA_TTABLE);
-  if (lua_rawgeti(L, 2, 1) < GBI_HELD)
+  if (lua_rawgeti(L, 2, 1) < GBI_HELD) {
+    luaL_checkudata(L, 1, GBI_REGISTRY);
     return gbi_argunheld(L, 1, 2, luaL_checkinteger(L, 3));
+  }
   lua_pushinteger(L, gbiH_handon(L, HANDLES, 2));
   return 1;
 }
