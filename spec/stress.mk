@@ -2,7 +2,7 @@
 # little of each (SHORT=1).
 
 .PHONY: stress faults collectors threads asan memcheck coverage cover graphs fuzz \
-        need-stress need-fuzz
+        test-32 suite-32 need-stress need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
 # the cases of spec/support/faults.lua with these words in their name.
@@ -139,6 +139,25 @@ $(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< spec/c/replay.c \
 	  $(FUZZ_C) $(LUA_LIBS)
+
+# Debian's packages of a 32-bit Lua, unpacked into a folder. (What is installed
+# and packed, package_spec.lua, is not of 32 bits there.)
+M32    = $(BUILD)-32
+ROOT32 = $(HERE)/$(M32)/root
+USR32  = $(ROOT32)/usr/lib/i386-linux-gnu/lua
+
+test-32: need-test ## the suite, or ARGS, with a 32-bit Lua of Debian's
+	@tools/debian32 $(M32)
+	@PATH=$(call quote,$(HERE)/$(M32)/bin):"$$PATH" \
+	LUA_CPATH=$(call quote,$(USR32)/$(LUA_VERSION)/?.so;;) \
+	$(MAKE) -s suite-32 BUILD=$(M32) CC=$(call quote,$(HERE)/$(M32)/bin/cc) \
+	  LUA_CFLAGS=$(call quote,-I$(ROOT32)$(patsubst -I%,%,$(call cflags,$(LUA)))) \
+	  LUA_LIBS="-l$(LUA:luajit=luajit-5.1) -lm -ldl"
+
+suite-32: all users
+	$(LUA) $(SCRIPT) --cpath="$(BUILD)/?.so" $(or $(ARGS),$(filter-out \
+	  spec/package_spec.lua $(if $(IS54),,spec/fuzz_spec.lua), \
+	  $(wildcard spec/*_spec.lua)))
 
 need-stress: need-test
 	$(NEED) valgrind:valgrind

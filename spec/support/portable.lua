@@ -137,7 +137,7 @@ function portable.is_main()
 end
 
 -- Has Lua variables that are closed?
-portable.closes = compat.parses "local x <close> = nil"
+portable.closes = compat.load("local x <close> = nil", "=") ~= nil
 
 -- Does an error say that memory was exhausted? Where Lua's stack cannot grow,
 -- luaL_checkstack calls that an overflow before 5.4.
@@ -204,8 +204,13 @@ function portable.len(x)
   return x:len()
 end
 
--- The function of a and b that an expression is, nil where it is none.
+-- The function of a and b that an expression is; nil where Lua lacks the
+-- operator: one of 5.3's integers. (LuaJIT has some that look the same.)
 function portable.expression(text)
+  if not math.type and (text:find "//" or text:find "[&|]" or text:find "<<"
+      or text:find ">>" or text:find "~[^=]") then
+    return nil
+  end
   return (compat.load(("local a, b = ... return %s"):format(text)))
 end
 
