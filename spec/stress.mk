@@ -119,7 +119,7 @@ FUZZ_C    = spec/c/capi.c $(SRC)
 %/fuzz_registry: FUZZ_C += $(WORLD_C)
 FUZZ_CC   = clang -O1 -g -fno-omit-frame-pointer \
             -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-USERS    += $(if $(IS54),$(FUZZERS:%=$(BUILD)/%))
+USERS    += $(if $(FUZZED),$(FUZZERS:%=$(BUILD)/%))
 
 fuzz: need-fuzz ## fuzz the C core and the files of graphs; SECONDS=60 each
 	@$(MAKE) -s $(FUZZERS:%=build-fuzz/%)
@@ -156,7 +156,7 @@ test-32: need-test ## the suite, or ARGS, with a 32-bit Lua of Debian's
 
 suite-32: all users
 	$(LUA) $(SCRIPT) --cpath="$(BUILD)/?.so" $(or $(ARGS),$(filter-out \
-	  spec/package_spec.lua $(if $(IS54),,spec/fuzz_spec.lua), \
+	  spec/package_spec.lua $(if $(FUZZED),,spec/fuzz_spec.lua), \
 	  $(wildcard spec/*_spec.lua)))
 
 need-stress: need-test

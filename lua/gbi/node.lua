@@ -39,7 +39,7 @@ local EXAMPLES = {
 }
 
 -- Adds an operator if this Lua has it.
-local function overload(name, operands, format)
+local function add_operator(name, operands, format)
   local example = EXAMPLES[name]
   node.overloads[name] = operands
   if not example or compat.is_operator(
@@ -55,11 +55,11 @@ for name, symbol in pairs {
   idiv = "//", band = "&", bor = "|", bxor = "~", shl = "<<", shr = ">>",
   concat = "..",
 } do
-  overload(name, 2, "%s " .. symbol .. " %s")
+  add_operator(name, 2, "%s " .. symbol .. " %s")
 end
 
 for name, symbol in pairs { unm = "-", bnot = "~", len = "#" } do
-  overload(name, 1, symbol .. "%s")
+  add_operator(name, 1, symbol .. "%s")
 end
 
 for name, symbol in pairs {
@@ -593,10 +593,9 @@ function methods:replace_all_uses_with(other, filter)
   for pass = 1, 2 do -- looks at all, then changes all
     for _, user in ipairs(changed) do
       for i, used in node.inputs(user) do
-        if used ~= self then i = nil end
-        if i and pass == 1 then
+        if used == self and pass == 1 then
           graph:check_input(2, user, i, other, "replace_all_uses_with", 1)
-        elseif i then node.set(user, i, other) end
+        elseif used == self then node.set(user, i, other) end
       end
     end
   end
