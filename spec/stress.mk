@@ -147,8 +147,10 @@ ROOT32 = $(HERE)/$(M32)/root
 USR32  = $(ROOT32)/usr/lib/i386-linux-gnu/lua
 
 test-32: need-test ## the suite, or ARGS, with a 32-bit Lua of Debian's
-	@tools/debian32 $(M32)
-	@PATH=$(call quote,$(HERE)/$(M32)/bin):"$$PATH" \
+	@tools/debian32 $(M32); status=$$?; \
+	[ $$status -ne 3 ] || { echo "make test-32: skipped"; exit 0; }; \
+	[ $$status -eq 0 ] || exit $$status; \
+	PATH=$(call quote,$(HERE)/$(M32)/bin):"$$PATH" \
 	LUA_CPATH=$(call quote,$(USR32)/$(LUA_VERSION)/?.so;;) \
 	$(MAKE) -s suite-32 BUILD=$(M32) CC=$(call quote,$(HERE)/$(M32)/bin/cc) \
 	  LUA_CFLAGS=$(call quote,-I$(ROOT32)$(patsubst -I%,%,$(call cflags,$(LUA)))) \
