@@ -259,6 +259,15 @@ portable.table_gc = false
 setmetatable({}, { __gc = function() portable.table_gc = true end })
 portable.collect()
 
+-- Do finalizers run in a coroutine of their own, as in new versions of LuaJIT?
+portable.apart = false
+if rawget(_G, "newproxy") then
+  getmetatable(newproxy(true)).__gc = function() -- luacheck: ignore 113
+    portable.apart = debug.getinfo(2) == nil
+  end
+  portable.collect()
+end
+
 -- Like setmetatable. Where a table has no finalizer or length of its own, and
 -- the metatable has, it returns a userdata in the table's place.
 function portable.setmetatable(t, metatable)
