@@ -50,10 +50,11 @@ export LUA BUILD LUA_CFLAGS LUA_LIBS
 # so the make of another Lua must not find them
 OTHER = env -u BUILD -u LUA_CFLAGS -u LUA_LIBS $(MAKE) --no-print-directory
 
-# fuzzing is 5.4's
+# the fuzzers are for 5.4 and 5.5
 BUSTED = busted --lua=$(LUA) --cpath="$(BUILD)/?.so" \
-         $(if $(IS54),,--exclude-pattern=fuzz)
+         $(if $(FUZZED),,--exclude-pattern=fuzz)
 IS54   = $(filter lua5.4,$(LUA))
+FUZZED = $(filter lua5.4 lua5.5,$(LUA))
 
 .PHONY: all help demo test test-all test-hosts users bench bench-instructions \
         lint docs meta env amalgamation install dist clean need-build need-test \
@@ -108,7 +109,7 @@ bench-instructions: need-bench ## the same rows, counted by callgrind
 lint: need-lint amalgamation ## luacheck, and the C code with every warning an error
 	luacheck .
 	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)) lua5.5,$(call compile,$(lua),$(C) $(ONE)/gbi.c))
-	@$(call compile,lua5.4,$(C54))
+	@$(foreach lua,lua5.4 lua5.5,$(call compile,$(lua),$(C54)))
 
 # $(call compile,LUA,FILES): where the headers of this Lua are installed
 compile = if [ -f $(patsubst -I%,%,$(firstword $(call cflags,$(1))))/lua.h ]; then \

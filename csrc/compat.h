@@ -20,7 +20,14 @@
 
 #if LUA_VERSION_NUM >= 505
 
-#define lua_newstate(f, ud) (lua_newstate)(f, ud, luaL_makeseed(NULL))
+#define compat_newstate(f, ud) lua_newstate(f, ud, luaL_makeseed(NULL))
+#define compat_gcstep(L, kilobytes) \
+  lua_gc(L, LUA_GCSTEP, (size_t)(kilobytes) * 1024)
+
+#else
+
+#define compat_newstate lua_newstate
+#define compat_gcstep(L, kilobytes) lua_gc(L, LUA_GCSTEP, (int)(kilobytes))
 
 #endif
 

@@ -179,8 +179,11 @@ describe("C", function()
   end)
 
   it("keeps a handle in a pointer", function()
-    for _, i in ipairs { 0, 1, 1000000001, 2147483648,
-                         9007199254740992, -1, portable.max } do
+    for _, i in ipairs { 0, 1, 1000000001, 2147483647 } do
+      assert.equal(i, capi.pointer(i))
+    end
+    if capi.pointer_bits < 64 then return end -- no handle is greater there
+    for _, i in ipairs { 2147483648, 9007199254740992, -1, portable.max } do
       assert.equal(i, capi.pointer(i))
     end
   end)

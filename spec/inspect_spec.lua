@@ -272,7 +272,7 @@ describe("gbi.debug", function()
         finalizer(finalize)
       end
       finalizer(finalize)
-      collectgarbage("setpause", 0)
+      require "spec.support.portable".collector { pause = 0 }
       local n = 0
       repeat
         n = n + 1

@@ -688,10 +688,9 @@ describe("no growth:", function()
   -- Asserts that `n` calls of f leave memory where the first ones left it.
   local function constant(n, f)
     collectgarbage("restart") -- for spec/support/collector.lua
-    if portable.modes then
-      local mode = collectgarbage("generational", 20, 100)
-      finally(function() collectgarbage(mode) end)
-    end
+    finally(portable.collector {
+      mode = "generational", minormul = 20, minormajor = 100,
+    })
     for _ = 1, 2000 do f() end
     -- what runs leave behind stays until a collection, and how much that is
     -- depends on the collector (spec/support/collector.lua)
@@ -837,18 +836,16 @@ describe("finalizers are code too:", function()
       end })
     end
     again()
-    local pause, step = collectgarbage("setpause", 0),
-      collectgarbage("setstepmul", 1000)
+    local restore = portable.collector { pause = 0, stepmul = 1000 }
     for i = 1, 20000 do
       if i > 300 and ran > 30 then break end -- soon, where the heap is small
       local o = object(i)
-      if i % 100 == 0 then collectgarbage("step", 1000) end
+      if i % 100 == 0 then portable.step(1000) end
       f(o, function(handle)
         if see(handle) ~= o then wrong = wrong + 1 end
       end)
     end
-    collectgarbage("setpause", pause)
-    collectgarbage("setstepmul", step)
+    restore()
     going = false
     assert.equal(0, wrong)
     assert.is_true(ran > 10)

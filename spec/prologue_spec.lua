@@ -369,6 +369,9 @@ describe("the text", function()
   end)
 
   it("makes a function that luac lists", function()
+    local luac = portable.luac:match "%S+"
+    local _, there = portable.run("command -v " .. luac)
+    if not there then pending("there is no " .. luac) end
     local path = fixture.path()
     portable.write(path, string.dump(prologue))
     local listing, ok = portable.run(portable.luac .. " " .. path)
@@ -545,7 +548,9 @@ describe("when an object cannot be obtained", function()
                               1, true, print } do
       assert.equal(object, failure(prologue, function() error(object, 0) end))
     end
-    assert.is_nil(failure(prologue, function() error() end))
+    -- 5.5 has a string for it
+    assert.equal(select(2, pcall(error)),
+      failure(prologue, function() error() end))
   end)
 
   it("because it cannot be held weakly", function()

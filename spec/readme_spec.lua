@@ -32,7 +32,8 @@ describe("README.md", function()
   it("has a graph that runs as printed", function()
     local graph = readme:match("```lua\n(local gbi[^`]-graph.new.-)```")
     local out, err, ok = run(graph)
-    assert.same({ "length 5\n", "", true }, { out, err, ok })
+    local five = portable.script "io.write(2.5 * 2)" -- 5.0 in 5.5
+    assert.same({ ("length %s\n"):format(five), "", true }, { out, err, ok })
     local _, lines = graph:gsub("\n", "")
     assert.is_true(lines <= 10)
   end)
@@ -54,8 +55,9 @@ describe("README.md", function()
     portable.run("rm -r " .. folder)
     assert.is_true(ok)
     local lines = out:gmatch("([^\n]*)\n")
-    for line in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
+    for wanted in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
         "    ([^\n]*)\n") do
+      local line = wanted
       if _VERSION ~= "Lua 5.4" then -- Lua's own words are 5.4's
         line = line:gsub("a nil value %(method 'wite'%)", "…")
           :gsub("upvalue 'f'", "…")

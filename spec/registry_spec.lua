@@ -489,13 +489,12 @@ describe("the seed's functions", function()
       end })
     end
     collectgarbage("restart") -- for spec/support/collector.lua
-    if portable.modes then collectgarbage("incremental") end
-    local pause = collectgarbage("setpause", 0)
-    local speed = collectgarbage("setstepmul", 1000)
+    local restore = portable.collector {
+      mode = "incremental", pause = 0, stepmul = 1000,
+    }
     collectgarbage()
     finally(function()
-      collectgarbage("setpause", pause)
-      collectgarbage("setstepmul", speed)
+      restore()
       gbi.default:reset()
     end)
     for _, r in ipairs { gbi.default, gbi.new() } do

@@ -29,20 +29,18 @@ local function interrupt(n, f, call)
     end })
   end
   arm(n)
-  local mode = portable.modes and collectgarbage("incremental")
   -- LuaJIT comes to no end without a pause, nor where its compiler works on
   -- what a finalizer interrupts
   portable.jit(false)
-  local pause = collectgarbage("setpause", mode and 0 or 50)
-  local speed = collectgarbage("setstepmul", 400)
+  local restore = portable.collector {
+    mode = "incremental", pause = portable.modes and 0 or 50, stepmul = 400,
+  }
   collectgarbage("restart")
   collectgarbage()
   box[1] = nil
   call()
   over = true
-  collectgarbage("setpause", pause)
-  collectgarbage("setstepmul", speed)
-  if mode then collectgarbage(mode) end
+  restore()
   portable.jit(true)
 end
 

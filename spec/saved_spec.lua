@@ -709,6 +709,13 @@ describe("a file with a right checksum is refused for", function()
         1, false, raw "n" } do
       refuses(X, node("call_function", "a", target, ref(1), ref(1)), OUT)
     end
+    for name, text in pairs {
+      idiv = "a // b", shl = "a << b", bor = "a | b",
+    } do
+      if not portable.expression(text) then -- a file of another Lua
+        refuses(X, node("call_function", "a", name, ref(1), 1), OUT)
+      end
+    end
     refuses(X, node("call_function", "a", "add"), OUT)
     refuses(X, node("call_function", "a", "add", ref(1)), OUT)
     refuses(X, node("call_function", "a", "add", 1, 2, 3), OUT)

@@ -2,7 +2,7 @@
 # little of each (SHORT=1).
 
 .PHONY: stress faults collectors threads asan memcheck coverage cover graphs fuzz \
-        need-stress need-fuzz
+        test-32 suite-32 need-stress need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
 # the cases of spec/support/faults.lua with these words in their name.
@@ -119,7 +119,7 @@ FUZZ_C    = spec/c/capi.c $(SRC)
 %/fuzz_registry: FUZZ_C += $(WORLD_C)
 FUZZ_CC   = clang -O1 -g -fno-omit-frame-pointer \
             -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-USERS    += $(if $(IS54),$(FUZZERS:%=$(BUILD)/%))
+USERS    += $(if $(FUZZED),$(FUZZERS:%=$(BUILD)/%))
 
 fuzz: need-fuzz ## fuzz the C core and the files of graphs; SECONDS=60 each
 	@$(MAKE) -s $(FUZZERS:%=build-fuzz/%)
@@ -139,6 +139,27 @@ $(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< spec/c/replay.c \
 	  $(FUZZ_C) $(LUA_LIBS)
+
+# Debian's packages of a 32-bit Lua, unpacked into a folder. (What is installed
+# and packed, package_spec.lua, is not of 32 bits there.)
+M32    = $(BUILD)-32
+ROOT32 = $(HERE)/$(M32)/root
+USR32  = $(ROOT32)/usr/lib/i386-linux-gnu/lua
+
+test-32: need-test ## the suite, or ARGS, with a 32-bit Lua of Debian's
+	@tools/debian32 $(M32); status=$$?; \
+	[ $$status -ne 3 ] || { echo "make test-32: skipped"; exit 0; }; \
+	[ $$status -eq 0 ] || exit $$status; \
+	PATH=$(call quote,$(HERE)/$(M32)/bin):"$$PATH" \
+	LUA_CPATH=$(call quote,$(USR32)/$(LUA_VERSION)/?.so;;) \
+	$(MAKE) -s suite-32 BUILD=$(M32) CC=$(call quote,$(HERE)/$(M32)/bin/cc) \
+	  LUA_CFLAGS=$(call quote,-I$(ROOT32)$(patsubst -I%,%,$(call cflags,$(LUA)))) \
+	  LUA_LIBS="-l$(LUA:luajit=luajit-5.1) -lm -ldl"
+
+suite-32: all users
+	$(LUA) $(SCRIPT) --cpath="$(BUILD)/?.so" $(or $(ARGS),$(filter-out \
+	  spec/package_spec.lua $(if $(FUZZED),,spec/fuzz_spec.lua), \
+	  $(wildcard spec/*_spec.lua)))
 
 need-stress: need-test
 	$(NEED) valgrind:valgrind

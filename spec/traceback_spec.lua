@@ -583,7 +583,8 @@ describe("where a host has no debug library", function()
         gbi.traceback(co, "message"), gbi.traceback(t) == t, gbi.traceback())
       print(select(2, xpcall(error, gbi.traceback)))
     ]]
-    assert.equal("message\tmessage\tmessage\ttrue\tnil\nnil\n", out)
+    assert.equal(("message\tmessage\tmessage\ttrue\tnil\n%s\n"):format(
+      tostring(select(2, pcall(error)))), out) -- a string in 5.5
   end)
 
   it("or only a traceback, it returns that", function()

@@ -39,13 +39,31 @@ else
   end
 end
 
---- Is there the syntax of this chunk?
+--- The function of `a` and `b` that returns an expression.
 -- @tparam string text
--- @treturn boolean
-function compat.parses(text)
-  local chunk, err = compat.load(text, "=", {})
+-- @treturn ?function nil if there is no such syntax
+function compat.expression(text)
+  local f, err = compat.load("local a, b = ... return " .. text, "=", {})
   if errors.exhausted(err) then error(err, 0) end
-  return chunk ~= nil
+  return f
+end
+
+--- Does a function apply one of Lua's operators: does it ask the operands'
+-- metamethod, and compute what Lua does? (LuaJIT parses `1 << 40`, which is 256
+-- there, and does not ask `__shl`.)
+-- @tparam ?function f of two operands; nil is no operator
+-- @tparam string event the metamethod's name
+-- @param a operand
+-- @param b operand
+-- @param result what Lua's operator makes of a and b
+-- @treturn boolean
+function compat.is_operator(f, event, a, b, result)
+  if not f then return false end
+  local operand = setmetatable({}, { [event] = function() return event end })
+  local ok, got = errors.attempt(f, operand, operand)
+  if not ok or got ~= event then return false end
+  ok, got = errors.attempt(f, a, b)
+  return ok and got == result
 end
 
 --- Are there integers beside floats? Has a table's `#` a metamethod?

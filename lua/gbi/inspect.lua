@@ -1,5 +1,6 @@
 --- Seeing what a registry holds, and where it came from.
 -- @module gbi
+local compat = require "gbi.compat"
 local core = require "gbi.core"
 local errors = require "gbi.errors"
 local literal = require "gbi.literal"
@@ -11,7 +12,7 @@ local HEADER = { "index", "kind", "status", "type", "source", "place" }
 local inspect = {}
 
 local function row(registry, index, kind, status, object, from)
-  return { tostring(index), kind, status,
+  return { compat.digits(index), kind, status,
     object == nil and "" or literal.comment(core.typename(object)),
     from == nil and "" or literal.comment(source.name(from)),
     registry:place(index) or "" }

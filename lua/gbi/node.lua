@@ -29,16 +29,37 @@ node.operators = operators
 -- How many operands the metamethods have, those of all Luas.
 node.overloads = {}
 
+-- The operators that not every Lua has, each with an example: a, b and the
+-- result, which needs an integer of 64 bits where the operator works on bits.
+local BIG = 2 ^ 40
+local EXAMPLES = {
+  idiv = { 7, 2, 3 }, band = { BIG, BIG + 1, BIG }, bor = { BIG, 1, BIG + 1 },
+  bxor = { BIG, 1, BIG + 1 }, shl = { 1, 40, BIG }, shr = { BIG, 40, 1 },
+  bnot = { BIG, nil, -BIG - 1 },
+}
+
+-- Adds an operator if this Lua has it.
+local function add_operator(name, operands, format)
+  local example = EXAMPLES[name]
+  node.overloads[name] = operands
+  if not example or compat.is_operator(
+      compat.expression(format:format("a", "b")), "__" .. name,
+      example[1], example[2], example[3]) then
+    operators[name] = { operands = operands, format = format,
+                        metamethod = "__" .. name }
+  end
+end
+
 for name, symbol in pairs {
   add = "+", sub = "-", mul = "*", div = "/", mod = "%%", pow = "^",
   idiv = "//", band = "&", bor = "|", bxor = "~", shl = "<<", shr = ">>",
   concat = "..",
 } do
-  node.overloads[name] = 2
-  if compat.parses(("return 1 " .. symbol .. " 1"):format()) then
-    operators[name] = { operands = 2, format = "%s " .. symbol .. " %s",
-                        metamethod = "__" .. name }
-  end
+  add_operator(name, 2, "%s " .. symbol .. " %s")
+end
+
+for name, symbol in pairs { unm = "-", bnot = "~", len = "#" } do
+  add_operator(name, 1, symbol .. "%s")
 end
 
 for name, symbol in pairs {
@@ -46,14 +67,6 @@ for name, symbol in pairs {
   land = "and", lor = "or",
 } do
   operators[name] = { operands = 2, format = "%s " .. symbol .. " %s" }
-end
-
-for name, symbol in pairs { unm = "-", bnot = "~", len = "#" } do
-  node.overloads[name] = 1
-  if compat.parses("return " .. symbol .. "1") then
-    operators[name] = { operands = 1, format = symbol .. "%s",
-                        metamethod = "__" .. name }
-  end
 end
 
 operators.lnot = { operands = 1, format = "not %s" }
@@ -580,10 +593,9 @@ function methods:replace_all_uses_with(other, filter)
   for pass = 1, 2 do -- looks at all, then changes all
     for _, user in ipairs(changed) do
       for i, used in node.inputs(user) do
-        if used ~= self then i = nil end
-        if i and pass == 1 then
+        if used == self and pass == 1 then
           graph:check_input(2, user, i, other, "replace_all_uses_with", 1)
-        elseif i then node.set(user, i, other) end
+        elseif used == self then node.set(user, i, other) end
       end
     end
   end

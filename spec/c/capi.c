@@ -295,7 +295,8 @@ static int capi_count_handles (lua_State *L) {
 /* }================================================================== */
 
 
-/* (integer) -> the integer that comes back from a `void *` */
+/* (integer) -> the integer that comes back from a `void *`, which has
+** `pointer_bits` */
 static int capi_pointer (lua_State *L) {
   void *p = GBI_TOPOINTER(luaL_checkinteger(L, 1));
   lua_pushinteger(L, GBI_TOHANDLE(p));
@@ -525,5 +526,7 @@ int luaopen_capi (lua_State *L) {
   luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, (void *)(uintptr_t)gbi_open(L));
   luaL_setfuncs(L, functions, 1);
+  lua_pushinteger(L, 8 * (lua_Integer)sizeof(void *));
+  lua_setfield(L, -2, "pointer_bits");
   return 1;
 }

@@ -210,7 +210,7 @@ static int memory_state (lua_State *L) {
   unsigned long hits = 0;
   lua_State *new;
   memset(&m, 0, sizeof(m));
-  new = lua_newstate(allocate, &m);
+  new = compat_newstate(allocate, &m);
   if (new == NULL) return luaL_error(L, "no memory");
   lua_settop(L, 5);
   lua_pushcfunction(new, openlibs);
@@ -287,7 +287,7 @@ int main (int argc, char **argv) {
     fprintf(stderr, "usage: %s [-e N] SCRIPT [ARG ...]\n", argv[0]);
     return 2;
   }
-  L = lua_newstate(allocate, &memory);
+  L = compat_newstate(allocate, &memory);
   if (L == NULL) return 2;
   memory.every = every;
   lua_pushcfunction(L, pmain);

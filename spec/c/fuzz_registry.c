@@ -110,9 +110,39 @@ int LLVMFuzzerInitialize (int *argc, char ***argv) {
 }
 
 
+/* Collections come often: the numbers are percent and, in 5.4, the logarithm of
+** a step's bytes. */
+#if LUA_VERSION_NUM >= 505
+
+static void incremental (lua_State *L) {
+  lua_gc(L, LUA_GCINC);
+  lua_gc(L, LUA_GCPARAM, LUA_GCPPAUSE, 20);
+  lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPMUL, 400);
+  lua_gc(L, LUA_GCPARAM, LUA_GCPSTEPSIZE, 64);
+}
+
+static void generational (lua_State *L) {
+  lua_gc(L, LUA_GCGEN);
+  lua_gc(L, LUA_GCPARAM, LUA_GCPMINORMUL, 5);
+  lua_gc(L, LUA_GCPARAM, LUA_GCPMINORMAJOR, 20);
+}
+
+#else
+
+static void incremental (lua_State *L) {
+  lua_gc(L, LUA_GCINC, 20, 400, 6);
+}
+
+static void generational (lua_State *L) {
+  lua_gc(L, LUA_GCGEN, 5, 20);
+}
+
+#endif
+
+
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   World *w = (World *)calloc(1, sizeof(World));
-  lua_State *L = w == NULL ? NULL : lua_newstate(allocate, w);
+  lua_State *L = w == NULL ? NULL : compat_newstate(allocate, w);
   int i, n, mode;
   if (L == NULL) abort();
   w->at = data;
@@ -123,8 +153,8 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   w->stopped = (mode < 2);
   if (w->stopped) lua_gc(L, LUA_GCSTOP);
   else {
-    if (mode == 2) lua_gc(L, LUA_GCINC, 20, 400, 6);
-    else lua_gc(L, LUA_GCGEN, 5, 20);
+    if (mode == 2) incremental(L);
+    else generational(L);
     w->m.loose = 1;
   }
   lua_pushcfunction(L, run);

@@ -110,7 +110,7 @@ static void do_collect (World *w, lua_State *L, int v, int face) {
 static void do_gc_step (World *w, lua_State *L, int v, int face) {
   (void)v, (void)face;
   w->m.loose++;
-  lua_gc(L, LUA_GCSTEP, byte(w) % 8);
+  compat_gcstep(L, byte(w) % 8);
 }
 
 

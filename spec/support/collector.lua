@@ -11,14 +11,20 @@
 -- that hold what they look for: spec/support/faults.lua collect.)
 
 local busted = require "busted"
+local portable = require "spec.support.portable"
 
 local MODE = os.getenv "GBI_COLLECTOR"
 
 if not MODE then return end
 
 local modes = {
-  generational = function() collectgarbage("generational", 1, 1) end,
-  incremental = function() collectgarbage("incremental", 100, 100, 8) end,
+  generational = function()
+    portable.collector { mode = MODE, minormul = 1, minormajor = 1 }
+  end,
+  incremental = function()
+    portable.collector { mode = MODE, pause = 100, stepmul = 100,
+      stepsize = 256 }
+  end,
   stop = function() collectgarbage("stop") end,
 }
 

@@ -114,6 +114,21 @@ local function difference(expected, value)
   return table.concat(out)
 end
 
+-- Where there is no memory for a message, luaL_error of 5.5.0 makes one of what
+-- lies below it on the stack. Are messages not to be compared, then?
+local GARBLED = false
+do
+  local wanted = select(2, pcall(setmetatable, 1))
+  for n = 1, 10 do
+    local _, _, err = memory.inject(n, false, setmetatable, 1)
+    GARBLED = GARBLED or err ~= wanted and not portable.no_memory(err)
+  end
+end
+
+local function without_message(results)
+  return (results:gsub("false, .*", "false"))
+end
+
 -- Calls a case while its n-th allocation fails. Returns how many failed,
 -- whether the call did, and its results as a string.
 local function inject(n, all, case, w)
@@ -168,7 +183,8 @@ local function try(start, case, all)
         w:finish()
       else
         if not case.degrades then
-          same("result of a call that went on", wanted, got)
+          local known = GARBLED and hits > 0 and without_message or tostring
+          same("result of a call that went on", known(wanted), known(got))
         end
         same("state of a call that went on", after, w:state(mark))
         same("held by a call that went on", finish_after, w:finish())

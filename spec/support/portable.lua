@@ -137,7 +137,7 @@ function portable.is_main()
 end
 
 -- Has Lua variables that are closed?
-portable.closes = compat.parses "local x <close> = nil"
+portable.closes = compat.load("local x <close> = nil", "=") ~= nil
 
 -- Does an error say that memory was exhausted? Where Lua's stack cannot grow,
 -- luaL_checkstack calls that an overflow before 5.4.
@@ -159,21 +159,61 @@ function portable.collect_all()
   while not pcall(collectgarbage) do end
 end
 
--- Makes the collector take a step every few bytes. Returns what ends that.
-function portable.collect_often()
-  local ok, mode = pcall(collectgarbage, "incremental", 50, 400, 4)
-  if ok and type(mode) == "string" then
-    return function()
-      collectgarbage("incremental", 200, 100, 13)
-      collectgarbage(mode)
+-- Sets one of the collector's numbers, by the name it has in 5.5; returns what
+-- it was. 5.4 does not tell some, and Luas before it do not have them.
+local set
+if pcall(collectgarbage, "param", "pause") then
+  function set(name, n) return collectgarbage("param", name, n) end
+else
+  local calls = {
+    pause = function(n) return collectgarbage("setpause", n) end,
+    stepmul = function(n) return collectgarbage("setstepmul", n) end,
+  }
+  if portable.modes then
+    function calls.stepsize(n)
+      local log = math.floor(math.log(n, 2) + 0.5)
+      collectgarbage("incremental", 0, 0, log)
+      return 2 ^ 13
+    end
+    function calls.minormul(n)
+      collectgarbage("generational", n, 0)
+      return 20
+    end
+    function calls.minormajor(n)
+      collectgarbage("generational", 0, n)
+      return 100
     end
   end
-  local pause, step = collectgarbage("setpause", 50),
-    collectgarbage("setstepmul", 400)
-  return function()
-    collectgarbage("setpause", pause)
-    collectgarbage("setstepmul", step)
+  function set(name, n) return calls[name] and calls[name](n) end
+end
+
+-- Sets the collector's mode, where there are modes, and its numbers: pause,
+-- stepmul, and for its mode stepsize (bytes) or minormul and minormajor.
+-- Returns what puts back what was.
+function portable.collector(numbers)
+  local mode = portable.modes and numbers.mode
+    and collectgarbage(numbers.mode)
+  local before = {}
+  for name, n in pairs(numbers) do
+    if name ~= "mode" then before[name] = set(name, n) end
   end
+  return function()
+    for name, n in pairs(before) do set(name, n) end
+    if mode then collectgarbage(mode) end
+  end
+end
+
+-- Makes the collector take a step every few bytes. Returns what ends that.
+function portable.collect_often()
+  return portable.collector {
+    mode = "incremental", pause = 50, stepmul = 400, stepsize = 16,
+  }
+end
+
+-- A step of the collector, as if so many kilobytes had been allocated.
+function portable.step(kilobytes)
+  local in_bytes = pcall(collectgarbage, "param", "pause")
+  return collectgarbage("step", in_bytes and kilobytes * 1024 or kilobytes)
 end
 
 -- What makes Lua tell of errors in finalizers.
@@ -204,8 +244,13 @@ function portable.len(x)
   return x:len()
 end
 
--- The function of a and b that an expression is, nil where it is none.
+-- The function of a and b that an expression is; nil where Lua lacks the
+-- operator: one of 5.3's integers. (LuaJIT has some that look the same.)
 function portable.expression(text)
+  if not math.type and (text:find "//" or text:find "[&|]" or text:find "<<"
+      or text:find ">>" or text:find "~[^=]") then
+    return nil
+  end
   return (compat.load(("local a, b = ... return %s"):format(text)))
 end
 
@@ -213,6 +258,15 @@ end
 portable.table_gc = false
 setmetatable({}, { __gc = function() portable.table_gc = true end })
 portable.collect()
+
+-- Do finalizers run in a coroutine of their own, as in new versions of LuaJIT?
+portable.apart = false
+if rawget(_G, "newproxy") then
+  getmetatable(newproxy(true)).__gc = function() -- luacheck: ignore 113
+    portable.apart = debug.getinfo(2) == nil
+  end
+  portable.collect()
+end
 
 -- Like setmetatable. Where a table has no finalizer or length of its own, and
 -- the metatable has, it returns a userdata in the table's place.
