@@ -28,14 +28,14 @@ EXPORT = $(if $(filter Darwin,$(shell uname -s)),,-Wl,-E)
 SRC  = $(wildcard csrc/*.c)
 OBJ  = $(SRC:csrc/%.c=$(BUILD)/%.o)
 CORE = $(BUILD)/gbi/core.so
-# C that uses gbi.h: two examples, and the module of the specs
-USERS = $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so $(BUILD)/faults
+# C of the examples, which use gbi.h, and of the specs
+USERS = $(BUILD)/ref.so $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so $(BUILD)/faults
 # what gbi is measured against
 BENCH = $(BUILD)/floor.so $(BUILD)/find.so $(BUILD)/steady.so
 # C for all Luas, and for 5.4 alone
 C54   = $(wildcard bench/*.c spec/c/fuzz*.c spec/c/steps_*.c) \
         $(addprefix spec/c/,model.c replay.c threads.c world.c)
-C     = $(SRC) $(filter-out $(C54),$(wildcard examples/c/*.c spec/c/*.c))
+C     = $(SRC) $(filter-out $(C54),$(wildcard examples/*/*.c spec/c/*.c))
 
 # one word of the shell, whatever is in it
 quote = '$(subst ','\'',$(1))'
@@ -57,23 +57,25 @@ IS54   = $(filter lua5.4,$(LUA))
 FUZZED = $(filter lua5.4 lua5.5,$(LUA))
 
 .PHONY: all help demo test test-all test-hosts users bench bench-instructions \
-        lint docs meta env amalgamation install dist clean need-build need-test \
-        need-hosts need-lint need-dot need-bench need-docs
+        lint docs meta env amalgamation install uninstall dist clean need-build \
+        need-demo need-test need-hosts need-lint need-dot need-bench need-docs
 
 all: $(CORE) ## build the C module under build/
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
-demo: need-build ## install what is missing, build, run the demo
-	@$(MAKE) -s all
-	@$(LUA) examples/wordcount.lua $(FILES)
+demo: need-demo ## install what is missing, build, show what gbi is for
+	@$(MAKE) -s all $(BUILD)/ref.so
+	@for f in examples/why/*.lua; do \
+	  sed -n '1s/^-- //p' $$f; \
+	  $(LUA) $$f | sed 's/^/    /' || exit 1; \
+	  echo; \
+	done
+	@$(LUA) examples/files.lua $(FILES)
 	@echo
-	@if $(LUA) -e 'require "luv"' 2>/dev/null; then \
-	  $(LUA) examples/files.lua $(FILES); \
-	else \
-	  echo "examples/files.lua wants luv (Debian: lua-luv); not there, not run"; \
-	fi
+	@$(LUA) examples/graph.lua
+	@echo "docs/graph.svg is its picture."
 
 test: need-test ## install what is missing, build, run the specs; ARGS=FILE for one
 	@$(MAKE) -s all users
@@ -104,7 +106,7 @@ bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for
 
 bench-instructions: need-bench ## the same rows, counted by callgrind
 	@$(MAKE) -s all $(BENCH)
-	@$(MEASURE) bench/instructions.lua $(or $(CSV),bench/instructions.csv)
+	@$(MEASURE) bench/instructions.lua $(or $(CSV),docs/instructions.csv)
 
 lint: need-lint amalgamation ## luacheck, and the C code with every warning an error
 	luacheck .
@@ -122,6 +124,10 @@ users: $(USERS)
 
 # the rows find their modules, and start Lua themselves, under callgrind
 MEASURE = LUA_PATH="bench/?.lua;$$LUA_PATH" LUA=$(LUA) BUILD=$(BUILD) $(LUA)
+
+docs/graph.svg: examples/graph.lua lua/gbi/view.lua ## the picture in the README
+	@$(MAKE) -s need-dot all
+	$(LUA) $< dot | dot -Tsvg -o $@
 
 docs: need-docs ## install what is missing, write the reference, build/docs
 	@tools/docs
@@ -161,6 +167,10 @@ install: all ## install under PREFIX
 	sed -e $(call quote,s|@PREFIX@|$(call literal,$(PREFIX))|) \
 	  -e 's|@VERSION@|$(VERSION)|' gbi.pc.in >$(TO)/share/pkgconfig/gbi.pc
 
+uninstall: ## remove what `make install` put under PREFIX
+	rm -rf $(TO)/lib/lua/$(LUA_VERSION)/gbi $(TO)/share/lua/$(LUA_VERSION)/gbi
+	rm -f $(TO)/include/gbi.h $(TO)/share/pkgconfig/gbi.pc
+
 REV  ?= HEAD
 DIST  = gbi-$(shell git show $(REV):csrc/gbi.h | $(READ_VERSION))
 
@@ -186,6 +196,10 @@ $(BUILD)/%.o: csrc/%.c $(wildcard csrc/*.h) Makefile
 $(BUILD)/wheel.so: examples/c/wheel.c $(wildcard csrc/*.h)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
+$(BUILD)/ref.so: examples/why/ref.c
+	@mkdir -p $(@D)
+	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+
 $(BUILD)/capi.so: spec/c/capi.c $(wildcard csrc/*.h)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
@@ -210,6 +224,9 @@ BUILD_NEEDS = cc:gcc cc:libc6-dev lua:$(LUA) headers:$(or $(HEADERS_$(LUA)),lib$
 
 need-build:
 	$(NEED) $(BUILD_NEEDS)
+
+need-demo:
+	$(NEED) $(BUILD_NEEDS) luv:lua-luv
 
 need-test:
 	$(NEED) $(BUILD_NEEDS) cxx:g++ busted:lua-busted \

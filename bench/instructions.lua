@@ -3,7 +3,7 @@ local rows = require "rows"
 local report = require "report"
 local callgrind = require "callgrind"
 
-local add, close = report.csv(arg[1] or "bench/instructions.csv")
+local add, close = report.csv(arg[1] or "docs/instructions.csv")
 local missed = 0
 report.head(io.stdout, "instructions an operation")
 for i, row in ipairs(rows) do

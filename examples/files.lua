@@ -7,7 +7,11 @@
 -- every run is a coroutine that is suspended whenever it waits. The functions
 -- that wait are given *handles* of pipe and timer and look them up themselves,
 -- before and after they were suspended.
-local uv = require "luv"
+local there, uv = pcall(require, "luv")
+if not there then
+  print "examples/files.lua needs luv (Debian: lua-luv)"
+  return
+end
 local gbi = require "gbi"
 local source = gbi.source
 

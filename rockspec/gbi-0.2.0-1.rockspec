@@ -1,9 +1,12 @@
+-- to be set when the project has one: docs/releasing.md
+local address = "github.com/OWNER/gbi"
+
 rockspec_format = "3.0"
 package = "gbi"
 version = "0.2.0-1"
 source = {
-  -- docs/releasing.md
-  url = "https://example.org/gbi/releases/download/v0.2.0/gbi-0.2.0.tar.gz",
+  url = "https://" .. address
+    .. "/releases/download/v0.2.0/gbi-0.2.0.tar.gz",
 }
 description = {
   summary = "Compiled code refers to live Lua objects by number",
@@ -13,6 +16,8 @@ description = {
     are for queues and C libraries, and are never given out twice. The design of
     PyTorch's graph_bytecode_inputs, for Lua.
   ]],
+  homepage = "https://" .. address,
+  issues_url = "https://" .. address .. "/issues",
   license = "MIT",
   labels = { "compiler", "weak", "handles" },
 }
@@ -22,8 +27,7 @@ test_dependencies = { "busted" }
 test = { type = "command", script = "rockspec/test.lua" }
 build = {
   type = "builtin",
-  -- the header for C modules, beside the Lua files: gbi/gbi.h
-  install = { lua = { ["gbi.gbi"] = "csrc/gbi.h" } },
+  install = { conf = { "csrc/gbi.h" } }, -- for C modules
   copy_directories = { "docs", "library" },
   modules = {
     ["gbi"] = "lua/gbi/init.lua",

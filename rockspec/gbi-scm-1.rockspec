@@ -1,9 +1,12 @@
+-- to be set when the project has one: docs/releasing.md
+local address = "github.com/OWNER/gbi"
+
 rockspec_format = "3.0"
 package = "gbi"
 version = "scm-1"
 source = {
-  -- docs/releasing.md; `luarocks make` builds the checkout it is in
-  url = "git+https://example.org/gbi.git",
+  -- `luarocks make` builds the checkout it is in
+  url = "git+https://" .. address .. ".git",
 }
 description = {
   summary = "Compiled code refers to live Lua objects by number",
@@ -13,6 +16,8 @@ description = {
     are for queues and C libraries, and are never given out twice. The design of
     PyTorch's graph_bytecode_inputs, for Lua.
   ]],
+  homepage = "https://" .. address,
+  issues_url = "https://" .. address .. "/issues",
   license = "MIT",
   labels = { "compiler", "weak", "handles" },
 }
@@ -22,8 +27,7 @@ test_dependencies = { "busted" }
 test = { type = "command", script = "rockspec/test.lua" }
 build = {
   type = "builtin",
-  -- the header for C modules, beside the Lua files: gbi/gbi.h
-  install = { lua = { ["gbi.gbi"] = "csrc/gbi.h" } },
+  install = { conf = { "csrc/gbi.h" } }, -- for C modules
   copy_directories = { "docs", "library" },
   modules = {
     ["gbi"] = "lua/gbi/init.lua",

@@ -262,22 +262,33 @@ describe("gbi.h", function()
   it("has an example in the README that compiles and runs", function()
     local example = read("README.md"):match("```c\n(.-)```")
     local path = os.tmpname()
-    portable.write(path .. ".c", example)
+    portable.write(path .. ".c", '#include "gbi.h"\n', example, [[
+      int luaopen_bell (lua_State *L) {
+        lua_newtable(L);
+        lua_pushcfunction(L, on_ring);
+        lua_setfield(L, -2, "on_ring");
+        lua_pushcfunction(L, ring);
+        lua_setfield(L, -2, "ring");
+        return 1;
+      }
+    ]])
     local out, ok = run(("gcc -std=c99 %s -fPIC -shared %s.c -o %s.so"):format(
       CFLAGS, path, path))
     assert.equal("", out)
     assert.is_true(ok)
     out, ok = run(("%s -e '%s'"):format(portable.start(), ([[
       local bell = assert(package.loadlib(%q, "luaopen_bell"))()
-      bell.on_ring(print)
+      local function ding() print "ding" end
+      bell.on_ring(ding)
       bell.ring()
       bell.on_ring(function() print "gone" end)
       collectgarbage()
-      bell.ring()]]):format(path .. ".so")))
+      bell.ring()
+      print(ding ~= nil)]]):format(path .. ".so")))
     os.remove(path)
     os.remove(path .. ".c")
     os.remove(path .. ".so")
-    assert.equal("ding\n", out)
+    assert.equal("ding\ntrue\n", out)
     assert.is_true(ok)
   end)
 end)

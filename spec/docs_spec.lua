@@ -4,6 +4,7 @@
 local gbi = require "gbi"
 local core = require "gbi.core"
 local portable = require "spec.support.portable"
+local printed = require "spec.support.printed"
 local annotate = dofile("tools/annotate.lua")
 
 local model, read = annotate.read(), portable.read
@@ -114,8 +115,8 @@ describe("a doc comment", function()
     end
   end)
 
-  it("has every name that README tells of, and three dashes", function()
-    local text = read("README.md")
+  it("has every name in docs/api.md, and three dashes", function()
+    local text = read("docs/api.md")
     for name in pairs(model.internal) do
       local class, method = name:match("^gbi%.(%l+)[:.](.*)$")
       local var = ({ codegen = "cg", graph = "g", node = "node" })[class]
@@ -155,6 +156,89 @@ describe("a doc comment", function()
     end
     local _, functions = struct:gsub("%(%*", "")
     assert.equal(functions, n)
+  end)
+end)
+
+describe("docs/api.md", function()
+  local text = read("docs/api.md")
+
+  local function has(name)
+    assert.truthy(text:find(name, 1, true), name)
+  end
+
+  it("has every function of the module and method of its objects", function()
+    for name, value in pairs(gbi) do
+      if type(value) == "function" then has("gbi." .. name) end
+    end
+    for var, object in pairs { r = gbi.default, h = gbi.handles } do
+      for name in pairs(getmetatable(object).__index) do
+        has(var .. ":" .. name .. "(")
+      end
+    end
+    for name in pairs(gbi.source) do
+      if name:find("Source$") then has(name) end
+    end
+    for name in pairs(getmetatable(gbi.graph.new())) do
+      if not name:find("^__") and not model.internal["gbi.graph:" .. name] then
+        has("g:" .. name)
+      end
+    end
+    for _, name in ipairs { "results", "handle" } do has("node:" .. name) end
+  end)
+
+  it("has names for its tasks that are there", function()
+    local tasks = text:match("## By task\n\n(.-)\n\n")
+    local struct, n = read("csrc/gbi.h"), 0
+    for _, calls in tasks:gmatch("\n| [^|]+| ([^|]+)|([^|]*)|") do
+      for name in calls:gmatch("`([%w_]+)`") do
+        n = n + 1
+        assert.truthy(struct:find("(*" .. name .. ")", 1, true), name)
+      end
+    end
+    assert.is_true(n > 5)
+  end)
+
+  it("has a failing graph that is explained as printed", function()
+    local example, expected = text:match(
+      "```lua\n([^`]-wite.-)```\n\n(.-)\n\n")
+    local folder = portable.folder()
+    portable.write(folder .. "/main.lua", example)
+    local out, ok = portable.run(("cd %s && %s main.lua"):format(folder,
+      portable.start()))
+    portable.run("rm -r " .. folder)
+    assert.is_true(ok)
+    local lines = out:gmatch("([^\n]*)\n")
+    for line in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
+        "    ([^\n]*)\n") do
+      if _VERSION ~= "Lua 5.4" then -- Lua's own words are 5.4's
+        line = line:gsub("a nil value %(method 'wite'%)", "…")
+          :gsub("upvalue 'f'", "…")
+      end
+      printed.matches(line .. "\n", lines() .. "\n")
+    end
+  end)
+end)
+
+describe("docs/performance.md", function()
+  it("has the figures that `make bench-instructions` wrote", function()
+    local rows = {}
+    for line in read("docs/instructions.csv"):gmatch("[^\n]+") do
+      local n = {}
+      for number in line:gmatch(",(%d+%.?%d*)") do
+        n[#n + 1] = ("%.0f"):format(number)
+      end
+      rows[#rows + 1] = table.concat(n, " ")
+    end
+    local text, n = read("docs/performance.md"), 0
+    for value, floor in text:gmatch("\n| [^|]+ | (%d+) | (%d+) | [%d.]+ |") do
+      n = n + 1
+      local found = false
+      for _, row in ipairs(rows) do
+        found = found or row:find(value .. " " .. floor, 1, true) == 1
+      end
+      assert.is_true(found, value .. " " .. floor)
+    end
+    assert.is_true(n > 10)
   end)
 end)
 

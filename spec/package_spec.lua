@@ -3,6 +3,7 @@
 
 local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
+local printed = require "spec.support.printed"
 local LUA, read, write = portable.lua, portable.read, portable.write
 local VERSION = _VERSION:match("%d+%.%d+")
 
@@ -29,18 +30,19 @@ local function must(...)
   return out
 end
 
+local EXAMPLE = printed.blocks("README.md", "lua")[2] -- its graph
+
 -- A new folder, with README's example in it and nothing else.
 local function folder()
   local path = portable.folder()
-  write(path .. "/example.lua",
-    (read("README.md"):match("```lua\n(local gbi.-)```")))
+  write(path .. "/example.lua", EXAMPLE)
   return path
 end
 
 -- Runs README's example in the folder, after the shell's `setup`.
 local function example(path, setup)
-  assert.equal("hello from object number 1\n",
-    must("cd %s && %s && %s example.lua 2>/dev/null", path, setup, LUA))
+  printed.matches(printed.promised(EXAMPLE),
+    must("cd %s && %s && %s example.lua", path, setup, LUA))
 end
 
 local function rockspec(version)
@@ -112,10 +114,11 @@ describe("the release rockspec", function()
     function()
       for _, version in ipairs { HEADER .. "-1", "scm-1" } do
         local _, path = rockspec(version)
-        local _, n = read(path):gsub("example%.org/gbi", "")
+        local _, n = read(path):gsub("github%.com/OWNER/gbi", "")
         assert.equal(1, n, path)
       end
-      assert.truthy(read("docs/releasing.md"):find("example%.org/gbi"))
+      assert.truthy(read("docs/releasing.md"):find("github.com/OWNER/gbi", 1,
+        true))
     end)
 
   it("passes luarocks lint", function()
@@ -171,6 +174,17 @@ describe("make install", function()
     must("rm -r %s", empty)
   end)
 
+  it("is undone by `make uninstall`", function()
+    local empty = folder()
+    local prefix = empty .. "/usr"
+    must("make install LUA=%s PREFIX=%s", LUA, prefix)
+    write(prefix .. "/include/other.h", "")
+    must("make uninstall LUA=%s PREFIX=%s", LUA, prefix)
+    assert.equal(prefix .. "/include/other.h\n",
+      must("find %s -type f", prefix))
+    must("rm -r %s", empty)
+  end)
+
   it("takes any PREFIX", function()
     -- sed took a | in it for the end of what it replaces
     local empty = folder()
@@ -183,6 +197,46 @@ describe("make install", function()
     must("eval ${CC:-cc} '%s' %s -c examples/c/wheel.c -o %s/wheel.o",
       flags:match("[^\n]*"), os.getenv("LUA_CFLAGS"), empty)
     must("rm -r %s", empty)
+  end)
+end)
+
+describe("tools/need", function()
+  -- Runs it where a Lua is missing and `id -u` says `id`; the programs that
+  -- would install it say what they were told.
+  local function need(id, setup)
+    local bin = portable.folder()
+    for name, text in pairs { id = "echo " .. id, sudo = 'echo sudo "$@"',
+        ["apt-get"] = 'echo apt-get "$@"' } do
+      write(("%s/%s"):format(bin, name), "#!/bin/sh\n", text, "\n")
+    end
+    local out, ok = sh("chmod +x %s/*; PATH=%s:$PATH; %s tools/need lua:lua9 "
+      .. "</dev/null", bin, bin, setup)
+    must("rm -r %s", bin)
+    return out, ok
+  end
+
+  local INSTALL = "apt-get install -y --no-install-recommends lua9\n"
+
+  it("says what is missing, and installs it for root", function()
+    local out, ok = need(0, "LUA=lua9")
+    assert.is_true(ok)
+    assert.equal("gbi needs what is not there: lua9\napt-get update && "
+      .. INSTALL .. "apt-get update\n" .. INSTALL, out)
+  end)
+
+  it("installs nothing for others who were not asked", function()
+    local out, ok = need(1000, "LUA=lua9")
+    assert.is_false(ok)
+    assert.equal("gbi needs what is not there: lua9\n"
+      .. "sudo apt-get update && sudo " .. INSTALL
+      .. "run that, or this again with YES=1\n", out)
+    out, ok = need(1000, "YES=1 LUA=lua9")
+    assert.is_true(ok)
+    assert.truthy(out:find("\nsudo apt%-get update\nsudo apt%-get install"))
+  end)
+
+  it("says nothing when nothing is missing", function()
+    assert.same({ "", true }, { need(1000, "LUA=" .. LUA) })
   end)
 end)
 
@@ -296,8 +350,8 @@ describe("make dist", function()
         empty)
       must("cd %s && %s make", dist, rocks)
       example(empty, ('eval "$(%s path)"'):format(rocks))
-      assert.truthy(read(("%s/tree/share/lua/%s/gbi/gbi.h"):format(empty,
-        VERSION)))
+      local rock = must("%s show --rock-dir gbi", rocks):match("[^\n]+")
+      assert.truthy(read(rock .. "/conf/gbi.h"))
       write(empty .. "/config.lua", CONFIG)
       local out = must("cd %s && LUAROCKS_CONFIG=%s/config.lua "
         .. "%s test -- spec/source_spec.lua", dist, empty, rocks)
@@ -307,8 +361,8 @@ describe("make dist", function()
   it("packs what the release rockspec builds", function()
     need_luarocks()
     local _, path = rockspec(HEADER .. "-1")
-    local text = read(path):gsub('url = "[^"]*"',
-      ('url = "file://%s/build/gbi-%s.tar.gz"'):format(empty, HEADER))
+    local text = read(path):gsub("url = .-,\n",
+      ('url = "file://%s/build/gbi-%s.tar.gz",\n'):format(empty, HEADER), 1)
     local file = ("%s/gbi-%s-1.rockspec"):format(empty, HEADER)
     write(file, text)
     local rocks = ("luarocks --lua-version %s --tree %s/released"):format(

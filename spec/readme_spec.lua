@@ -1,94 +1,126 @@
--- What the README prints runs as printed.
+-- What the README says is true, and its examples run as printed.
 
-local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
 local printed = require "spec.support.printed"
 
 local readme = portable.read("README.md")
 
--- Runs a script in a new Lua, as a user would; returns what it wrote to its
--- two streams and whether it succeeded.
-local function run(script)
-  local path = fixture.path()
-  local out, ok = portable.script(script, "2>" .. path)
-  return out, portable.read(path), ok
+-- Runs a script in a new Lua, as a user would; it prints what its comments
+-- say.
+local function as_printed(script)
+  local out, ok = portable.script(script)
+  assert.is_true(ok, out)
+  printed.matches(printed.promised(script), out)
 end
 
 describe("README.md", function()
-  it("begins with the two commands", function()
-    assert.truthy(readme:find("^# gbi\n\n    make demo.-\n    make test"))
+  it("is short", function()
+    local _, lines = readme:gsub("\n", "")
+    assert.is_true(lines <= 150)
   end)
 
-  it("has an example that runs as printed", function()
-    local example = readme:match("```lua\n(local gbi.-)```")
-    local out, err, ok = run(example)
-    assert.equal("hello from object number 1\n", out)
-    assert.equal("hello on the other stream\n", err)
-    assert.is_true(ok)
-    local _, lines = example:gsub("\n", "")
-    assert.is_true(lines <= 16)
+  it("has the two commands", function()
+    assert.truthy(readme:find("\n    make demo .-\n    make test "))
   end)
 
-  it("has a graph that runs as printed", function()
-    local graph = readme:match("```lua\n(local gbi[^`]-graph.new.-)```")
-    local out, err, ok = run(graph)
-    local five = portable.script "io.write(2.5 * 2)" -- 5.0 in 5.5
-    assert.same({ ("length %s\n"):format(five), "", true }, { out, err, ok })
-    local _, lines = graph:gsub("\n", "")
-    assert.is_true(lines <= 10)
+  it("has examples of at most twelve lines that run as printed", function()
+    local n = 0
+    for _, example in ipairs(printed.blocks("README.md", "lua")) do
+      n = n + 1
+      as_printed(example)
+      local _, lines = example:gsub("\n", "")
+      assert.is_true(lines <= 12)
+    end
+    assert.equal(2, n)
   end)
 
-  it("has handles that run as printed", function()
-    local example = readme:match("## Handles\n.-```lua\n(.-)```")
-    local out, err, ok = run(example)
-    assert.same({ "", true }, { err, ok })
-    printed.matches(printed.promised(example), out)
-  end)
-
-  it("has a failing graph that is explained as printed", function()
-    local example, expected = readme:match(
-      "## When a graph fails\n.-```lua\n(.-)```\n\n(.-)\n\n")
-    local folder = portable.folder()
-    portable.write(folder .. "/main.lua", example)
-    local out, ok = portable.run(("cd %s && %s main.lua"):format(folder,
+  it("shows the picture of examples/graph.lua", function()
+    assert.truthy(readme:find("(docs/graph.svg)", 1, true))
+    local picture = portable.read("docs/graph.svg")
+    local dot = portable.run(("%s examples/graph.lua dot"):format(
       portable.start()))
-    portable.run("rm -r " .. folder)
-    assert.is_true(ok)
-    local lines = out:gmatch("([^\n]*)\n")
-    for wanted in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
-        "    ([^\n]*)\n") do
-      local line = wanted
-      if _VERSION ~= "Lua 5.4" then -- Lua's own words are 5.4's
-        line = line:gsub("a nil value %(method 'wite'%)", "…")
-          :gsub("upvalue 'f'", "…")
-      end
-      printed.matches(line .. "\n", lines() .. "\n")
+    local n = 0
+    for name in dot:gmatch('\n  ("[^"]+") %[label') do
+      n = n + 1
+      assert.truthy(picture:find("<title>" .. name:sub(2, -2) .. "</title>", 1,
+        true), name)
     end
+    local _, nodes = picture:gsub('class="node"', "")
+    assert.equal(n, nodes)
   end)
 
-  it("names every function of the module and method of its objects", function()
-    local gbi = require "gbi"
-    local text = readme
-    for name, value in pairs(gbi) do
-      if type(value) == "function" then
-        assert.truthy(text:find("gbi." .. name, 1, true), name)
-      end
+  it("has a row for each file of examples/why", function()
+    local n = 0
+    for path in portable.run("ls examples/why/*.lua"):gmatch("[^\n]+") do
+      n = n + 1
+      assert.truthy(readme:find(("\n|[^\n]+%%(%s%%)"):format(
+        path:gsub("%p", "%%%0"))), path)
     end
-    for var, object in pairs { r = gbi.default, h = gbi.handles } do
-      for name in pairs(getmetatable(object).__index) do
-        assert.truthy(text:find(var .. ":" .. name .. "(", 1, true), name)
-      end
-    end
-    for name in pairs(gbi.source) do
-      assert.truthy(not name:find("Source$") or text:find(name, 1, true), name)
-    end
-    local internal = dofile("tools/annotate.lua").read().internal
-    for name in pairs(getmetatable(gbi.graph.new())) do
-      assert.truthy(name:find("^__") or internal["gbi.graph:" .. name]
-        or text:find("g:" .. name, 1, true), name)
-    end
-    for _, name in ipairs { "results", "handle" } do
-      assert.truthy(text:find("node:" .. name, 1, true), name)
-    end
+    local _, rows = readme:gsub("%(examples/why/", "")
+    assert.equal(n, rows)
   end)
+end)
+
+describe("examples/why/", function()
+  for path in portable.run("ls examples/why/*.lua"):gmatch("[^\n]+") do
+    it(path:match("[^/]+$") .. " shows what its comments say", function()
+      local out, ok = portable.run(("%s %s"):format(portable.start(), path))
+      assert.is_true(ok, out)
+      if path:find("ffi", 1, true) and not rawget(_G, "jit") then
+        assert.equal("ffi is LuaJIT's: make demo LUA=luajit\n", out)
+        return
+      end
+      printed.matches(printed.promised(portable.read(path)), out)
+    end)
+  end
+end)
+
+describe("the pages", function()
+  local pages = { "README.md", "CONTRIBUTING.md", "CHANGELOG.md" }
+  for path in portable.run("ls docs/*.md"):gmatch("[^\n]+") do
+    pages[#pages + 1] = path
+  end
+
+  -- The anchors of a page, as its headings make them.
+  local function anchors(path)
+    local set = {}
+    for heading in ("\n" .. portable.read(path)):gmatch("\n#+ ([^\n]+)") do
+      set[heading:lower():gsub("[^%w%s_-]", ""):gsub("%s", "-")] = true
+    end
+    return set
+  end
+
+  it("have links that lead to something", function()
+    local n = 0
+    for _, page in ipairs(pages) do
+      local folder = page:match("^(.*/)") or ""
+      -- code may look like a link
+      local text = portable.read(page):gsub("\n```.-\n```", "")
+        :gsub("`[^`\n]*`", "")
+      for to in text:gmatch("%]%(([^)%s]+)%)") do
+        local path, anchor = to:match("^([^#]*)#?(.*)$")
+        if not to:find("^%a+:") and not to:find("^%.%./%.%./") then
+          n = n + 1
+          local where = path == "" and page or folder .. path
+          local f = io.open(where)
+          assert.truthy(f, page .. ": " .. to)
+          f:close()
+          assert.truthy(anchor == "" or anchors(where)[anchor],
+            page .. ": " .. to)
+        end
+      end
+    end
+    assert.is_true(n > 20)
+  end)
+
+  it("in docs/ begin with whom they are for, and what they can do at the end",
+    function()
+      for _, page in ipairs(pages) do
+        if page:find("^docs/") then
+          local first = portable.read(page):match("^# [^\n]+\n\n(.-)\n\n")
+          assert.truthy(first and first:find("^For ")
+            and first:find("At%s+the%s+end%s+of%s+this%s+page"), page)
+        end
+      end
+    end)
 end)
