@@ -74,9 +74,9 @@ function gbi.debug(on) end
 function gbi.traceback(thread, message, level) end
 
 ---The error for a value that cannot be held weakly: nil, a boolean, a number, a
----string or a light userdata. As a string it is laid out as PyTorch's.
+---string or a light userdata. `tostring` formats it as PyTorch formats its own.
 ---@class gbi.unimplemented
----@field gb_type string what failed, in the seed's words
+---@field gb_type string what failed, in PyTorch's words
 ---@field context string the value
 ---@field explanation string
 ---@field hints table a list of strings
@@ -91,44 +91,44 @@ function gbi.traceback(thread, message, level) end
 ---@field source? gbi.source
 
 ---The constructors and the side table of one graph. `#registry` is the number of
----constructors; as a string it tells how many entries are live and dead.
+---constructors; `tostring(registry)` tells how many entries are live and dead.
 ---
----A `gbi.object` is what can be held weakly: a table, full userdata, function or
----coroutine. Everything else is a value.
+---A `gbi.object` is a value that can be held weakly: a table, full userdata,
+---function or coroutine.
 ---
 ---The functions of the module `gbi` that are named here do the same on
----`gbi.default`. An argument of another type than given here is an argument
----error, at the caller's position; so is a handle where an index is meant. A call
----that fails leaves the registry as it was.
+---`gbi.default`. An argument of the wrong type raises an argument error at the
+---caller's position; so does a handle in place of an index. A call that fails
+---leaves the registry unchanged.
 ---@class gbi.registry
 ---@operator len: integer
 local registry = {}
 
----Registers an object that the graph needs and does not take as an input, under
----the next index. The registry does not keep it alive.
+---Registers an object that the graph needs but does not take as an input, under
+---the next index. The registry does not keep the object alive.
 ---
 ---In PyTorch: register_user_object(value, source)
 ---
 ---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error if `source` is not a source
 ---@param value gbi.object the object, an example for the runs to come
----@param source gbi.source where it came from
+---@param source gbi.source where the object came from
 ---@return integer # its index; the first is 1
 function registry:register(value, source) end
 
----Registers an object that the graph needs and does not take as an input, under
----the next index. The registry does not keep it alive.
+---Registers an object that the graph needs but does not take as an input, under
+---the next index. The registry does not keep the object alive.
 ---
 ---In PyTorch: register_user_object(value, source)
 ---
 ---Raises the error `gbi.unimplemented` for a value that cannot be held weakly; an argument error if `source` is not a source
 ---@param value gbi.object the object, an example for the runs to come
----@param source gbi.source where it came from
+---@param source gbi.source where the object came from
 ---@return integer # its index; the first is 1
 function gbi.register_user_object(value, source) end
 
 ---Registers an object that the prologue creates in every run, under the next
----index. Until the first run, the index finds the example, which is kept alive
----until `reset`.
+---index. Until the first run, the index finds the example; the registry keeps the
+---example alive until `reset`.
 ---
 ---In PyTorch: register_graph_created_object(example_value, construct_fn)
 ---
@@ -139,8 +139,8 @@ function gbi.register_user_object(value, source) end
 function registry:register_created(example_value, construct_fn) end
 
 ---Registers an object that the prologue creates in every run, under the next
----index. Until the first run, the index finds the example, which is kept alive
----until `reset`.
+---index. Until the first run, the index finds the example; the registry keeps the
+---example alive until `reset`.
 ---
 ---In PyTorch: register_graph_created_object(example_value, construct_fn)
 ---
@@ -150,7 +150,7 @@ function registry:register_created(example_value, construct_fn) end
 ---@return integer # its index; the first is 1
 function gbi.register_graph_created_object(example_value, construct_fn) end
 
----The object at an index.
+---Returns the object at an index.
 ---
 ---In PyTorch: get_external_object_by_index(index)
 ---
@@ -160,7 +160,7 @@ function gbi.register_graph_created_object(example_value, construct_fn) end
 ---@return any # the object
 function registry:get(index, tname) end
 
----The object at an index.
+---Returns the object at an index.
 ---
 ---In PyTorch: get_external_object_by_index(index)
 ---
@@ -170,21 +170,21 @@ function registry:get(index, tname) end
 ---@return any # the object
 function gbi.get_external_object_by_index(index, tname) end
 
----Replaces the whole side table by the arguments, the first at index 1, and lets
----go what was stashed before the last `store`.
+---Replaces the whole side table with the arguments, the first at index 1, and
+---releases the objects stashed before the last `store`.
 ---
 ---In PyTorch: store_user_object_weakrefs(*args)
 ---
----Raises an argument error if one cannot be held weakly; the side table is then as it was
+---Raises an argument error if one cannot be held weakly; the side table is then unchanged
 ---@param ... gbi.object the objects of this run
 function registry:store(...) end
 
----Replaces the whole side table by the arguments, the first at index 1, and lets
----go what was stashed before the last `store`.
+---Replaces the whole side table with the arguments, the first at index 1, and
+---releases the objects stashed before the last `store`.
 ---
 ---In PyTorch: store_user_object_weakrefs(*args)
 ---
----Raises an argument error if one cannot be held weakly; the side table is then as it was
+---Raises an argument error if one cannot be held weakly; the side table is then unchanged
 ---@param ... gbi.object the objects of this run
 function gbi.store_user_object_weakrefs(...) end
 
@@ -198,13 +198,13 @@ function registry:reset() end
 ---In PyTorch: reset_user_object_tracking()
 function gbi.reset_user_object_tracking() end
 
----Is there a constructor? The side table does not count.
+---Tells whether the registry has a constructor; ignores the side table.
 ---
 ---In PyTorch: has_user_objects()
 ---@return boolean
 function registry:has_objects() end
 
----Is there a constructor? The side table does not count.
+---Tells whether the registry has a constructor; ignores the side table.
 ---
 ---In PyTorch: has_user_objects()
 ---@return boolean
@@ -215,8 +215,8 @@ function gbi.has_user_objects() end
 ---
 ---In PyTorch: set_external_object_by_index(index, value), of later PyTorch
 ---
----Raises an argument error for another index, or a value that cannot be held weakly
----@param index integer that of an entry or a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
+---Raises an argument error for any other index, or for a value that cannot be held weakly
+---@param index integer the index of an entry or a constructor, or the next one after all of these; when `register` later gives out that index, it replaces the object
 ---@param value gbi.object
 function registry:set(index, value) end
 
@@ -225,13 +225,13 @@ function registry:set(index, value) end
 ---
 ---In PyTorch: set_external_object_by_index(index, value), of later PyTorch
 ---
----Raises an argument error for another index, or a value that cannot be held weakly
----@param index integer that of an entry or a constructor, or the one after the last of these; `register` may come to it later, and then replaces it
+---Raises an argument error for any other index, or for a value that cannot be held weakly
+---@param index integer the index of an entry or a constructor, or the next one after all of these; when `register` later gives out that index, it replaces the object
 ---@param value gbi.object
 function gbi.set_external_object_by_index(index, value) end
 
----Keeps an object alive for the run that it was made for: through the next
----`store`, until the one after it or `reset`.
+---Keeps an object alive for one run: through the next `store`, until the one after
+---it or `reset`.
 ---
 ---In PyTorch: stash_graph_created_object(obj), of later PyTorch
 ---
@@ -240,8 +240,8 @@ function gbi.set_external_object_by_index(index, value) end
 ---@return gbi.object # the object
 function registry:stash(object) end
 
----Keeps an object alive for the run that it was made for: through the next
----`store`, until the one after it or `reset`.
+---Keeps an object alive for one run: through the next `store`, until the one after
+---it or `reset`.
 ---
 ---In PyTorch: stash_graph_created_object(obj), of later PyTorch
 ---
@@ -254,18 +254,18 @@ function gbi.stash_graph_created_object(object) end
 ---@return gbi.registry
 function gbi.new() end
 
----Like `store`, for more objects than a call takes arguments.
+---Like `store`, for more objects than one call can take as arguments.
 ---
----Raises an argument error if one cannot be held weakly; the side table is then as it was
+---Raises an argument error if one cannot be held weakly; the side table is then unchanged
 ---@param list table the objects of this run
----@param n? integer how many they are; default: the list's length
----@param created? table objects to be stashed with it, in the same step
+---@param n? integer their number; default: the list's length
+---@param created? table objects to stash in the same step
 function registry:store_list(list, n, created) end
 
 ---Like `get`, but never raises an error for an index that has no object.
 ---@param index integer
 ---@return any # the object, or nil
----@return string? # why there is none: `"dead"` or `"unregistered"`
+---@return string? # why it has no object: `"dead"` or `"unregistered"`
 function registry:find(index) end
 
 ---Counts the entries of the side table.
@@ -273,14 +273,14 @@ function registry:find(index) end
 ---@return integer # how many are dead
 function registry:count() end
 
----Takes a snapshot of the side table. It holds the objects strongly, for work that
----runs later than the call that stored them.
+---Takes a snapshot of the side table. The snapshot holds the objects strongly, for
+---work that runs after the call that stored them.
 ---@return gbi.snapshot # for `restore`
 function registry:snapshot() end
 
 ---Restores a snapshot's side table.
 ---
----Raises an argument error if it is another registry's
+---Raises an argument error for a snapshot of another registry
 ---@param snapshot gbi.snapshot of this registry
 function registry:restore(snapshot) end
 
@@ -296,25 +296,26 @@ function registry:entries() end
 ---@return integer
 function registry:constructors() end
 
----What error messages call an index.
+---Returns the name of an index in error messages.
 ---@param index integer
 ---@return string # `external object 2 (G["io"].stdout)`
 function registry:name(index) end
 
----Where an index was registered, if that was recorded.
+---Returns the call site that registered an index, if it was recorded.
 ---@param index integer
 ---@return string? # file and line, `main.lua:12`
 function registry:place(index) end
 
----Numbers for single values, never given out twice. As a string a handle table
+---Numbers for single values, never given out twice. `tostring` of a handle table
 ---tells how many of its handles are live.
 ---
----A handle is *live* as long as its object is; after that it is *dead*, for ever,
----because it is never given out again, by any handle table of the Lua state. A dead
----handle takes no memory. Handles are greater than a thousand million, so that none
----is ever an index, and fit a C pointer. A handle of another table finds nothing.
+---A handle is *live* as long as its object is; after that it is *dead* for ever,
+---because no handle table of the Lua state gives out the same number again. A dead
+---handle takes no memory. Handles are greater than 1,000,000,000, so they never
+---equal an index, and they fit a C pointer. A handle of another table finds
+---nothing.
 ---
----A C library can keep one where it has a `void *`: see `gbi.h`.
+---A C library can keep a handle in its `void *`: see `gbi.h`.
 ---@class gbi.handles
 local handles = {}
 
@@ -322,19 +323,19 @@ local handles = {}
 ---@return gbi.handles
 function gbi.new_handles() end
 
----Gives out a handle of an object, which the handle does not keep alive.
+---Creates a handle of an object. The handle does not keep the object alive.
 ---
 ---Raises the error `gbi.unimplemented` for a value that cannot be held weakly
 ---@param object gbi.object
 ---@return integer # the handle
 function handles:weak(object) end
 
----Gives out a handle of a value, which is kept alive until `release`.
+---Creates a handle of a value and keeps the value alive until `release`.
 ---@param value any any but nil
 ---@return integer # the handle
 function handles:strong(value) end
 
----The value of a handle.
+---Returns the value of a handle.
 ---
 ---Raises `handle 1000000007 is no longer alive`, `… was never given out` or `… is not a FILE* (got table)`, at the caller's position
 ---@param handle integer
@@ -345,7 +346,7 @@ function handles:get(handle, tname) end
 ---Like `get`, but never raises an error for a handle that has no value.
 ---@param handle integer
 ---@return any # the value, or nil
----@return string? # why there is none: `"dead"` (collected, released, or possibly another table's) or `"unregistered"` (never given out by this handle table)
+---@return string? # why it has no value: `"dead"` (collected, released, or possibly another table's) or `"unregistered"` (never given out by this handle table)
 function handles:find(handle) end
 
 ---Makes a handle dead. Its callback, if it has one, is not called.
@@ -354,18 +355,18 @@ function handles:find(handle) end
 ---@return string? # why it was not live: `"dead"` or `"unregistered"`
 function handles:release(handle) end
 
----Sets the function that the first `sweep` after the object was collected calls
----with the handle, once.
+---Sets a callback. The first `sweep` after the object was collected calls it once,
+---with the handle.
 ---@param handle integer
 ---@param callback? fun(handle:integer) pass nil to remove it
 ---@return boolean? # true, or nil
----@return string? # why there is nothing to wait for: `"dead"` or `"unregistered"`
+---@return string? # why no callback was set: `"dead"` or `"unregistered"`
 function handles:on_collect(handle, callback) end
 
----Calls the callbacks of the handles whose objects were collected since, in the
----order of the handles.
+---Calls the callbacks of the handles whose objects were collected since the last
+---sweep, in the order of the handles.
 ---
----Raises the error of a callback; the next sweep goes on after it
+---Raises the error of a callback; the next sweep continues after that callback
 ---@return integer # how many were called
 function handles:sweep() end
 
@@ -373,21 +374,20 @@ function handles:sweep() end
 ---@return integer
 function handles:count() end
 
----Iterates over the live handles, in their order. The table may change meanwhile:
----a handle that is not live any more is left out, a new one does not come.
+---Iterates over the live handles, in their order. The table may change during the
+---iteration: handles that have died are skipped, new ones are not visited.
 ---@return fun():integer,any,string # iterator of handle, value and kind: `"weak"`, `"strong"`, or `"run"` for one that belongs to a run
 function handles:entries() end
 
----The external objects of one call of a compiled graph, which a backend's function
----is given in front of the inputs. `run[index]` is the object at that index, or
----nil for one that the graph never asks for. To be read only.
+---The external objects of one call of a compiled graph. A backend's function gets
+---the run before the inputs. `run[index]` is the object at that index, or nil if
+---the graph does not use it. Read-only.
 ---@class gbi.run
 ---@field [integer] gbi.object?
 local run = {}
 
----A number for one of the run's objects, to be handed to code that is not part of
----the run: a handle of `gbi.handles`, which belongs to the run and is dead when
----the run is over.
+---Returns a number for one of the run's objects, for code outside the run: a
+---handle of `gbi.handles` that belongs to the run and dies when the run is over.
 ---
 ---Raises an argument error if the run has no object at that index
 ---@param index integer
