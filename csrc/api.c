@@ -1,9 +1,9 @@
 /*
 ** api.c - the function table of gbi.h
 **
-** The operations of registry_lua.c and handles_lua.c, with the stack for
-** arguments. What may raise an error does so before it changes anything or
-** pops its arguments.
+** The operations of registry_lua.c and handles_lua.c, with stack indices for
+** arguments. A function that raises an error does so before it changes
+** anything or pops its arguments.
 */
 #include "internal.h"
 
@@ -171,8 +171,8 @@ static void api_state_handles (lua_State *L) {
 }
 
 
-/* Pushes the handle table at `handles`, the state's own if that is 0. Returns
-** its index. [-0, +1, e] */
+/* Pushes the handle table at `handles`, or the state's own if `handles` is 0.
+** Returns its index. [-0, +1, e] */
 static int pushhandles (lua_State *L, int handles) {
   if (handles != 0) lua_pushvalue(L, handles);
   else checkloaded(L, gbiH_getdefault(L));

@@ -1,12 +1,12 @@
 /*
 ** compat.h - Lua 5.4's C API on Lua 5.1, 5.2, 5.3, 5.5 and LuaJIT (internal)
 **
-** C code here is written for 5.4; this is the one file that knows of other
-** versions. It gives them 5.4's names, and where a name is there already but
-** means less, 5.4's meaning. Only what gbi uses, with two things that
-** compat-5.3, which is good and well kept, does not have: user values that are
-** there once and for all, so that writing one cannot fail; and integer keys,
-** numbers and formats past 32 bits.
+** The C code here is written for 5.4; only this file knows other versions. It
+** gives them 5.4's names, and 5.4's meaning where a name exists but does less.
+** It covers only functions that gbi uses. It adds two things that the good and
+** well-maintained compat-5.3 lacks: user values allocated in advance, so that
+** writing one cannot fail; and integer keys, numbers and formats beyond 32
+** bits.
 */
 #ifndef GBI_COMPAT_H
 #define GBI_COMPAT_H
@@ -87,7 +87,7 @@ static inline void compat_setfuncs (lua_State *L, const luaL_Reg *l, int n) {
 
 #ifndef LUA_GCISRUNNING  /* 5.1, and not LuaJIT */
 
-/* It does not tell: the collector may be stopped. */
+/* 5.1 cannot tell: assume that the collector may be stopped. */
 #define LUA_GCISRUNNING 9
 #define lua_gc(L, what, data) \
   ((what) == LUA_GCISRUNNING ? 0 : lua_gc(L, what, data))
@@ -126,7 +126,7 @@ static inline lua_Integer compat_checkinteger (lua_State *L, int arg) {
 }
 #define luaL_checkinteger compat_checkinteger
 
-/* What pushes a value returns its type. */
+/* Functions that push a value return its type. */
 static inline int compat_getfield (lua_State *L, int t, const char *key) {
   (lua_getfield)(L, t, key);
   return lua_type(L, -1);
@@ -153,7 +153,7 @@ static inline int compat_newmetatable (lua_State *L, const char *name) {
 }
 #define luaL_newmetatable compat_newmetatable
 
-/* A metatable that has no __name has the one it is registered by. */
+/* A metatable without __name gets the name it is registered by. */
 static inline int compat_getmetafield (lua_State *L, int i, const char *name) {
   if (luaL_getmetafield(L, i, name)) return lua_type(L, -1);
   if (strcmp(name, "__name") != 0 || lua_type(L, i) != LUA_TUSERDATA
@@ -180,14 +180,15 @@ static inline int compat_rawgetp (lua_State *L, int t, const void *key) {
 }
 #define lua_rawgetp compat_rawgetp
 
-/* Pushes the key `i`; returns where the table at `t` still is. [-0, +1, -] */
+/* Pushes the key `i`; returns the index of the table at `t` after that.
+** [-0, +1, -] */
 static inline int compat_key (lua_State *L, int t, lua_Integer i) {
   t = lua_absindex(L, t);
   lua_pushinteger(L, i);
   return t;
 }
 
-/* The old ones take an int. */
+/* Before 5.3 these take an int. */
 static inline int compat_rawgeti (lua_State *L, int t, lua_Integer i) {
   if (i == (int)i) (lua_rawgeti)(L, t, (int)i);
   else lua_rawget(L, compat_key(L, t, i));
@@ -257,7 +258,7 @@ static inline int compat_error (lua_State *L, const char *fmt, ...) {
 }
 #define luaL_error compat_error
 
-/* Knows __name. */
+/* Uses __name. */
 static inline const char *compat_tolstring (lua_State *L, int i, size_t *len) {
   i = lua_absindex(L, i);
   if (luaL_callmeta(L, i, "__tostring")) {
@@ -299,7 +300,7 @@ static inline int compat_typeerror (lua_State *L, int arg, const char *tname) {
 }
 #define luaL_typeerror compat_typeerror
 
-/* Blames with luaL_typeerror. */
+/* Raises its error with luaL_typeerror. */
 static inline void *compat_checkudata (lua_State *L, int arg,
                                        const char *name) {
   void *p = luaL_testudata(L, arg, name);
@@ -308,8 +309,8 @@ static inline void *compat_checkudata (lua_State *L, int arg,
 }
 #define luaL_checkudata compat_checkudata
 
-/* User values are elements of a table, the one user value or environment of a
-** userdata. It has room for them from the start: writing one cannot fail. */
+/* User values are elements of a table, the only user value or environment of a
+** userdata. The table has room for all of them, so writing one cannot fail. */
 static inline void *compat_newuserdatauv (lua_State *L, size_t size, int n) {
   void *p = lua_newuserdata(L, size);
   if (n > 0) {

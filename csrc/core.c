@@ -10,7 +10,7 @@
 #include <lauxlib.h>
 
 
-/* record(on, own) -> boolean: for gbi.debug */
+/* record(on, own) -> previous setting: for gbi.debug */
 static int core_record (lua_State *L) {
   luaL_checktype(L, 1, LUA_TBOOLEAN);
   luaL_checkstring(L, 2);
@@ -19,7 +19,7 @@ static int core_record (lua_State *L) {
 }
 
 
-/* place() -> where the running call comes from; nil if that is not recorded */
+/* place() -> call site of the running call; nil if these are not recorded */
 static int core_place (lua_State *L) {
   if (!gbiS_get(L)->recording) return 0;
   gbiS_place(L);
@@ -27,7 +27,7 @@ static int core_place (lua_State *L) {
 }
 
 
-/* typename(object) -> what errors call its type */
+/* typename(object) -> name of its type in error messages */
 static int core_typename (lua_State *L) {
   luaL_checkany(L, 1);
   lua_pushstring(L, gbi_typename(L, 1));
@@ -35,8 +35,8 @@ static int core_typename (lua_State *L) {
 }
 
 
-/* create(path, text) -> true; or nil, why not, and whether there is such a file.
-** Writes a new file, which nobody else can have made. */
+/* create(path, text) -> true; or nil, the reason, and whether the file exists.
+** Writes a new file; fails if `path` exists. */
 static int core_create (lua_State *L) {
   size_t size;
   const char *path = luaL_checkstring(L, 1);
@@ -44,7 +44,7 @@ static int core_create (lua_State *L) {
   int why, written;
   FILE *f;
   errno = 0;
-  f = fopen(path, "wbx");  /* C11's, which C libraries had before */
+  f = fopen(path, "wbx");  /* "x" is C11, but C libraries had it before */
   why = errno;
   if (f != NULL) {
     written = fwrite(text, 1, size, f) == size;

@@ -2,36 +2,35 @@
 ** gbi.h - live Lua objects by number, for C
 **
 ** A *handle* stands for one Lua value in a C structure, a queue or a library's
-** `void *`. It is never given out twice: when its object has died or it was
-** released, the handle is dead for ever and finds nothing.
+** `void *`. No handle is given out twice: once its object has died or the
+** handle was released, it is dead for ever and finds nothing.
 **
 **     const gbi_API *gbi = gbi_open(L);
 **     void *userdata = GBI_TOPOINTER(gbi->weak(L, 0, 1));   // argument 1
 **     ...
 **     if (gbi->find_handle(L, 0, GBI_TOHANDLE(userdata)) == GBI_LIVE) ...
 **
-** An *index* stands for an external object of a graph, in a registry whose
-** side table is refilled before each run; it is for code generators. The two
-** kinds of numbers never overlap: indices count from 1, handles from
-** GBI_HANDLE0 + 1.
+** An *index*, for code generators, stands for an external object of a graph,
+** in a registry whose side table is refilled before each run. Indices and
+** handles never overlap: indices count from 1, handles from GBI_HANDLE0 + 1.
 **
-** This header is all that a C module needs; it links with nothing of gbi. A
-** host that embeds Lua can compile csrc/ into itself instead; it calls
+** A C module needs only this header and links with nothing of gbi. A host
+** that embeds Lua can compile csrc/ into itself instead; it calls
 **
 **     luaL_requiref(L, "gbi.core", luaopen_gbi_core, 0);
 **
-** and then gbi_open, as modules do. In Lua 5.1, which does not have that, it
+** and then gbi_open, as modules do. In Lua 5.1, which lacks luaL_requiref, it
 ** sets the field "gbi.core" of `package.preload` to luaopen_gbi_core.
 **
 ** In the comments, [-o, +p, x] tells how many values a function pops and
 ** pushes, and whether it may raise an error: '-' never, 'm' only when out of
 ** memory, 'e' any. A call that raises an error changes nothing. `reg` is the
-** stack index of a registry, and `handles` that of a handle table or 0 for the
-** state's own table, the Lua module's `gbi.handles`. As in Lua's own API these
-** are not checked; check_registry and check_handles are there for that. A
+** stack index of a registry. `handles` is the stack index of a handle table,
+** or 0 for the state's own table, the Lua module's `gbi.handles`. As in Lua's
+** own API these are not checked; use check_registry and check_handles. A
 ** function needs at most GBI_STACK free stack slots.
 **
-** Each function does what the Lua method of the same name does, on the same
+** Each function does the same as the Lua method of that name, on the same
 ** tables.
 */
 #ifndef GBI_H
@@ -49,13 +48,13 @@ extern "C" {
 /* the version of the rock that this header came with */
 #define GBI_VERSION "0.2.0"
 
-/* Changes when a function of the table changes or goes; new functions are
-** added at the end and do not change it. */
+/* Changes when a function of the table is changed or removed; new functions
+** are added at the end and leave it unchanged. */
 #define GBI_API_VERSION 2
 
 #define GBI_STACK 16
 
-/* what an index or a handle finds */
+/* status of an index or a handle */
 #define GBI_LIVE 0
 #define GBI_DEAD 1          /* an object that was collected or released */
 #define GBI_UNREGISTERED 2  /* never given out, or left out by `store` */
@@ -75,8 +74,8 @@ typedef struct gbi_API {
   /* [-0, +1, m] Pushes a new registry. */
   void (*new_registry) (lua_State *L);
 
-  /* [-0, +1, e] Pushes the registry of the Lua module's functions,
-  ** `gbi.default`. Raises an error if gbi.core was never loaded in this Lua
+  /* [-0, +1, e] Pushes `gbi.default`, the registry that the Lua module's
+  ** functions use. Raises an error if gbi.core was never loaded in this Lua
   ** state. */
   void (*default_registry) (lua_State *L);
 
@@ -85,18 +84,19 @@ typedef struct gbi_API {
   void (*check_registry) (lua_State *L, int arg);
 
   /* [-1, +0, e] Registers the object on the top; `source` is the stack index
-  ** of its source. The registry does not keep the object alive. Returns its
-  ** index. Raises gbi's `unimplemented` error for a value that cannot be held
-  ** weakly. */
+  ** of its source. The registry does not keep the object alive. Returns the
+  ** object's index. Raises gbi's `unimplemented` error for a value that cannot
+  ** be held weakly. */
   lua_Integer (*register_object) (lua_State *L, int reg, int source);
 
-  /* [-2, +0, e] Registers an object that the prologue creates: an example,
-  ** kept alive until reset, and above it the function that is called with
-  ** (index, cg) and emits the code that creates one. Returns its index. */
+  /* [-2, +0, e] Registers an object that the prologue creates. Takes an
+  ** example, kept alive until reset, and above it a function that is called
+  ** with (index, cg) and emits the code that creates such an object. Returns
+  ** the object's index. */
   lua_Integer (*register_created) (lua_State *L, int reg);
 
   /* [-0, +1, e] Pushes the object at index `i`. Raises an error if there is
-  ** none. */
+  ** no such object. */
   void (*get) (lua_State *L, int reg, lua_Integer i);
 
   /* [-0, +1, e] Like get, for a full userdata with the metatable that
@@ -108,7 +108,7 @@ typedef struct gbi_API {
   ** GBI_DEAD or GBI_UNREGISTERED. */
   int (*find) (lua_State *L, int reg, lua_Integer i);
 
-  /* [-n, +0, e] Replaces the whole side table by the `n` objects on the top,
+  /* [-n, +0, e] Replaces the whole side table with the `n` objects on the top,
   ** the lowest at index 1. Raises an error, and pops nothing, if one of them
   ** cannot be held weakly. */
   void (*store) (lua_State *L, int reg, int n);
@@ -179,19 +179,20 @@ typedef struct gbi_API {
   void *(*get_handle_udata) (lua_State *L, int handles, lua_Integer h,
                              const char *tname);
 
-  /* [-0, +0, e] Makes handle `h` dead. Returns what find_handle would have
-  ** returned before. Raises an error only as find_handle does. */
+  /* [-0, +0, e] Makes handle `h` dead. Returns the status of `h` before the
+  ** call. Raises an error only as find_handle does. */
   int (*release) (lua_State *L, int handles, lua_Integer h);
 
   /* [-1, +0, e] Sets the function on the top as the callback of handle `h`:
   ** the first sweep after its object was collected calls it with `h`, once.
-  ** Nil removes the callback. Returns what find_handle would; only for
-  ** GBI_LIVE was the callback set. */
+  ** Pass nil to remove the callback. Returns the status of `h`; only if that
+  ** is GBI_LIVE was the callback set. */
   int (*on_collect) (lua_State *L, int handles, lua_Integer h);
 
   /* [-0, +0, e] Calls the callbacks of the handles whose objects were
-  ** collected, in the order of the handles. An error of a callback is raised;
-  ** the next sweep goes on after it. Returns how many were called. */
+  ** collected, in the order of the handles. An error in a callback is raised;
+  ** the next sweep continues after that callback. Returns how many were
+  ** called. */
   lua_Integer (*sweep) (lua_State *L, int handles);
 
   /* [-0, +0, e] Returns how many handles are live. */
@@ -230,7 +231,7 @@ static inline const gbi_API *gbi_open (lua_State *L) {
 static inline int gbi_rawgeti (lua_State *L, int t, lua_Integer i) {
 #if LUA_VERSION_NUM >= 503
   return lua_rawgeti(L, t, i);
-#else  /* it takes an int, and returns nothing */
+#else  /* before 5.3, lua_rawgeti takes an int and returns nothing */
   if (i == (int)i) lua_rawgeti(L, t, (int)i);
   else lua_pushnil(L);
   return lua_type(L, -1);
@@ -238,8 +239,9 @@ static inline int gbi_rawgeti (lua_State *L, int t, lua_Integer i) {
 }
 
 
-/* [-0, +1, -] gbi->find for many look-ups in a row: `side` is the stack index
-** of what gbi->push_side pushed. Costs little more than a lua_rawgeti. */
+/* [-0, +1, -] Like gbi->find, for many look-ups in a row: `side` is the stack
+** index of the table that gbi->push_side pushed. Costs little more than a
+** lua_rawgeti. */
 static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
                                int side, lua_Integer i) {
   if (gbi_rawgeti(L, side, i) >= LUA_TTABLE) return GBI_LIVE;
@@ -248,8 +250,8 @@ static inline int gbi_find_in (lua_State *L, const gbi_API *gbi, int reg,
 }
 
 
-/* [-0, +1, e] gbi->find_handle for many look-ups in a row: `objects` is the
-** stack index of what gbi->push_objects pushed. */
+/* [-0, +1, e] Like gbi->find_handle, for many look-ups in a row: `objects` is
+** the stack index of the table that gbi->push_objects pushed. */
 static inline int gbi_find_handle_in (lua_State *L, const gbi_API *gbi,
                                       int handles, int objects,
                                       lua_Integer h) {

@@ -2,15 +2,15 @@
 ** guard.c - dead objects stay dead while a Lua state closes
 **
 ** When a state closes, finalizers run from the youngest object to the oldest,
-** and weak tables are not cleared first. A finalizer could so be handed an
-** object that has been finalized before it. The guard of a holder is an object
-** younger than all finalizable objects that the holder has; its finalizer
-** takes them out: from then on they are dead.
+** and weak tables are not cleared first. A finalizer could therefore be given
+** an object that has already been finalized. The guard of a holder is an
+** object younger than all finalizable objects in the holder; its finalizer
+** removes them, and from then on they are dead.
 **
 ** A guard is also finalized in a normal collection, because it was replaced by
-** a younger one or because its holder is garbage. To tell these apart, guards
-** are in a weak table: in a normal collection the collector clears it before
-** finalizers run, but not when the state closes.
+** a younger one or because its holder is garbage. To tell these cases apart,
+** guards are in a weak table: in a normal collection the collector clears it
+** before finalizers run, but not when the state closes.
 */
 #include "internal.h"
 
@@ -29,7 +29,7 @@ static const char watchkey[] = "gbi guards", librarykey[] = "gbi library";
 /* Does the value at `value` have a finalizer? [-0, +0, m] */
 int gbiG_finalizable (lua_State *L, int value) {
   int there, t = lua_type(L, value);
-  if (!lua_getmetatable(L, value)) return 0;  /* as most have not */
+  if (!lua_getmetatable(L, value)) return 0;  /* the usual case */
   lua_pushliteral(L, "__gc");
   there = (lua_rawget(L, -2) != LUA_TNIL);
   lua_pop(L, 2);
@@ -37,7 +37,7 @@ int gbiG_finalizable (lua_State *L, int value) {
 }
 
 
-/* Takes the objects with a finalizer out of the holder's table of objects.
+/* Removes the objects with a finalizer from the holder's table of objects.
 ** [-0, +0, m] */
 static void drop (lua_State *L, int at) {
   int value, t = lua_getiuservalue(L, at, GBI_OBJECTS);
@@ -55,8 +55,8 @@ static void drop (lua_State *L, int at) {
 }
 
 
-/* If the state is closing, takes finalizable objects out of the holder. To be
-** called when one may have come in. [-0, +0, m] */
+/* If the state is closing, removes finalizable objects from the holder. Call
+** it after one may have been added. [-0, +0, m] */
 void gbiG_dropfinalizable (lua_State *L, int at) {
   if (HOLDER(L, at)->state->closing) drop(L, at);
 }
@@ -82,9 +82,9 @@ static int guard_gc (lua_State *L) {
 }
 
 
-/* Takes the finalizer from the guards: the library is about to be unloaded.
-** (LuaJIT also finalizes what was made while the state closed, when the library
-** is gone.) [older than all guards] -> [] */
+/* Removes the finalizer of the guards: the library is about to be unloaded.
+** (LuaJIT would run the finalizers of guards made while the state closed after
+** the library is gone.) [older than all guards] -> [] */
 static int library_gc (lua_State *L) {
   luaL_getmetatable(L, GUARD);
   lua_pushnil(L);
@@ -95,9 +95,9 @@ static int library_gc (lua_State *L) {
 
 /* Gives the holder a new guard. May run finalizers. [-0, +0, m]
 **
-** The new guard takes the place of the one before in the table of guards. In a
-** finalizer, where the collector does not run, it is added instead: the state
-** could be closing, and then the new guard is never finalized. */
+** The new guard replaces the previous one in the table of guards. In a
+** finalizer, where the collector does not run, it is added beside it: the
+** state could be closing, and then the new guard is never finalized. */
 void gbiG_guard (lua_State *L, int at) {
   void *key = lua_newuserdatauv(L, 1, 1);
   lua_pushvalue(L, at);
@@ -113,7 +113,8 @@ void gbiG_guard (lua_State *L, int at) {
 }
 
 
-/* Creates what guards need, if it is not there yet. [-0, +0, m] */
+/* Creates the metatables and tables that guards need, unless they exist.
+** [-0, +0, m] */
 void gbiG_open (lua_State *L) {
   lua_pushcfunction(L, guard_gc);
   gbiS_metatable(L, GUARD, "__gc");

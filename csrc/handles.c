@@ -1,16 +1,17 @@
 /*
 ** handles.c - numbers for single values, never given out twice
 **
-** A handle table is at heart a table with weak values; all of a Lua state share
-** one counter. Because no number is given out twice, an absent key between the
-** first and the last that a table gave out is dead, and a dead handle takes no
-** memory. Three more tables are beside it: what strong handles keep alive, the
-** callbacks, and the handles that belong to a run.
+** A handle table is at heart a table with weak values; all handle tables of a
+** Lua state share one counter. Because no number is given out twice, an absent
+** key between the first and the last that a table gave out is dead, and a dead
+** handle takes no memory. Three more tables belong to a handle table: the
+** values that strong handles keep alive, the callbacks, and the handles that
+** belong to a run.
 **
-** A handle of a run is not a key of the table of objects. It has, weakly, a list
-** of its object, which only the run holds. When the run is over, however it
-** ended, nobody holds the list any more, and the handle is dead without
-** anything having been done; `gbiH_handback` only makes that come sooner.
+** A handle of a run is not a key of the table of objects. It refers weakly to a
+** list that contains the object, and only the run holds that list. Once the run
+** is over, however it ended, nothing holds the list, so the handle dies with
+** the next collection; `gbiH_handback` makes it die at once.
 */
 #include "internal.h"
 
@@ -47,13 +48,13 @@ void gbiH_new (lua_State *L) {
 
 
 /* Pushes the state's own handle table, or nil if gbi.core was never opened.
-** Returns whether it is there. [-0, +1, -] */
+** Returns whether it exists. [-0, +1, -] */
 int gbiH_getdefault (lua_State *L) {
   return lua_rawgetp(L, LUA_REGISTRYINDEX, defaultkey) != LUA_TNIL;
 }
 
 
-/* Pushes the state's own handle table, making it if need be. [-0, +1, m] */
+/* Pushes the state's own handle table, creating it if needed. [-0, +1, m] */
 void gbiH_default (lua_State *L) {
   if (gbiH_getdefault(L)) return;
   lua_pop(L, 1);
@@ -97,8 +98,8 @@ lua_Integer gbiH_weak (lua_State *L, int at, int value) {
 }
 
 
-/* Returns a new handle of the value at `value`, not nil, that keeps it alive.
-** [-0, +0, e] */
+/* Returns a new handle of the value at `value`, which is not nil, and keeps the
+** value alive. [-0, +0, e] */
 lua_Integer gbiH_strong (lua_State *L, int at, int value) {
   gbi_Handles *handles = H(L, at);
   lua_Integer key, h;
@@ -109,7 +110,7 @@ lua_Integer gbiH_strong (lua_State *L, int at, int value) {
   lua_pop(L, 1);
   h = giveout(L, at, handles, GBI_OBJECTS, key, value);
   if (lua_toboolean(L, value)) gbi_keep(L, at, GBI_HOLDS, key, value);
-  else {  /* `false` is what a slot that was only reserved holds */
+  else {  /* `false` marks a slot that is only reserved */
     lua_pushboolean(L, 1);
     gbi_keep(L, at, GBI_HOLDS, key, lua_gettop(L));
     lua_pop(L, 1);
@@ -118,9 +119,9 @@ lua_Integer gbiH_strong (lua_State *L, int at, int value) {
 }
 
 
-/* Returns a new handle of the object that is element 1 of the list at `list`,
-** for as long as somebody holds the list. Element 2, not nil, is replaced by
-** the handle. [-0, +0, e] */
+/* Returns a new handle of the object that is element 1 of the list at `list`;
+** the handle lives as long as the list. Replaces element 2, which is not nil,
+** by the handle. [-0, +0, e] */
 static lua_Integer handon (lua_State *L, int at, gbi_Handles *handles,
                            int list) {
   lua_Integer h = giveout(L, at, handles, GBI_LISTS, nextkey(L, handles), list);
@@ -139,15 +140,15 @@ static void guardlist (lua_State *L, int at, int list) {
 }
 
 
-/* The same, also for an object with a finalizer. [-0, +0, e] */
+/* Like handon, also for an object with a finalizer. [-0, +0, e] */
 lua_Integer gbiH_handon (lua_State *L, int at, int list) {
   guardlist(L, at, list);
   return handon(L, at, H(L, at), list);
 }
 
 
-/* Returns the handle of object `i` of the run at `run`, giving it out the first
-** time. The run has its list under -i. [-0, +0, e] */
+/* Returns the handle of object `i` of the run at `run`, creating it the first
+** time. The run keeps the handle's list under -i. [-0, +0, e] */
 lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
   int list = lua_gettop(L) + 1;
   lua_Integer h;
@@ -181,9 +182,9 @@ lua_Integer gbiH_ofrun (lua_State *L, int at, int run, lua_Integer i) {
 ** Looking up
 ** =================================================================== */
 
-/* Pushes the value of `key` that is not in the table of objects: the object of a
-** run's handle; or, before Lua 5.2, a userdata that a finalizer brought back,
-** which stays out of weak tables; or nil. [-0, +1, -] */
+/* Pushes the value of a `key` that is not in the table of objects: the object
+** of a run's handle; or, before Lua 5.2, a userdata that a finalizer
+** resurrected, which weak tables no longer hold; or nil. [-0, +1, -] */
 static void elsewhere (lua_State *L, int at, lua_Integer key) {
   int top = lua_gettop(L);
   lua_getiuservalue(L, at, GBI_LISTS);
@@ -245,7 +246,7 @@ int gbiH_typeerror (lua_State *L, lua_Integer h, const char *tname) {
 }
 
 
-/* What kind of handle is `h`, which is live? [-0, +0, -] */
+/* Returns the kind of the live handle `h`. [-0, +0, -] */
 const char *gbiH_kind (lua_State *L, int at, lua_Integer h) {
   int top = lua_gettop(L);
   lua_Integer key = h - GBI_HANDLE0;
@@ -261,15 +262,15 @@ const char *gbiH_kind (lua_State *L, int at, lua_Integer h) {
 
 
 /* The user values whose keys may be live, and those whose keys have callbacks;
-** each ends with 0. */
+** each list ends with 0. */
 static const int livekeys[] = {GBI_OBJECTS, GBI_HOLDS, GBI_LISTS, 0};
 static const int awaited[] = {GBI_CALLBACKS, 0};
 
 
-/* Appends the keys of user value `which` to the `n` handles at `handles`, as
-** handles, as far as there is room; but of GBI_HOLDS only those that are not
-** in the table of objects, and are not just reserved. Returns how many there
-** would be. [-0, +0, -] */
+/* Appends the keys of user value `which`, as handles, to the `n` handles at
+** `handles`, up to `room`; from GBI_HOLDS only keys that are neither in the
+** table of objects nor merely reserved. Returns the number of handles with
+** unlimited room. [-0, +0, -] */
 static size_t collect (lua_State *L, int at, int which, lua_Integer *handles,
                        size_t n, size_t room) {
   int objects = lua_gettop(L) + 1;
@@ -297,7 +298,7 @@ static int inorder (const void *a, const void *b) {
 }
 
 
-/* Does that for all of these user values. [-0, +0, -] */
+/* Calls `collect` for all of these user values. [-0, +0, -] */
 static size_t collectall (lua_State *L, int at, const int *which,
                           lua_Integer *handles, size_t room) {
   size_t n = 0;
@@ -307,7 +308,7 @@ static size_t collectall (lua_State *L, int at, const int *which,
 
 
 /* Pushes a userdata with the keys of these user values, as handles in order.
-** Returns it, and in `n` how many there are. May run finalizers before.
+** Returns the handles, and in `n` their number. May run finalizers first.
 ** [-0, +1, m] */
 static lua_Integer *list (lua_State *L, int at, const int *which, size_t *n) {
   lua_Integer *handles;
@@ -326,8 +327,8 @@ static lua_Integer *list (lua_State *L, int at, const int *which, size_t *n) {
 }
 
 
-/* Pushes a userdata with the handles that may be live, in order; returns it and
-** in `n` how many there are. [-0, +1, m] */
+/* Pushes a userdata with the handles that may be live, in order. Returns the
+** handles, and in `n` their number. [-0, +1, m] */
 lua_Integer *gbiH_list (lua_State *L, int at, size_t *n) {
   return list(L, at, livekeys, n);
 }
@@ -377,7 +378,7 @@ int gbiH_release (lua_State *L, int at, lua_Integer h) {
 }
 
 
-/* Makes the handle dead whose list is at `list`. [-0, +0, -] */
+/* Makes the handle of the list at `list` dead. [-0, +0, -] */
 void gbiH_handback (lua_State *L, int at, int list) {
   lua_rawgeti(L, list, 2);
   gbi_forget(L, at, GBI_LISTS, lua_tointeger(L, -1) - GBI_HANDLE0);
@@ -385,8 +386,8 @@ void gbiH_handback (lua_State *L, int at, int list) {
 }
 
 
-/* Sets the callback of `h` to the function at `callback`, or removes it if that
-** is nil. Returns the status of `h`, which must be live. [-0, +0, m] */
+/* If `h` is live, sets its callback to the function at `callback`, or removes
+** it if that is nil. Returns the status of `h`. [-0, +0, m] */
 int gbiH_on_collect (lua_State *L, int at, lua_Integer h, int callback) {
   int status = gbiH_find(L, at, h);
   lua_pop(L, 1);
@@ -407,8 +408,8 @@ int gbiH_on_collect (lua_State *L, int at, lua_Integer h, int callback) {
 }
 
 
-/* Calls the callbacks of the dead, in the order of their handles; an error of a
-** callback leaves those after it to the next sweep. Returns how many were
+/* Calls the callbacks of dead handles, in the order of the handles. After an
+** error in a callback, the next sweep calls the rest. Returns how many were
 ** called. [-0, +0, e] */
 lua_Integer gbiH_sweep (lua_State *L, int at) {
   lua_Integer *handles, called = 0;

@@ -6,15 +6,16 @@
 #include <lauxlib.h>
 
 /***
-Numbers for single values, never given out twice. As a string a handle table
+Numbers for single values, never given out twice. `tostring` of a handle table
 tells how many of its handles are live.
 
-A handle is *live* as long as its object is; after that it is *dead*, for ever,
-because it is never given out again, by any handle table of the Lua state. A dead
-handle takes no memory. Handles are greater than a thousand million, so that none
-is ever an index, and fit a C pointer. A handle of another table finds nothing.
+A handle is *live* as long as its object is; after that it is *dead* for ever,
+because no handle table of the Lua state gives out the same number again. A dead
+handle takes no memory. Handles are greater than 1,000,000,000, so they never
+equal an index, and they fit a C pointer. A handle of another table finds
+nothing.
 
-A C library can keep one where it has a `void *`: see `gbi.h`.
+A C library can keep a handle in its `void *`: see `gbi.h`.
 @classmod gbi.handles
 */
 
@@ -31,15 +32,15 @@ static void checkself (lua_State *L) {
 }
 
 
-/* Checks that argument 1 is a handle table and argument 2 an integer, which it
-** returns. [-0, +0, e] */
+/* Checks that argument 1 is a handle table and argument 2 an integer; returns
+** that integer. [-0, +0, e] */
 static lua_Integer checkhandle (lua_State *L) {
   checkself(L);
   return luaL_checkinteger(L, 2);
 }
 
 
-/* Pushes nil and why. */
+/* Pushes nil and the reason. */
 static int pushwhy (lua_State *L, int status) {
   lua_pushnil(L);
   lua_pushstring(L, status == GBI_DEAD ? "dead" : "unregistered");
@@ -47,7 +48,7 @@ static int pushwhy (lua_State *L, int status) {
 }
 
 
-/* Pushes true for a handle that was live, otherwise nil and why. */
+/* Pushes true for a handle that was live, otherwise nil and the reason. */
 static int pushdone (lua_State *L, int status) {
   if (status != GBI_LIVE) return pushwhy(L, status);
   lua_pushboolean(L, 1);
@@ -67,7 +68,7 @@ static int core_new_handles (lua_State *L) {
 
 
 /***
-Gives out a handle of an object, which the handle does not keep alive.
+Creates a handle of an object. The handle does not keep the object alive.
 @function weak
 @tparam gbi.object object
 @treturn integer the handle
@@ -86,7 +87,7 @@ static int handles_weak (lua_State *L) {
 
 
 /***
-Gives out a handle of a value, which is kept alive until `release`.
+Creates a handle of a value and keeps the value alive until `release`.
 @function strong
 @tparam any value any but nil
 @treturn integer the handle
@@ -101,7 +102,7 @@ static int handles_strong (lua_State *L) {
 
 
 /***
-The value of a handle.
+Returns the value of a handle.
 @function get
 @tparam integer handle
 @tparam ?string tname the type it must have: a basic type, or the name in a
@@ -125,7 +126,7 @@ Like `get`, but never raises an error for a handle that has no value.
 @function find
 @tparam integer handle
 @treturn any the value, or nil
-@treturn ?string why there is none: `"dead"` (collected, released, or possibly
+@treturn ?string why it has no value: `"dead"` (collected, released, or possibly
 another table's) or `"unregistered"` (never given out by this handle table)
 */
 static int handles_find (lua_State *L) {
@@ -147,13 +148,13 @@ static int handles_release (lua_State *L) {
 
 
 /***
-Sets the function that the first `sweep` after the object was collected calls
-with the handle, once.
+Sets a callback. The first `sweep` after the object was collected calls it once,
+with the handle.
 @function on_collect
 @tparam integer handle
 @tparam ?fun(handle:integer) callback pass nil to remove it
 @treturn ?boolean true, or nil
-@treturn ?string why there is nothing to wait for: `"dead"` or `"unregistered"`
+@treturn ?string why no callback was set: `"dead"` or `"unregistered"`
 */
 static int handles_on_collect (lua_State *L) {
   lua_Integer h = checkhandle(L);
@@ -164,11 +165,11 @@ static int handles_on_collect (lua_State *L) {
 
 
 /***
-Calls the callbacks of the handles whose objects were collected since, in the
-order of the handles.
+Calls the callbacks of the handles whose objects were collected since the last
+sweep, in the order of the handles.
 @function sweep
 @treturn integer how many were called
-@raise the error of a callback; the next sweep goes on after it
+@raise the error of a callback; the next sweep continues after that callback
 */
 static int handles_sweep (lua_State *L) {
   checkself(L);
@@ -190,7 +191,7 @@ static int handles_count (lua_State *L) {
 
 
 /* The iterator of `entries`. Upvalues: the handle table, its handles in order,
-** how many they are, and how many have been visited.
+** their number, and the number of those visited.
 ** [] -> handle, value, kind */
 static int nexthandle (lua_State *L) {
   int handles = lua_upvalueindex(1);
@@ -214,8 +215,8 @@ static int nexthandle (lua_State *L) {
 
 
 /***
-Iterates over the live handles, in their order. The table may change meanwhile:
-a handle that is not live any more is left out, a new one does not come.
+Iterates over the live handles, in their order. The table may change during the
+iteration: handles that have died are skipped, new ones are not visited.
 @function entries
 @treturn fun():integer,any,string iterator of handle, value and kind: `"weak"`,
 `"strong"`, or `"run"` for one that belongs to a run

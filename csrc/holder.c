@@ -1,7 +1,7 @@
 /*
-** holder.c - tables of objects, and what is said of objects
+** holder.c - tables of objects, and the names of types
 **
-** What registries and handle tables have in common.
+** Code shared by registries and handle tables.
 */
 #include "internal.h"
 
@@ -9,13 +9,13 @@
 
 #include <lauxlib.h>
 
-/* Keys in the Lua registry, by the addresses of these characters: see
+/* The addresses of these characters are keys in the Lua registry: see
 ** gbi_lookups. */
 static const char lookupkeys[] = "gbi look-ups";
 
 
-/* Pushes a new holder of `size` bytes, all 0 behind its head, with `nvalues`
-** user values, none of them set. [-0, +1, m] */
+/* Pushes a new holder of `size` bytes, all 0 after its head, with `nvalues`
+** unset user values. [-0, +1, m] */
 void *gbi_newholder (lua_State *L, size_t size, int nvalues) {
   gbi_Holder *h = (gbi_Holder *)lua_newuserdatauv(L, size, nvalues);
   memset(h, 0, size);
@@ -40,8 +40,8 @@ void gbi_lookups (lua_State *L, int handles) {
 }
 
 
-/* Has look-ups find the table on the top for the holder at `at`. Only the first
-** time may allocate. [-1, +0, m] */
+/* Makes look-ups for the holder at `at` find the table on the top. Allocates
+** only the first time. [-1, +0, m] */
 void gbi_publish (lua_State *L, int at, int handles) {
   int objects = lua_gettop(L);
   at = lua_absindex(L, at);
@@ -93,8 +93,8 @@ void gbi_keep (lua_State *L, int at, int which, lua_Integer i, int value) {
 }
 
 
-/* Is the value at `value` of the type `tname`, a basic type or the name in a
-** metatable? [-0, +0, m] */
+/* Does the value at `value` have the type `tname`: a basic type, or the name
+** in its metatable? [-0, +0, m] */
 int gbi_hastype (lua_State *L, int value, const char *tname) {
   int same;
   if (strcmp(luaL_typename(L, value), tname) == 0
@@ -108,8 +108,9 @@ int gbi_hastype (lua_State *L, int value, const char *tname) {
 }
 
 
-/* What errors call the type of the value at `value`: the name in its metatable,
-** or its basic type. The name stays on the stack. [-0, +(0|1), m] */
+/* Returns the name of the type of the value at `value` for error messages: the
+** name in its metatable, which then stays on the stack, or its basic type.
+** [-0, +(0|1), m] */
 const char *gbi_typename (lua_State *L, int value) {
   const char *basic = luaL_typename(L, value);
   int t = luaL_getmetafield(L, value, "__name");

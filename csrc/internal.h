@@ -1,20 +1,20 @@
 /*
-** internal.h - what the files of csrc/ share
+** internal.h - types and functions shared by the files of csrc/
 **
 ** A *holder* is a registry or a handle table: a full userdata whose user
 ** values are Lua tables, the first of them a table of objects with weak
 ** values. The functions here take a holder by its stack (or upvalue) index
-** `at` and trust their arguments; checking these is the business of the faces,
-** registry_lua.c and handles_lua.c for Lua and api.c for C. As in Lua's
-** manual, [-o, +p, x] tells how many values a function pops and pushes, and
-** whether it may raise an error: '-' never, 'm' only when out of memory,
-** 'e' any.
+** `at` and trust their arguments. The public interfaces check them:
+** registry_lua.c and handles_lua.c for Lua, api.c for C. As in Lua's manual,
+** [-o, +p, x] tells how many values a function pops and pushes, and whether it
+** may raise an error: '-' never, 'm' only when out of memory, 'e' any.
 **
-** Nothing half done: a call first does what may run other code (allocating a
-** new object may start the collector, and that finalizers), then reads the
-** holder, then makes room (lua_rawseti may still allocate), and writes what
-** others can see only when nothing can fail any more. lua_rawseti on a slot
-** that is not nil never allocates, and never starts a collection.
+** No call leaves its work half done. It first does everything that may run
+** other code (allocating an object may start the collector, which may run
+** finalizers), then reads the holder, then makes room (lua_rawseti may still
+** allocate). It makes changes that others can see only after the last step
+** that can fail. lua_rawseti on a slot that is not nil never allocates, and
+** never starts a collection.
 */
 #ifndef GBI_INTERNAL_H
 #define GBI_INTERNAL_H
@@ -24,7 +24,7 @@
 #include "compat.h"
 #include "gbi.h"
 
-#if defined(GBI_INTERN)  /* static: all is one file, see tools/amalgamate.lua */
+#if defined(GBI_INTERN)  /* static, in one file: see tools/amalgamate.lua */
 #elif defined(__GNUC__)
 #define GBI_INTERN extern __attribute__((visibility("hidden")))
 #else
@@ -38,8 +38,8 @@
 #define GBI_RUN "gbi.run"
 #define GBI_SOURCE "gbi.source"
 
-/* Lowest type that a weak table really holds weakly: tables, functions,
-** userdata and threads come last in Lua's numbering, values before them. */
+/* The lowest type that weak tables hold weakly: in Lua's numbering, tables,
+** functions, userdata and threads come after all other types. */
 #define GBI_HELD LUA_TTABLE
 
 
@@ -47,9 +47,9 @@
 ** The Lua state: state.c
 ** =================================================================== */
 
-/* What all holders of a Lua state share. */
+/* Data shared by all holders of a Lua state. */
 typedef struct gbi_State {
-  int recording;        /* do registrations record where they come from? */
+  int recording;        /* do registrations record their call sites? */
   int closing;          /* is the Lua state known to be closing? */
   const void *sources;  /* the metatable of gbi's own sources */
   lua_Integer given;    /* the key of the handle given out last */
@@ -109,8 +109,8 @@ GBI_INTERN void gbiG_dropfinalizable (lua_State *L, int at);
 enum {
   GBI_CONSTRUCTORS = GBI_NHOLDER + 1,  /* index -> constructor */
   GBI_EXAMPLES,  /* index -> graph-created example, kept alive */
-  GBI_UPDATES,   /* index -> what `set` put there last, kept alive */
-  GBI_STASH,     /* two lists: stashed for the present run ... */
+  GBI_UPDATES,   /* index -> object that `set` put there last, kept alive */
+  GBI_STASH,     /* two lists: objects stashed for the present run ... */
   GBI_STASH2,    /* ... and for the one before it, in turn */
   GBI_HOT,       /* default registry: closures that hold its side table */
   GBI_NREGISTRY = GBI_HOT
@@ -120,31 +120,31 @@ typedef struct gbi_Registry {
   gbi_Holder holder;
   lua_Integer count;  /* of constructors: the last index given out */
   lua_Integer size;   /* the last index of the side table */
-  lua_Integer room;   /* leading slots of it that a write cannot fail on */
+  lua_Integer room;   /* writing to the first `room` slots cannot fail */
   lua_Integer stashed[2];  /* lengths of the two stash lists */
-  int fresh;               /* which of them is the present run's */
+  int fresh;               /* which stash list is the present run's */
   int is_default;
   lua_Integer changes;     /* how often a table was replaced */
 } gbi_Registry;
 
-/* The values of a `store`: list[1] ... list[n], or the stack's from `first`
-** on if `list` is 0. */
+/* The values of a `store`: list[1] ... list[n], or, if `list` is 0, the values
+** on the stack from `first` on. */
 typedef struct gbi_Values {
   int list, first;
   lua_Integer n;
 } gbi_Values;
 
-/* Can `n` values be stored where the present ones are, and is nothing stashed
-** that a store would have to let go? */
+/* Can `n` values be stored in place of the present ones? Is the stash empty, so
+** that a store has nothing to let go? */
 #define gbiR_inplace(r, n) ((n) == (r)->size && (n) <= (r)->room)
 #define gbiR_unstashed(r) (((r)->stashed[0] | (r)->stashed[1]) == 0)
 
-/* The tables of a registry have neither __index nor __newindex, so these do what
-** lua_rawgeti and lua_rawseti do, in less time where the slot is not empty. */
+/* The tables of a registry have neither __index nor __newindex, so these work
+** like lua_rawgeti and lua_rawseti, but faster if the slot is not empty. */
 #define gbiR_geti lua_geti
 #define gbiR_seti lua_seti
 
-/* kinds of entries, as gbiR_source tells them apart */
+/* kinds of entries, as gbiR_source returns them */
 enum { GBI_STORED, GBI_USER, GBI_CREATED };
 
 GBI_INTERN void gbiR_default (lua_State *L);
@@ -177,8 +177,8 @@ GBI_INTERN void gbiR_snapshot (lua_State *L, int at);
 GBI_INTERN int gbiR_issnapshot (lua_State *L, int at, int value);
 GBI_INTERN void gbiR_restore (lua_State *L, int at, int snapshot);
 
-/* Gives the value at `value`, its constructor on the top, the next index in
-** the constructors and the side table at these indices. Returns the index.
+/* Puts the constructor on the top and the value at `value` under the next index
+** into the tables at `constructors` and `side`. Returns the index.
 ** [-1, +0, m] */
 static inline lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
                                     int constructors, int side, int value) {
@@ -201,10 +201,10 @@ static inline lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
 ** Handle tables and runs: handles.c, run.c
 ** =================================================================== */
 
-/* The other user values of a handle table. Its keys are handles less
-** GBI_HANDLE0, so that they start at 1, in whichever table of the Lua state. */
+/* The other user values of a handle table. A key is a handle minus GBI_HANDLE0;
+** all handle tables of a Lua state share the keys 1, 2, 3 ... */
 enum {
-  GBI_HOLDS = GBI_NHOLDER + 1,  /* key -> what a strong handle keeps alive */
+  GBI_HOLDS = GBI_NHOLDER + 1,  /* key -> value that a strong handle keeps */
   GBI_CALLBACKS,                /* key -> callback of on_collect */
   GBI_LISTS,  /* key -> { object, handle } of a run, weak values */
   GBI_NHANDLES = GBI_LISTS
@@ -242,10 +242,11 @@ GBI_INTERN const char *gbiH_kind (lua_State *L, int at, lua_Integer h);
 
 
 /* {==================================================================
-** Faces: registry_lua.c, handles_lua.c, run.c, api.c, unimplemented.c
+** Public interfaces: registry_lua.c, handles_lua.c, run.c, api.c,
+** unimplemented.c
 ** =================================================================== */
 
-/* what gbi_checkweak is asked for */
+/* purposes of gbi_checkweak */
 enum { GBI_FORUSER, GBI_FORCREATED, GBI_FORHANDLE };
 
 GBI_INTERN void gbi_checkweak (lua_State *L, int value, int purpose);

@@ -5,14 +5,15 @@
 **   live          its slot holds an object;
 **   dead          i <= size and the slot is empty: the object was collected;
 **   unregistered  i > size, or the slot holds `false`: a shorter `store` left
-**                 the index out, and a later one was registered or set.
+**                 the index out, and then a higher index was registered or
+**                 set.
 */
 #include "internal.h"
 
 #include <lauxlib.h>
 
-/* Keys in the Lua registry: the addresses of the first characters are those of
-** the default registry and of its three tables. */
+/* Keys in the Lua registry: the addresses of the first four characters stand
+** for the default registry and its three tables. */
 static const char anchors[] = "gbi default registry";
 #define DEFAULTKEY (&anchors[0])
 
@@ -23,8 +24,8 @@ static const char anchors[] = "gbi default registry";
 ** Tables
 ** =================================================================== */
 
-/* The key under which user value `which` of the default registry is anchored
-** in the Lua registry, or NULL. */
+/* Returns the key under which user value `which` of the default registry is
+** anchored in the Lua registry, or NULL. */
 static const void *anchor (int which) {
   switch (which) {
     case GBI_OBJECTS: return &anchors[1];
@@ -63,8 +64,8 @@ static void adopt (lua_State *L, int at, int which) {
 }
 
 
-/* Empties the registry. It gets new tables, so that the memory is freed, too;
-** all are made before the first is adopted. [-0, +0, m] */
+/* Empties the registry. Gives it new tables, to free the memory of the old
+** ones; creates all of them before it adopts the first. [-0, +0, m] */
 void gbiR_reset (lua_State *L, int at) {
   gbi_Registry *r = R(L, at);
   int which;
@@ -119,8 +120,8 @@ void gbiR_default (lua_State *L) {
 ** Constructors
 ** =================================================================== */
 
-/* Constructor of a user object: cg(source). Upvalues: the source, and where
-** the object was registered, if that was recorded. [cg] -> [] */
+/* Constructor of a user object: cg(source). Upvalues: the source, and the call
+** site that registered the object, if recorded. [cg] -> [] */
 int gbiR_userconstructor (lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
@@ -131,7 +132,7 @@ int gbiR_userconstructor (lua_State *L) {
 
 
 /* Constructor of a graph-created object: construct_fn(index, cg). Upvalues:
-** construct_fn, the index, and the place as above or nil. [cg] -> [] */
+** construct_fn, the index, and the call site, if recorded. [cg] -> [] */
 static int created_constructor (lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
@@ -143,8 +144,9 @@ static int created_constructor (lua_State *L) {
 }
 
 
-/* Pushes upvalue `n` of the constructor of `i`, for a user object and a created
-** one, or nil. Returns the kind of `i`. [-0, +1, -] */
+/* Pushes an upvalue of the constructor of `i`, or nil: number `user` for a user
+** object, number `created` for a created one. Returns the kind of `i`.
+** [-0, +1, -] */
 static int upvalue (lua_State *L, int at, lua_Integer i, int user,
                     int created) {
   lua_CFunction f = NULL;
@@ -177,7 +179,7 @@ int gbiR_source (lua_State *L, int at, lua_Integer i) {
 }
 
 
-/* Pushes where `i` was registered, or nil if that was not recorded.
+/* Pushes the call site that registered `i`, or nil if it was not recorded.
 ** [-0, +1, -] */
 void gbiR_place (lua_State *L, int at, lua_Integer i) {
   upvalue(L, at, i, 2, 3);
@@ -190,7 +192,8 @@ void gbiR_place (lua_State *L, int at, lua_Integer i) {
 ** Looking up
 ** =================================================================== */
 
-/* The highest index that has a constructor or was stored. [-0, +0, -] */
+/* Returns the highest index that has a constructor or was stored.
+** [-0, +0, -] */
 lua_Integer gbiR_top (lua_State *L, int at) {
   gbi_Registry *r = R(L, at);
   return r->count > r->size ? r->count : r->size;
@@ -237,9 +240,9 @@ static int describe (lua_State *L) {
 }
 
 
-/* Pushes what the source of `i` is called, if it has a name of its own
-** (__tostring), else nothing and returns NULL. A __tostring that fails names
-** nothing, unless it ran out of memory: that error is raised.
+/* Pushes and returns the name of the source of `i`, if it has one
+** (__tostring); otherwise, or if __tostring fails, pushes nothing and returns
+** NULL. Raises an out-of-memory error of __tostring.
 ** [-0, +(0|1), m] */
 static const char *sourcename (lua_State *L, int at, lua_Integer i) {
   gbiR_source(L, at, i);
@@ -297,8 +300,8 @@ int gbiR_typeerror (lua_State *L, int at, lua_Integer i, const char *tname) {
 
 /* {==================================================================
 ** Writing to the side table. As long as `room` is not 0, the table was created
-** with `room` slots and nothing was written behind them; so it was never
-** resized, and a write to one of these slots cannot fail, not even if it is
+** with `room` slots and nothing was written beyond them; so it was never
+** resized, and a write to one of these slots cannot fail, even if the slot is
 ** empty.
 ** =================================================================== */
 
@@ -328,9 +331,9 @@ static void leaveout (lua_State *L, int at, lua_Integer i) {
 }
 
 
-/* Registers the value at `value`. On the top is what its constructor needs: its
-** source or, if it is `created`, its construct_fn; then it is also kept
-** alive. Returns the index. [-1, +0, m] */
+/* Registers the value at `value`. On the top is its source or, if it is
+** `created`, its construct_fn; a created value is also kept alive. Returns the
+** index. [-1, +0, m] */
 lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   gbi_Registry *r = R(L, at);
   int constructor = lua_gettop(L), recording = r->holder.state->recording;
@@ -360,8 +363,8 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
 }
 
 
-/* Puts the value at `value` into slot `i` and keeps it alive, in place of what
-** was set there before. Returns 0 if `i` is out of range. [-0, +0, m] */
+/* Puts the value at `value` into slot `i` and keeps it alive, in place of the
+** value set there before. Returns 0 if `i` is out of range. [-0, +0, m] */
 int gbiR_set (lua_State *L, int at, lua_Integer i, int value) {
   if (gbiG_finalizable(L, value)) gbiG_guard(L, at);
   if (i < 1 || i > gbiR_top(L, at) + 1) return 0;
@@ -382,7 +385,8 @@ int gbiR_set (lua_State *L, int at, lua_Integer i, int value) {
 ** Storing
 ** =================================================================== */
 
-/* Pushes value `i` of those to be stored; returns its type. [-0, +1, -] */
+/* Pushes the `i`-th of the values to be stored; returns its type.
+** [-0, +1, -] */
 int gbiR_pushvalue (lua_State *L, const gbi_Values *v, lua_Integer i) {
   if (v->list != 0) return lua_rawgeti(L, v->list, i);
   lua_pushvalue(L, v->first + (int)(i - 1));
@@ -390,8 +394,8 @@ int gbiR_pushvalue (lua_State *L, const gbi_Values *v, lua_Integer i) {
 }
 
 
-/* Returns the number of the first value that cannot be held weakly, and pushes
-** it; or 0. [-0, +(0|1), -] */
+/* Pushes the first value that cannot be held weakly and returns its number; or
+** returns 0. [-0, +(0|1), -] */
 lua_Integer gbiR_unheld (lua_State *L, const gbi_Values *v) {
   lua_Integer i;
   for (i = 1; i <= v->n; i++) {
@@ -402,7 +406,7 @@ lua_Integer gbiR_unheld (lua_State *L, const gbi_Values *v) {
 }
 
 
-/* Pushes why the value on the top cannot be stored at index `i`.
+/* Pushes the reason why the value on the top cannot be stored at index `i`.
 ** [-0, +1, m] */
 const char *gbiR_whyunheld (lua_State *L, int at, lua_Integer i) {
   const char *got = luaL_typename(L, -1);
@@ -414,7 +418,7 @@ const char *gbiR_whyunheld (lua_State *L, int at, lua_Integer i) {
 
 
 /* Gives the registry a new guard if one of the values to be stored may be
-** younger than the present one: it has a finalizer and is not there yet.
+** younger than the present guard: it has a finalizer and is not stored yet.
 ** May run finalizers. [-0, +0, m] */
 static void guardvalues (lua_State *L, int at, const gbi_Values *v) {
   int side = lua_gettop(L) + 1;
@@ -438,9 +442,9 @@ static void guardvalues (lua_State *L, int at, const gbi_Values *v) {
 }
 
 
-/* Pushes a new side table of these values: objects, nil for a dead one, `false`
-** for one that is left out. Returns how many slots it has room for.
-** [-0, +1, m] */
+/* Pushes a new side table of these values: objects, nil for a dead object,
+** `false` for an index that is left out. Returns how many slots it has room
+** for. [-0, +1, m] */
 static int build (lua_State *L, const gbi_Values *v) {
   int room = v->n < 0x7fffffff ? (int)v->n : 0;
   lua_Integer i;
@@ -453,7 +457,7 @@ static int build (lua_State *L, const gbi_Values *v) {
 }
 
 
-/* Makes the table on the top, built of `n` values, the side table.
+/* Installs the table on the top, built of `n` values, as the side table.
 ** [-1, +0, -] */
 static void install (lua_State *L, int at, lua_Integer n, int room) {
   adopt(L, at, GBI_OBJECTS);
@@ -462,7 +466,7 @@ static void install (lua_State *L, int at, lua_Integer n, int room) {
 }
 
 
-/* Replaces the side table by one of these values, as `build` takes them.
+/* Replaces the side table with a new one, built of these values.
 ** [-0, +0, m] */
 void gbiR_replace (lua_State *L, int at, const gbi_Values *v) {
   int room;
@@ -473,8 +477,8 @@ void gbiR_replace (lua_State *L, int at, const gbi_Values *v) {
 }
 
 
-/* Makes room for `n` objects in the stash that is the present run's after a
-** store. Returns which that is. [-0, +0, m] */
+/* Makes room for `n` objects in the stash that the present run uses after a
+** store. Returns the number of that stash. [-0, +0, m] */
 static int stashroom (lua_State *L, int at, lua_Integer n) {
   gbi_Registry *r = R(L, at);
   int next = gbiR_unstashed(r) ? r->fresh : !r->fresh;
@@ -486,8 +490,8 @@ static int stashroom (lua_State *L, int at, lua_Integer n) {
 }
 
 
-/* Begins the next run: the stash `next` lets go what it has and gets these
-** objects. [-0, +0, -] */
+/* Begins the next run: replaces the objects in the stash `next` with these.
+** [-0, +0, -] */
 static void newrun (lua_State *L, int at, int next, const gbi_Values *created) {
   gbi_Registry *r = R(L, at);
   lua_Integer i;
@@ -506,8 +510,8 @@ static void newrun (lua_State *L, int at, int next, const gbi_Values *created) {
 }
 
 
-/* Replaces the side table by these objects, and stashes the `created` ones: all
-** of it or nothing. [-0, +0, m] */
+/* Replaces the side table with these objects, and stashes the `created` ones,
+** or changes nothing. [-0, +0, m] */
 void gbiR_store (lua_State *L, int at, const gbi_Values *v,
                  const gbi_Values *created) {
   gbi_Registry *r = R(L, at);

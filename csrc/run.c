@@ -1,11 +1,12 @@
 /*
-** run.c - what a call of a compiled graph hands on
+** run.c - runs, and the handles that belong to them
 **
 ** A run is a table of the external objects of one call, for the function that a
 ** backend made: run[i] is external object i. Only the call holds it. Code that
-** gbi generates has the objects as locals and needs no run; it has a list for
-** each object that it hands on. It uses runs and lists again when the call is
-** over, because LuaJIT does not keep a local alive that is not used again.
+** gbi generates keeps the objects in locals and needs no run; it has a list for
+** each object that it passes on by handle. It uses runs and lists once more at
+** the end of the call, because LuaJIT does not keep a local alive after its
+** last use.
 */
 #include "internal.h"
 
@@ -17,14 +18,14 @@
 #define HANDLES lua_upvalueindex(3)
 
 /***
-The external objects of one call of a compiled graph, which a backend's function
-is given in front of the inputs. `run[index]` is the object at that index, or
-nil for one that the graph never asks for. To be read only.
+The external objects of one call of a compiled graph. A backend's function gets
+the run before the inputs. `run[index]` is the object at that index, or nil if
+the graph does not use it. Read-only.
 @classmod gbi.run
 */
 
 
-/* Raises an argument error if argument 1 is not a run that is under way.
+/* Raises an argument error if argument 1 is not a run in progress.
 ** [-0, +0, e] */
 static void checkrun (lua_State *L) {
   if (!lua_istable(L, 1) || !lua_getmetatable(L, 1))
@@ -35,8 +36,8 @@ static void checkrun (lua_State *L) {
 }
 
 
-/* enter(registry, list, n) -> run: for the code that gbi generates. Makes a run
-** of the list, which has `false` where this run has no object. */
+/* enter(registry, list, n) -> run: for the code that gbi generates. Turns the
+** list into a run; it has `false` where this run has no object. */
 static int core_enter (lua_State *L) {
   lua_Integer i, n = luaL_checkinteger(L, 3);
   luaL_checkudata(L, 1, GBI_REGISTRY);
@@ -57,7 +58,7 @@ static int core_enter (lua_State *L) {
 }
 
 
-/* leave(run, ...) -> ...: for the code that gbi generates. The call is over. */
+/* leave(run, ...) -> ...: for the code that gbi generates. Ends the run. */
 static int core_leave (lua_State *L) {
   int top = lua_gettop(L);
   checkrun(L);
@@ -73,9 +74,9 @@ static int core_leave (lua_State *L) {
 }
 
 
-/* check(registry, index, value, ...): for the code that gbi generates. Raises an
-** error if external object `index` was obtained as a value that cannot be held;
-** so for all pairs. */
+/* check(registry, index, value, ...): for the code that gbi generates. Raises
+** an error if, in any pair, the value obtained for external object `index`
+** cannot be held weakly. */
 static int core_check (lua_State *L) {
   int i, top = lua_gettop(L);
   for (i = 3; i <= top; i += 2) {
@@ -89,8 +90,8 @@ static int core_check (lua_State *L) {
 }
 
 
-/* hand_on(registry, list, index) -> handle: for the code that gbi generates. The
-** list is { object, 0 } of external object `index`. */
+/* hand_on(registry, list, index) -> handle: for the code that gbi generates.
+** Gives out a handle of external object `index`; the list is { object, 0 }. */
 static int core_hand_on (lua_State *L) {
   luaL_checktype(L, 2, LUA_TTABLE);
   if (lua_rawgeti(L, 2, 1) < GBI_HELD) {
@@ -102,7 +103,8 @@ static int core_hand_on (lua_State *L) {
 }
 
 
-/* hand_back(list, ...): for the code that gbi generates. The call is over. */
+/* hand_back(list, ...): for the code that gbi generates. Makes the handles of
+** these lists dead. */
 static int core_hand_back (lua_State *L) {
   int i, top = lua_gettop(L);
   for (i = 1; i <= top; i++) {
@@ -114,9 +116,8 @@ static int core_hand_back (lua_State *L) {
 
 
 /***
-A number for one of the run's objects, to be handed to code that is not part of
-the run: a handle of `gbi.handles`, which belongs to the run and is dead when
-the run is over.
+Returns a number for one of the run's objects, for code outside the run: a
+handle of `gbi.handles` that belongs to the run and dies when the run is over.
 @function handle
 @tparam integer index
 @treturn integer the handle, the same each time

@@ -1,8 +1,8 @@
 /*
-** snapshot.c - the side table of a moment, held strongly
+** snapshot.c - copies of a side table that hold its objects strongly
 **
-** A snapshot is a userdata with the registry and a copy of its side table as
-** user values, and that table's size.
+** A snapshot is a userdata that contains the size of the side table; its user
+** values are the registry and a copy of the side table.
 */
 #include "internal.h"
 
@@ -44,8 +44,7 @@ int gbiR_issnapshot (lua_State *L, int at, int value) {
 }
 
 
-/* Makes the side table what it was when the snapshot was taken.
-** [-0, +0, m] */
+/* Restores the side table of the snapshot. [-0, +0, m] */
 void gbiR_restore (lua_State *L, int at, int snapshot) {
   gbi_Values v;
   lua_getiuservalue(L, snapshot, COPY);

@@ -1,7 +1,7 @@
 /*
-** state.c - what all of gbi shares in one Lua state
+** state.c - data that all of gbi shares in one Lua state
 **
-** Everything is anchored in the Lua registry; nothing is static that changes.
+** Everything is anchored in the Lua registry; there is no mutable static data.
 */
 #include "internal.h"
 
@@ -11,15 +11,15 @@
 
 #define WEAK "gbi.weak"
 
-/* Keys in the Lua registry, by their addresses: the gbi_State, and how the names
-** of gbi's own chunks begin. Keys differ in content, too, so that no compiler
-** merges them. */
+/* Their addresses are keys in the Lua registry: of the gbi_State, and of the
+** prefix of the names of gbi's own chunks. The keys differ in content, too, so
+** that no compiler merges them. */
 static const char statekey[] = "gbi state", ownkey[] = "gbi's own chunks";
 
 
-/* Pushes the metatable `name` with the value on the top as its `event`,
-** creating it if it is not there. The Lua state knows it only once nothing
-** can fail any more. [-1, +1, m] */
+/* Replaces the value on the top by the metatable `name`; if it does not exist,
+** creates it with the value as its `event`. Registers the metatable as the last
+** step, when it is complete. [-1, +1, m] */
 void gbiS_metatable (lua_State *L, const char *name, const char *event) {
   if (luaL_getmetatable(L, name) == LUA_TNIL) {
     lua_pop(L, 1);
@@ -43,8 +43,8 @@ void gbi_newweak (lua_State *L, int room) {
 }
 
 
-/* Creates the gbi_State and the metatable of weak tables, if they are not
-** there yet. [-0, +0, m] */
+/* Creates the gbi_State and the metatable of weak tables, unless they exist.
+** [-0, +0, m] */
 void gbiS_open (lua_State *L) {
   static const gbi_State none = {0, 0, NULL, 0};
   gbi_State *state;
@@ -71,7 +71,7 @@ gbi_State *gbiS_get (lua_State *L) {
 }
 
 
-/* Turns the recording of places on or off; chunks whose names begin with the
+/* Turns recording of call sites on or off; chunks whose names begin with the
 ** string at `own` are gbi's. Returns the previous setting. [-0, +0, m] */
 int gbiS_record (lua_State *L, int on, int own) {
   gbi_State *state = gbiS_get(L);
@@ -83,8 +83,8 @@ int gbiS_record (lua_State *L, int on, int own) {
 }
 
 
-/* Pushes the place that the running call comes from: the current line of the
-** innermost Lua function that is not gbi's own, or "?". [-0, +1, m] */
+/* Pushes the call site of the running call: the current line of the innermost
+** Lua function that is not gbi's own, or "?". [-0, +1, m] */
 void gbiS_place (lua_State *L) {
   lua_Debug ar;
   const char *own;

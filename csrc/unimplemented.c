@@ -1,9 +1,9 @@
 /*
-** unimplemented.c - the error object for what cannot be held
+** unimplemented.c - the error object for values that cannot be held weakly
 **
 ** A table with the fields gb_type, context, explanation, hints, from_exc and
-** `where` (the position of the call, "file:line: "); as a string it is laid
-** out as PyTorch lays its graph-break messages out.
+** `where` (the position of the call, "file:line: "); `tostring` formats it as
+** PyTorch formats its graph-break messages.
 */
 #include "internal.h"
 
@@ -12,8 +12,8 @@
 #define UNIMPLEMENTED "gbi.unimplemented"
 
 
-/* Replaces the value on the top by "<label><value>", further lines of the
-** value indented by four. [-1, +1, e] */
+/* Replaces the value on the top by "<label><value>"; indents further lines of
+** the value by four spaces. [-1, +1, e] */
 static void indent (lua_State *L, const char *label) {
   luaL_tolstring(L, -1, NULL);
   lua_pushstring(L, label);

@@ -1,12 +1,13 @@
 -- The nodes of a graph in their order: a doubly linked list around a root that
--- is no node. Every node has a number, `order`, and they increase; so which of
--- two nodes comes first is known at once, and inserting one costs the logarithm
--- of their number on average, wherever it is.
+-- is not a node of the graph. Every node has a number, `order`, and these
+-- numbers increase along the list; so comparing the positions of two nodes
+-- takes constant time, and inserting a node anywhere takes logarithmic time on
+-- average.
 --
--- Where there is no number left between two neighbours, the smallest range of
--- numbers around them that is not too full is filled evenly. How full a range
--- may be falls with its size (Bender and others, "Two simplified algorithms for
--- maintaining order in a list", 2002).
+-- If there is no number left between two neighbours, the nodes in the smallest
+-- range of numbers around them that is not too full are spread evenly. The
+-- larger a range, the less full it may be (Bender and others, "Two simplified
+-- algorithms for maintaining order in a list", 2002).
 local compat = require "gbi.compat"
 local node = require "gbi.node"
 
@@ -19,13 +20,14 @@ local FILL = 1.43 -- a range of 2^i numbers may have FILL^i nodes
 
 local chain = {}
 
--- The root of an empty list.
+-- Returns the root of a new, empty list.
 function chain.new()
   local root = node.new { args = { n = 0 } }
   root[F].prev, root[F].next = root, root
   return root
 end
 
+-- Spreads the numbers around node `at`, so that one is free after it.
 local function make_room(root, at)
   local order = at[F].order
   local first, last, n, size, most = at, at, 1, 1, 1
@@ -47,7 +49,7 @@ local function make_room(root, at)
   end
 end
 
--- Inserts a node before another one, or before the root: at the end.
+-- Inserts a node before another one; before the root, it is the last.
 function chain.insert(root, new, before)
   local f, prev = new[F], before[F].prev
   if before == root then
@@ -62,15 +64,15 @@ function chain.insert(root, new, before)
   prev[F].next, before[F].prev = new, new
 end
 
--- Removes a node, which still knows what came after it: an iteration that is
--- at it goes on.
+-- Removes a node. The node keeps its links, so that an iteration that has
+-- reached it can continue.
 function chain.remove(each)
   local f = each[F]
   f.prev[F].next, f.next[F].prev = f.next, f.prev
   f.erased = true
 end
 
--- Comes a node before another one of its list, or before the root?
+-- Does node `a` come before node `b` of its list, or is `b` the root?
 function chain.before(root, a, b)
   return b == root or a[F].order < b[F].order
 end
@@ -85,7 +87,7 @@ local function backwards(root, each)
   if each ~= root then return each end
 end
 
--- Iterates over the nodes; those that it has not come to may change.
+-- Iterates over the nodes. Nodes may be inserted or erased meanwhile.
 function chain.nodes(root, back)
   return back and backwards or forwards, root, nil
 end

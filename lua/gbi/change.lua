@@ -1,4 +1,4 @@
---- Changing a graph that is there.
+--- Changes to an existing graph.
 -- @submodule gbi.graph
 local chain = require "gbi.chain"
 local compat = require "gbi.compat"
@@ -26,23 +26,23 @@ local function check_node(self, level, each, fname)
   end
 end
 
--- Inserts before `point` from here on, or while f() runs.
+-- Makes `point` the point of insertion; if there is an f, only while it runs.
 local function inserting(self, point, f)
   local before = self.point
   self.point = point
   if f == nil then return end
   local results = compat.pack(pcall(f))
-  -- what it was before may have been erased
+  -- f may have erased the previous point
   while before[F].erased do before = before[F].next end
   self.point = before
   if not results[1] then error(results[2], 0) end
   return compat.unpack(results, 2, results.n)
 end
 
---- Sets where nodes are inserted from here on: before a node, in the order in
+--- Sets the point of insertion: new nodes go before this node, in the order in
 -- which they are made. The output is always at the end.
--- @tparam ?gbi.node before the first node otherwise
--- @tparam ?function f only what `f()` makes is inserted there
+-- @tparam ?gbi.node before default: the first node
+-- @tparam ?function f if given, the point applies only while `f()` runs
 -- @treturn any what `f` returns
 -- @seed torch.fx.Graph.inserting\_before
 function Graph:inserting_before(before, f)
@@ -52,10 +52,10 @@ function Graph:inserting_before(before, f)
   return inserting(self, before, f)
 end
 
---- Sets where nodes are inserted from here on: after a node, in the order in
+--- Sets the point of insertion: new nodes go after this node, in the order in
 -- which they are made.
--- @tparam ?gbi.node after at the end otherwise, as at first
--- @tparam ?function f only what `f()` makes is inserted there
+-- @tparam ?gbi.node after default: the last node, as in a new graph
+-- @tparam ?function f if given, the point applies only while `f()` runs
 -- @treturn any what `f` returns
 -- @seed torch.fx.Graph.inserting\_after
 function Graph:inserting_after(after, f)
@@ -68,7 +68,7 @@ function Graph:inserting_after(after, f)
   return inserting(self, point, f)
 end
 
--- Takes a node out that nobody uses.
+-- Removes a node that has no users.
 local function erase(self, each)
   local f = each[F]
   node.count(each, -1)
@@ -78,9 +78,9 @@ local function erase(self, each)
   chain.remove(each)
 end
 
---- Takes a node out of the graph.
+--- Removes a node from the graph.
 -- @tparam gbi.node each
--- @raise naming them, when it has users
+-- @raise if the node has users; the error names them
 -- @seed torch.fx.Graph.erase\_node
 function Graph:erase_node(each)
   check_self(self, "erase_node")
@@ -95,10 +95,10 @@ function Graph:erase_node(each)
   erase(self, each)
 end
 
---- Erases the nodes that nobody uses and that have no effects: all but calls,
--- writes, inputs, conditions, loops and the output; in the graphs of conditions
--- and loops, too.
--- @treturn boolean were there any?
+--- Erases all nodes that have neither users nor effects, in the graphs of
+-- conditions and loops, too. Calls, writes, inputs, conditions, loops and the
+-- output have effects.
+-- @treturn boolean were any erased?
 -- @seed torch.fx.Graph.eliminate\_dead\_code
 function Graph:eliminate_dead_code()
   check_self(self, "eliminate_dead_code")
@@ -119,8 +119,8 @@ end
 
 -- Checks for node:update_arg, set_target, replace_all_uses_with -----------
 
--- Checks that `value` can be input `i` of a node of this graph; it is argument
--- `arg` of `fname`.
+-- Checks that `value` can be input `i` of a node of this graph; errors name it
+-- argument `arg` of `fname`.
 function Graph:check_input(level, user, i, value, fname, arg)
   local f = user[F]
   local builtin = node.builtin(user)
@@ -156,7 +156,7 @@ function Graph:check_input(level, user, i, value, fname, arg)
   end
 end
 
--- Does a node have results of its own?
+-- Does a node have nodes for its results?
 local function has_results(each)
   for user in pairs(each[F].uses) do
     if node.builtin(user) == node.RESULT then return true end
@@ -217,8 +217,8 @@ end
 
 -- Copying -----------------------------------------------------------------
 
--- What stands for the inputs of a copy: map(node), map[node], or a node of this
--- graph itself.
+-- Returns a function that finds the input of a copy for the input of a node:
+-- map(node), map[node], or the node itself if it is in this graph.
 local function mapping(self, map)
   return function(each)
     local value
@@ -231,15 +231,15 @@ end
 
 local copy_nodes
 
--- A copy of a graph that is a part of a node, for a node of `self`.
+-- Copies a graph that is part of a node, for a node of `self`.
 local function copy_part(self, part)
   local new = self:subgraph()
   copy_nodes(new, part, {})
   return new
 end
 
--- Copies a node, whose inputs are found by `find`; nothing can be wrong with it
--- any more.
+-- Copies a node that has been checked; find(node) returns the copy's input for
+-- an input of the node.
 local function copy(self, each, find)
   local f, args = each[F], { n = each[F].args.n }
   local function value(arg)
@@ -305,10 +305,10 @@ end
 --- Copies a node of this graph or of another one.
 -- @tparam gbi.node each
 -- @tparam ?table|function map input of the copied node -> its value here, a
--- node or a constant; an input that it lacks is used itself if it is a node of
--- this graph
+-- node or a constant; an input without a value in `map` is used itself if it is
+-- a node of this graph
 -- @treturn gbi.node
--- @raise when an input has no value here; nothing is changed then
+-- @raise if an input has no value here; nothing is changed then
 -- @seed torch.fx.Graph.node\_copy
 function Graph:node_copy(each, map)
   check_self(self, "node_copy")
@@ -352,13 +352,13 @@ function copy_nodes(self, other, map)
   end
 end
 
---- Copies the nodes of another graph to the point of insertion, all but its
--- output.
+--- Copies the nodes of another graph, except its output, to the point of
+-- insertion.
 -- @tparam gbi.graph other
 -- @tparam ?table map node of the other graph -> its value here, for inputs; an
--- input that it lacks is copied. It gets all copies
--- @treturn any what stands for the outputs of the other graph
--- @raise when an input or attribute is there already; nothing is changed then
+-- input without a value in `map` is copied. All copies are added to `map`
+-- @treturn any the values here of the other graph's outputs
+-- @raise if an input or attribute exists already; nothing is changed then
 -- @seed torch.fx.Graph.graph\_copy
 function Graph:graph_copy(other, map)
   check_self(self, "graph_copy")
@@ -405,8 +405,8 @@ function Graph:graph_copy(other, map)
   return compat.unpack(values, 1, values.n)
 end
 
---- A copy of the graph, which can be changed independently; so can those of its
--- conditions and loops. Both have one registry.
+--- Copies the graph, with the graphs of its conditions and loops. The copy can
+-- be changed independently; it shares the registry.
 -- @treturn gbi.graph
 -- @treturn table node -> its copy
 -- @seed copy.deepcopy of a torch.fx.Graph

@@ -1,15 +1,17 @@
 --- Codegen: a stack machine whose operations emit Lua source, as PyCodegen's
 -- emit bytecode. Everything emitted is evaluated once, in the order emitted.
 --
--- The stack holds expressions. One that is *pure* (a constant, or a name that
--- is not assigned to again) may wait, be copied or be dropped; any other waits
--- only as long as those below it on the stack are evaluated before it, which is
--- what combining neighbours into one Lua expression does. Before a statement is
--- emitted, all that wait are evaluated into variables, from the bottom up.
+-- The stack holds expressions. A *pure* expression (a constant, or a name that
+-- is not assigned to again) may wait, be copied or be dropped. Any other
+-- expression may wait only as long as those below it on the stack are evaluated
+-- before it; combining neighbours into one Lua expression keeps that order.
+-- Before a statement is emitted, all waiting expressions are evaluated into
+-- variables, from the bottom up.
 --
--- A constructor is given one, the `cg` that it emits into; it leaves one value
--- on the stack. A codegen raises an argument error for what it cannot emit, and
--- an error when the stack holds less than an operation takes.
+-- A constructor gets a codegen, the `cg` that it emits into; it leaves one
+-- value on the stack. A codegen raises an argument error for code that it
+-- cannot emit, and an error if the stack holds fewer values than an operation
+-- takes.
 -- @classmod gbi.codegen
 local compat = require "gbi.compat"
 local core = require "gbi.core"
@@ -30,18 +32,18 @@ local MAX_PARAMS = 50 -- beyond, parameters are read from a table
 local MAX_NAMED = 100 -- beyond, variables share locals
 local MAX_SHARED = 20 -- beyond, variables are elements of a table
 local MAX_ARGS = 30 -- beyond, arguments are unpacked from a table
-local MAX_WEIGHT = 20 -- registers that a part of an expression takes
-local MAX_SIZE = 50 -- operations in a part of an expression
+local MAX_WEIGHT = 20 -- registers for one part of an expression
+local MAX_SIZE = 50 -- operations in one part of an expression
 local MAX_CHECKED = 10 -- objects in one check
 
 local JIT = rawget(_G, "jit") ~= nil
 
--- What generated code is bound to, the arguments of its chunk; and what else
--- it calls things. A parameter of such a name is given another one.
+-- The arguments of a generated chunk, and the other names that generated code
+-- uses. A parameter with such a name is renamed.
 local BINDINGS = { "G", "require", "registry", "unpack", "select", "enter",
                    "leave", "hand_on", "hand_back", "held", "type", "check",
                    "attributes", "body" }
--- `arg` is 5.1's own, in a function with `...`.
+-- Lua 5.1 defines `arg` in a function with `...`.
 local RESERVED = { run = true, vars = true, params = true, objects = true,
                    all = true, arg = true }
 for _, name in ipairs(BINDINGS) do RESERVED[name] = true end
@@ -70,11 +72,11 @@ local function check_constant(value, fname, arg)
   end
 end
 
--- Expressions: text; pure, see above; weight, the registers that evaluating
--- it takes; size, the operations that it is made of; prefix, can `.x` or `(…)`
--- follow it as it is?; call, is it a call (which may stand alone, and last in
--- a list means all its results)?; many, does it stand for many values? A
--- variable is the expression of its name.
+-- Expressions: text; pure, see above; weight, the registers needed to evaluate
+-- it; size, the number of its operations; prefix, can `.x` or `(…)` follow it
+-- without parentheses?; call, is it a call (which may be a statement, and gives
+-- all its results at the end of a list)?; many, does it stand for many values?
+-- A variable is the expression of its name.
 
 local function atom(text, prefix)
   return { text = text, pure = true, weight = 1, size = 0, prefix = prefix }
@@ -87,18 +89,19 @@ end
 -- The expression of the run, in a function that has one.
 Codegen.RUN = atom("run", true)
 
--- The expression of a constant.
+-- Returns the expression of a constant.
 function Codegen.constant(value)
   return atom(literal.of(value))
 end
 
--- The expression of element `i` of a variable that is not assigned to again.
+-- Returns the expression of element `i` of a variable that is not assigned to
+-- again.
 function Codegen.field(var, i)
   return atom(("%s[%d]"):format(var.text, i), true)
 end
 
--- The text of expressions, from number `from` on, as the arguments of a call:
--- "a, b, (f())". Too many are unpacked from a table.
+-- Returns the text of expressions, from number `from` on, as the arguments of a
+-- call: "a, b, (f())". Too many are unpacked from a table.
 local function arguments(es, from)
   local texts = {}
   for i = from, #es do texts[#texts + 1] = es[i].text end
@@ -115,27 +118,27 @@ local function arguments(es, from)
   return ("unpack({%s}, 1, %d)"):format(text, #texts)
 end
 
--- The same for the values of a `return`, or those of all parameters.
+-- Returns the text of expressions as the values of a `return`.
 function Codegen.list(es)
   return arguments(es, 1)
 end
 
--- A codegen for a function of `params`.
--- @tparam {string,...} params their names, any strings, none twice; "...",
--- after all others, takes the arguments that are left
+-- Creates a codegen for a function with parameters.
+-- @tparam {string,...} params their names, any strings, all different; "..."
+-- must be the last and takes the remaining arguments
 function Codegen.new(params)
   local self = setmetatable({
     lines = {}, -- the function's body
-    notes = {}, -- line of the body -> what it does
-    what = nil, -- what the lines to come do
+    notes = {}, -- line of the body -> its note
+    what = nil, -- the note for the next lines
     stack = {},
-    floor = 0, -- the running constructor may not pop below it
+    floor = 0, -- the running constructor may not pop below this depth
     vars = {}, -- the set of variables
     nnamed = 0, nshared = 0, -- variables that are locals
     nvars = 0, -- variables that are elements of `vars`
-    free = {}, -- variables to be used again
-    elements = {}, -- those of all variables that are elements of `vars`
-    blocks = {}, -- what the blocks around began with
+    free = {}, -- variables that can be used again
+    elements = {}, -- all variables that are elements of `vars`
+    blocks = {}, -- the state at the beginning of each enclosing block
     indent = "",
     names = {}, -- names of locals
     locals = {}, -- parameter -> its expression
@@ -170,7 +173,7 @@ end
 
 --- Emits the code that obtains the object of a source: `cg(source)`.
 -- @tparam gbi.source source anything with a method `reconstruct(self, cg)`
--- @raise when that does, or leaves other than one value on the stack
+-- @raise if `reconstruct` raises, or does not leave one value on the stack
 -- @seed PyCodegen.\_\_call\_\_
 function Codegen:__call(source)
   if not sources.is_source(source) then
@@ -180,8 +183,8 @@ function Codegen:__call(source)
     "source " .. sources.name(source))
 end
 
--- Runs `emit`, which must leave one value more on the stack and all those
--- below it alone.
+-- Runs `emit`, which must leave one more value on the stack and not touch those
+-- below it.
 function Codegen:construct(emit, who)
   local floor, depth = self.floor, #self.stack
   self.floor = depth
@@ -199,15 +202,14 @@ function Codegen:emit(line)
   self.notes[#self.lines] = self.what
 end
 
--- Says what is done by the lines that are emitted from here on, for
+-- Sets the note for the lines that are emitted from here on, for
 -- gbi.traceback.
 function Codegen:note(what)
   self:settle()
   self.what = literal.comment(what)
 end
 
--- Emits the beginning of a block. Variables that are made in it are gone when
--- it ends.
+-- Emits the beginning of a block. Variables made in the block end with it.
 function Codegen:open(line)
   self:emit(line)
   table.insert(self.blocks, {
@@ -217,7 +219,7 @@ function Codegen:open(line)
   self.indent = ("  "):rep(#self.blocks)
 end
 
--- Emits the end of a block: `line`, nothing before an `else`.
+-- Emits the end of a block: `line`, or nothing if an `else` follows.
 function Codegen:close(line)
   local block = table.remove(self.blocks)
   self.nnamed, self.nshared = block.nnamed, block.nshared
@@ -237,9 +239,9 @@ function Codegen:declare(var)
   var.declared, var.assigned = true, true
 end
 
--- Emits a check that the objects of these indices can be held weakly: a call of
--- C, which LuaJIT's compiler is spared where the types tell. (A userdata may be
--- a light one.)
+-- Emits a check that the objects of these indices can be held weakly. The check
+-- is a call of C; in LuaJIT, the code tests the types first, so that the
+-- compiler rarely meets the call. (A userdata may be a light one.)
 function Codegen:check_held(indices, objects)
   self:note("the objects are checked")
   for first = 1, #indices, MAX_CHECKED do
@@ -269,7 +271,7 @@ function Codegen:push(e)
   self.stack[#self.stack + 1] = e
 end
 
--- Takes `n` values off the stack, the lowest first.
+-- Pops and returns `n` values, the lowest first.
 function Codegen:take(n, fname, level)
   local stack = self.stack
   local base = #stack - n
@@ -282,7 +284,7 @@ function Codegen:take(n, fname, level)
   return es
 end
 
--- Evaluates into variables all that still waits on the stack.
+-- Evaluates all expressions that wait on the stack into variables.
 function Codegen:settle()
   local stack = self.stack
   for i = 1, #stack do
@@ -292,8 +294,8 @@ function Codegen:settle()
   end
 end
 
--- Emits an assignment to a variable, which declares it the first time.
--- Returns the variable.
+-- Emits an assignment to a variable; the first one declares it. Returns the
+-- variable.
 function Codegen:assign(var, text)
   self:emit(("%s%s = %s"):format(var.declared and "" or "local ", var.text,
     text))
@@ -311,7 +313,7 @@ end
 
 --- Pushes a parameter of the compiled function.
 -- @tparam string name
--- @raise an argument error when it has no such parameter
+-- @raise an argument error if the function has no such parameter
 -- @seed PyCodegen.create_load
 function Codegen:load_local(name)
   local e = self.locals[name]
@@ -324,14 +326,14 @@ function Codegen:load_local(name)
   self:push(e)
 end
 
--- Evaluates expressions that were just taken; returns them as variables.
+-- Evaluates expressions that were just popped; returns them as variables.
 function Codegen:settled(es)
   compat.move(es, 1, #es, #self.stack + 1, self.stack)
   self:settle()
   return self:take(#es, "settled")
 end
 
--- Takes `n` values to make one expression of; none is too large a part of it.
+-- Pops `n` values for one expression; evaluates them first if one is too large.
 function Codegen:parts(n, fname)
   local es = self:take(n, fname, 4)
   for _, e in ipairs(es) do
@@ -342,7 +344,7 @@ function Codegen:parts(n, fname)
   return es
 end
 
--- Pushes an expression made of `text` and of those in `es`.
+-- Pushes the expression `text`, which contains the expressions `es`.
 function Codegen:combine(text, es, call)
   local weight, size = 1, 1
   for i = 1, math.min(#es, MAX_ARGS + 1) do
@@ -353,7 +355,7 @@ function Codegen:combine(text, es, call)
               call = call }
 end
 
--- The text of an operator: its format, filled with its operands, all pure.
+-- Returns the text of an operator: its format with its operands, all pure.
 local function operation(format, operands)
   local texts = {}
   for i, e in ipairs(operands) do
@@ -371,8 +373,8 @@ function Codegen:operate(format, operands)
 end
 
 -- Pushes a handle of external object `index`, whose value is `object`. Returns
--- the text of the list that the handle lives as long as; in a block that may
--- not run or run again, the list is made once.
+-- the text of the list that keeps the handle alive and, in a block that may not
+-- run or may run repeatedly, true; there the list is made at most once.
 function Codegen:hand_on(object, index)
   if #self.blocks > 0 then
     self.nvars = self.nvars + 1
@@ -388,7 +390,8 @@ function Codegen:hand_on(object, index)
   return list.text
 end
 
--- Emits the end of the handles of these lists.
+-- Emits code that makes the handles of these lists dead; the lists `maybe` may
+-- not exist.
 function Codegen:hand_back(lists, maybe)
   for first = 1, #lists, MAX_ARGS do
     self:emit(("hand_back(%s)"):format(table.concat(lists, ", ", first,
@@ -404,7 +407,7 @@ function Codegen:load_attribute(name)
   self:combine("attributes" .. literal.index(name), {})
 end
 
--- Emits an assignment of values to variables at once.
+-- Emits a simultaneous assignment of values to variables.
 function Codegen:assign_all(vars, values)
   local targets, texts = {}, {}
   for i, var in ipairs(vars) do
@@ -432,7 +435,7 @@ end
 function Codegen:statement(format, operands)
   self:settle()
   local text = operation(format, operands)
-  -- a parenthesis could call what the line before ends with
+  -- a parenthesis would continue the line before, as a call
   self:emit(text:sub(1, 1) == "(" and ("do %s end"):format(text) or text)
 end
 
@@ -470,7 +473,7 @@ function Codegen:load_attr(key)
   self:combine(prefixed(es[1]) .. literal.index(key), es)
 end
 
---- Replaces an object and a key above it by the object's element.
+--- Replaces an object and a key above it by the element of the object.
 -- @seed BINARY\_SUBSCR
 function Codegen:load_item()
   local es = self:parts(2, "load_item")
@@ -516,8 +519,8 @@ function Codegen:variable(text)
   return var
 end
 
---- A new variable, for `store` and `load`.
--- @tparam ?string hint what it would like to be called
+--- Creates a variable, for `store` and `load`.
+-- @tparam ?string hint the name to use if it is free
 -- @treturn gbi.variable
 -- @seed PyCodegen.new_var
 function Codegen:new_var(hint)
@@ -544,15 +547,15 @@ function Codegen:new_var(hint)
   return var
 end
 
--- A variable that is an element of a table which the generated code has.
+-- Makes a variable that is an element of a table of the generated code.
 function Codegen:element(name, i)
   local var = self:variable(("%s[%d]"):format(name, i))
   var.declared = true
   return var
 end
 
--- Gives back a variable that nothing refers to any more. One that is called
--- after its value is not used again for another.
+-- Frees a variable that nothing refers to any more. A variable named after its
+-- value is not reused.
 function Codegen:free_var(var)
   if var.shared then
     var.assigned = nil
@@ -560,14 +563,14 @@ function Codegen:free_var(var)
   end
 end
 
--- Pops a call, all its results into one variable as a list.
+-- Pops a call and stores all its results in a variable, as a list.
 function Codegen:collect(var)
   local e = self:take(1, "collect")[1]
   self:settle()
   self:assign(var, ("{%s}"):format(e.text))
 end
 
--- Pops a call, its results into several new variables.
+-- Pops a call and stores its results in several new variables.
 function Codegen:store_many(vars)
   local e = self:take(1, "store_many")[1]
   self:settle()
@@ -584,7 +587,7 @@ function Codegen:store_many(vars)
     table.concat(texts, ", "), e.text))
 end
 
--- Checks the argument of `fname`.
+-- Checks the argument of `fname`, a variable.
 function Codegen:check_var(var, fname)
   if type(var) ~= "table" or not self.vars[var] then
     errors.argument(3, fname, 1, "not a variable of this codegen")
@@ -598,7 +601,7 @@ function Codegen:store(var)
   self:check_var(var, "store")
   local e = self:take(1, "store")[1]
   self:settle()
-  if var.assigned then -- what was loaded from it before is its old value
+  if var.assigned then -- values loaded from it earlier are its old value
     local copy
     for i, waiting in ipairs(self.stack) do
       if waiting == var then
@@ -612,7 +615,7 @@ end
 
 --- Pushes the value of a variable.
 -- @tparam gbi.variable var from `new_var`
--- @raise an argument error when nothing was stored in it
+-- @raise an argument error if nothing was stored in it
 -- @seed PyCodegen.create_load
 function Codegen:load(var)
   self:check_var(var, "load")
@@ -622,7 +625,7 @@ function Codegen:load(var)
   self:push(var)
 end
 
---- Pushes the top once more; it is evaluated once.
+--- Pushes a copy of the top; its expression is evaluated only once.
 -- @seed PyCodegen.dup_top
 function Codegen:dup_top()
   self:push(self:take(1, "dup_top")[1])
@@ -630,7 +633,7 @@ function Codegen:dup_top()
   self:push(self.stack[#self.stack])
 end
 
---- Drops the top, evaluated all the same.
+--- Drops the top; its expression is still evaluated.
 -- @seed PyCodegen.pop_top
 function Codegen:pop_top()
   local e = self:take(1, "pop_top")[1]
@@ -640,13 +643,13 @@ function Codegen:pop_top()
   else self:assign(self:new_var(), e.text) end
 end
 
--- The text of a chunk that returns the function. It is called with the
--- bindings: the globals, `require`, the registry, `table.unpack`; and for a
--- graph also the core's functions for runs, which types can be held weakly, the
--- attributes, and the body that a backend made.
+-- Returns the text of a chunk that returns the function. The chunk is called
+-- with the BINDINGS: the globals, `require`, the registry, `table.unpack`; and
+-- for a graph also the core's functions for runs, a table of the types that can
+-- be held weakly, the attributes, and the body that a backend made.
 -- @tparam string title a comment on its first line
 -- @treturn string
--- @treturn {[integer]=string} what its lines do
+-- @treturn {[integer]=string} the notes of its lines
 function Codegen:text(title)
   local out, notes = { "-- " .. title,
     ("local %s = ..."):format(table.concat(BINDINGS, ", ")) }, {}
@@ -663,7 +666,7 @@ function Codegen:text(title)
   return table.concat(out, "\n"), notes
 end
 
--- What can be held weakly, by the names of types.
+-- The names of the types that can be held weakly.
 local HELD = { table = true, ["function"] = true, thread = true,
                cdata = true }
 
@@ -673,10 +676,10 @@ local function no_require(module)
 end
 
 -- Loads the function.
--- @tparam string title what error messages call its chunk
+-- @tparam string title the name of its chunk in error messages
 -- @param registry its registry
 -- @tparam ?table with `env`, its globals; `attributes`, the graph's; `body`,
--- what a backend made of the graph
+-- the function that a backend made of the graph
 -- @treturn function
 -- @treturn string its source
 function Codegen:finish(title, registry, with)

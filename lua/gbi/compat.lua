@@ -1,8 +1,8 @@
---- Lua 5.4's functions on the Luas before it, and what the running one can.
+--- Lua 5.4's functions for earlier Luas, and the features of the running Lua.
 --
--- Everything else is written for 5.4 in what all have in common; this is the
--- one file that asks which Lua it is, by trying. Globals that not every Lua has
--- are read with rawget: in a game, reading an undeclared one may raise.
+-- All other files use only features that all Luas share; this one finds out, by
+-- trying, what the running Lua can do. Globals that not every Lua has are read
+-- with rawget: in a game, reading an undeclared global may raise an error.
 local errors = require "gbi.errors"
 
 local compat = {}
@@ -23,8 +23,8 @@ end
 --- Loads source text, never bytecode, with a table for its globals.
 -- @tparam string text
 -- @tparam string name of the chunk
--- @tparam ?table env `_G` otherwise
--- @treturn function; or nil and why not
+-- @tparam ?table env default: `_G`
+-- @treturn function; or nil and the reason
 local setfenv, loadstring = rawget(_G, "setfenv"), rawget(_G, "loadstring")
 if setfenv then
   function compat.load(text, name, env)
@@ -66,11 +66,11 @@ function compat.is_operator(f, event, a, b, result)
   return ok and got == result
 end
 
---- Are there integers beside floats? Has a table's `#` a metamethod?
+--- Does this Lua have integers besides floats? Does `#` call a table's `__len`?
 compat.integers = math.type ~= nil
 compat.len = #setmetatable({}, { __len = function() return 1 end }) == 1
 
---- Is `x` an integer? Where there are none: a whole number that is exact.
+--- Is `x` an integer? In a Lua without integers: an exact whole number.
 -- @param x any value
 -- @treturn boolean
 if compat.integers then
@@ -84,27 +84,27 @@ else
   end
 end
 
---- The integer that decimal digits stand for, nil if there is none.
+--- Returns the integer with these decimal digits, or nil if there is none.
 -- @tparam string digits
 function compat.to_integer(digits)
   local x = tonumber(digits)
-  if x == 0 then x = 0 end -- "-0" is no integer where there are only floats
+  if x == 0 then x = 0 end -- "-0" must not become the float -0.0
   return compat.is_integer(x) and x or nil
 end
 
---- The decimal digits of an integer. (5.1 formats `%d` with a C `long`, which
--- may have 32 bits.)
+--- Returns the decimal digits of an integer. (5.1 formats `%d` with a C `long`,
+-- which may have 32 bits.)
 -- @tparam integer i
 -- @treturn string
 function compat.digits(i)
   return (compat.integers and "%d" or "%.0f"):format(i)
 end
 
---- How -0.0 is written. Lua 5.1 takes it for 0 among a function's constants.
+--- The text of -0.0. Lua 5.1 confuses it with 0 among a function's constants.
 compat.minus_zero = "-0.0"
 
---- Has the run compute an operator on numbers, where the parser's result may be
--- a -0.0 among the constants.
+--- Keeps the parser from folding an operator on numbers, where the result may
+-- be a -0.0 among the constants.
 -- @tparam table texts of the operands
 function compat.compute() end
 
@@ -118,9 +118,9 @@ if 1 / select(2, assert(compat.load("return 0, -0.0", "=", {}))()) > 0 then
   end
 end
 
---- Keeps the calling chunk from LuaJIT's compiler, which until May 2022 may
--- take the length of a table for what it was before something was appended by
--- another of its names (LuaJIT issue 843). For what appends to lists.
+--- Keeps LuaJIT's compiler from compiling the calling chunk. Until May 2022 it
+-- may use an outdated length of a table after an append through another name of
+-- the table (LuaJIT issue 843). For modules that append to lists.
 function compat.interpret()
   local jit, debug = rawget(_G, "jit"), rawget(_G, "debug")
   if jit and debug and debug.getinfo then

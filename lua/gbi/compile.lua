@@ -1,9 +1,9 @@
 --- Compiles a graph and its prologue to one Lua function.
 --
 -- Every value is a local of the function, named after its node; beyond Lua's
--- limit, values share locals, then they are elements of a table. So an object
--- that the body uses costs no more than a local. A run, which knows objects by
--- number, is made only for a backend.
+-- limit, values share locals, then they are elements of a table. So using an
+-- object in the body costs no more than using a local. A run, which finds
+-- objects by number, is made only for a backend.
 local compat = require "gbi.compat"
 local core = require "gbi.core"
 local Codegen = require "gbi.codegen"
@@ -18,7 +18,7 @@ local MAX_RESULTS = 20 -- of one call; beyond, they are gathered in a table
 local Compiler = {}
 Compiler.__index = Compiler
 
--- The expression of an argument.
+-- Returns the expression of an argument.
 function Compiler:operand(arg)
   if node.is(arg) then return self.values[arg] end
   return Codegen.constant(arg)
@@ -35,7 +35,7 @@ function Compiler:keep(each)
   self.values[each], self.owned[each] = var, var
 end
 
--- Gives back the variables that `each` was the last to use.
+-- Frees the variables whose last use is in `each`.
 function Compiler:free(each)
   for _, used in node.inputs(each) do
     if self.last_use[used] == each and self.owned[used] then
@@ -59,7 +59,7 @@ function Compiler:call(each)
   cg:call_function(args.n)
 end
 
--- Gives the results of a call to their nodes, and the first to its own.
+-- Assigns the results of a call to their nodes, and the first to the call's.
 function Compiler:spread(each, results)
   local cg, vars = self.cg, {}
   if results.n > MAX_RESULTS then
@@ -78,9 +78,9 @@ function Compiler:spread(each, results)
   end
 end
 
--- The variables for the first `n` results of a condition or loop, and the
--- values of its nodes. `names` are what those would like to be called that have
--- no node.
+-- Makes and returns variables for the first `n` results of a condition or loop,
+-- and gives their nodes these values. `names` has the nodes after which results
+-- without a node of their own are named.
 function Compiler:variables(each, n, names)
   local results, vars = self.results[each] or { names = {} }, {}
   for i = 1, n do
@@ -94,8 +94,8 @@ function Compiler:variables(each, n, names)
   return vars
 end
 
--- Gives the inputs of a graph in a condition or loop their values, and emits
--- its nodes. Returns its outputs.
+-- Emits the nodes of a graph in a condition or loop, with these values for its
+-- inputs. Returns its outputs.
 function Compiler:part(graph, values)
   for i, input in ipairs(control.inputs(graph)) do
     self.values[input] = values[i]
@@ -185,8 +185,8 @@ function Compiler:emit(each)
   end
 end
 
--- Collects the external objects, the results of calls, and who is the last to
--- use a node, of a graph and its parts.
+-- Collects, from a graph and its parts, the external objects, the results of
+-- calls, and for each node the last one that uses it.
 function Compiler:scan(graph)
   for each in graph:nodes() do
     if self.live[each] then
@@ -194,7 +194,7 @@ function Compiler:scan(graph)
       if builtin == node.EXTERNAL then
         local index = each.index
         if not self.objects[index] then
-          self.objects[index] = each.name -- and then its variable
+          self.objects[index] = each.name -- replaced by its variable later
           table.insert(self.indices, index)
         end
       elseif builtin == node.RESULT then
@@ -227,7 +227,7 @@ function Compiler:prologue(registry)
   cg:check_held(self.indices, self.objects)
 end
 
--- Emits the nodes of a graph, all but its output. Returns the outputs.
+-- Emits the nodes of a graph, except its output. Returns the outputs.
 function Compiler:nodes(graph)
   local cg, outputs = self.cg, {}
   for each in graph:nodes() do
@@ -253,9 +253,9 @@ function Compiler:body(graph)
   cg:emit("return " .. Codegen.list(outputs))
 end
 
--- Emits the call of a backend's function, with the run and all inputs. All
--- runs without objects are one. A run is used again when the call is over:
--- LuaJIT does not keep a local alive that is not.
+-- Emits the call of a backend's function, with the run and all inputs. Calls
+-- without external objects share one run. The code uses the run once more after
+-- the call, because LuaJIT does not keep a local alive after its last use.
 function Compiler:call_backend(inputs)
   local cg, arguments = self.cg, { Codegen.RUN }
   for i, each in ipairs(inputs) do arguments[i + 1] = self.values[each] end
@@ -279,7 +279,7 @@ function Compiler:call_backend(inputs)
   cg:emit("return " .. call)
 end
 
--- What a node does, for gbi.traceback.
+-- Describes a node, for gbi.traceback.
 function Compiler:describe(each)
   local parts, seen = { ("node %s: %s%s"):format(node.path(each), each.op,
     each.op == "output" and "" or " " .. view.target(each.target)) }, {}
@@ -316,16 +316,16 @@ local function compile(graph, backend, env)
   end
   local self = setmetatable({
     registry = graph.registry,
-    live = control.live(graph, {}), -- the nodes that matter
+    live = control.live(graph, {}), -- the live nodes
     objects = {}, -- index -> variable of the external object
-    indices = {}, -- those of the external objects, in order
-    lists = {}, -- texts of the lists of objects that are handed on
-    maybe = {}, -- those that a condition or loop may have made
+    indices = {}, -- of the external objects, in order
+    lists = {}, -- texts of the lists that keep handles alive
+    maybe = {}, -- the same for handles that a condition or loop may have made
     results = {}, -- call -> list of its result nodes; `n`, the highest number
     -- that is used; `names`, number -> name
-    last_use = {}, -- node -> the last one to use it
+    last_use = {}, -- node -> the last node that uses it
     values = {}, -- node -> its expression
-    owned = {}, -- node -> the variable that is free after its last use
+    owned = {}, -- node -> the variable to free after its last use
   }, Compiler)
   local inputs, params, attributes = control.inputs(graph), {}, {}
   for i, each in ipairs(inputs) do params[i] = each.target end

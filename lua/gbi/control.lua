@@ -1,5 +1,5 @@
--- Conditions and loops: nodes that have graphs among their arguments, as
--- torch's higher-order operators have.
+-- Conditions and loops: nodes with graphs among their arguments, like torch's
+-- higher-order operators.
 --
 --     cond        predicate, then graph, else graph, operands ...
 --     while_loop  cond graph, body graph, operands ...
@@ -18,8 +18,8 @@ control.COND = "cond"
 control.WHILE = "while_loop"
 control.MAX_DEPTH = 100 -- of graphs in graphs; Lua nests some 200 blocks
 
--- What the graphs are called, by the numbers of their arguments, and the
--- number of the first operand.
+-- The labels of the graphs by argument number, and the number of the first
+-- operand.
 local SHAPES = {
   cond = { [2] = "then", [3] = "else", first = 4 },
   while_loop = { [1] = "cond", [2] = "body", first = 3 },
@@ -31,12 +31,12 @@ local function shape(self)
   return SHAPES[node.builtin(self)] or NONE
 end
 
--- What the graph at argument `i` is called, nil for an operand.
+-- Returns the label of the graph at argument `i`, nil for an operand.
 function control.label(target, i)
   return (SHAPES[target] or NONE)[i]
 end
 
--- Is it a condition or a loop?
+-- Is a node a condition or a loop?
 function control.is(self)
   return shape(self) ~= NONE
 end
@@ -48,13 +48,13 @@ local function next_graph(self, i)
   end
 end
 
--- Iterates over the graphs of a node: the argument's number, graph, label.
+-- Iterates over the graphs of a node: argument number, graph, label.
 function control.graphs(self)
   return next_graph, self, nil
 end
 
--- The operands among the arguments of a condition or loop, a list with its
--- length `n`, and the number of the first.
+-- Returns the operands among the arguments of a condition or loop, a list with
+-- its length `n`, and the argument number of the first operand.
 local function operands_of(target, args)
   local first = SHAPES[target].first
   local list = { n = args.n - first + 1 }
@@ -62,13 +62,13 @@ local function operands_of(target, args)
   return list, first
 end
 
--- The operands of a condition or loop.
+-- Returns the operands of a condition or loop.
 function control.operands(self)
   return (operands_of(node.builtin(self), self[F].args))
 end
 
--- Records a condition or loop with the arguments that its node is to have, a
--- list that it may change. Returns the node, nil if there are too few.
+-- Records a condition or loop with a list of arguments, which it may change.
+-- Returns the node, or nil if there are too few arguments.
 function control.record(graph, target, args)
   local operands, first = operands_of(target, args)
   if operands.n < 0 then return nil end
@@ -76,15 +76,15 @@ function control.record(graph, target, args)
   return graph[target](graph, compat.unpack(args, 1, first))
 end
 
--- How many results a condition or loop has: as many as its second argument, a
--- graph in both.
+-- Returns the number of results of a condition or loop: the number of outputs
+-- of its second argument, which is a graph in both.
 function control.results(self)
   local args = self[F].args
   local output = args[2]:output_node()
   return output and output.args.n or 0
 end
 
--- The inputs of a graph, in order.
+-- Returns the inputs of a graph, in order.
 function control.inputs(graph)
   local list = {}
   for each in graph:nodes() do
@@ -93,8 +93,8 @@ function control.inputs(graph)
   return list
 end
 
--- What is wrong with the graphs of a condition or loop of these arguments, or
--- nil.
+-- Returns the first mistake in the graphs of a condition or loop with these
+-- arguments, or nil.
 function control.wrong(target, args)
   local labels = SHAPES[target]
   local operands, outputs = args.n - labels.first + 1, {}
@@ -128,8 +128,8 @@ function control.wrong(target, args)
   end
 end
 
--- Adds the nodes of a graph, and of its parts, that matter to the set `live`:
--- those with effects, and what they use. Returns it.
+-- Adds the live nodes of a graph and its parts to the set `live`: nodes with
+-- effects, and the nodes that they use. Returns the set.
 function control.live(graph, live)
   for each in graph:nodes(true) do
     if live[each] or each:is_impure() then

@@ -1,4 +1,4 @@
---- Graphs in the manner of torch.fx: record, compile, run on fresh objects.
+--- Graphs like those of torch.fx: record, compile, run on fresh objects.
 --
 --     local g = gbi.graph.new()
 --     local x, out = g:placeholder("x"), g:external(io.stdout, source)
@@ -6,10 +6,10 @@
 --     g:output(x)
 --     local f = g:compile()
 --
--- A node is one of FX's: `placeholder`, `call_function`, `call_method`,
--- `get_attr`, `output`. Its arguments are nodes and constants: booleans,
--- numbers, strings and nil. All functions raise an argument error, at their
--- caller's line, for what they cannot record; then nothing is changed.
+-- The kinds of nodes are FX's: `placeholder`, `call_function`, `call_method`,
+-- `get_attr`, `output`. A node's arguments are nodes and constants: booleans,
+-- numbers, strings and nil. A function that cannot record its arguments raises
+-- an argument error at its caller's line and changes nothing.
 -- @classmod gbi.graph
 local compat = require "gbi.compat"
 local core = require "gbi.core"
@@ -45,8 +45,8 @@ function Graph:check_self(fname)
 end
 local check_self = Graph.check_self
 
--- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
--- what it begins with, and the last number put behind that.
+-- Finds an unused name for a node: its hint, hint_1, hint_2 … Returns the name,
+-- its base, and the last number that was appended to the base.
 local function unique(self, hint)
   local base = hint:gsub("[^%w_]", "_"):gsub("^%d", "_%0")
   if not literal.is_identifier(base) then base = base .. "_" end
@@ -58,23 +58,23 @@ local function unique(self, hint)
   return name, base, n
 end
 
--- The output's node, or nil.
+-- Returns the output's node, or nil.
 function Graph:output_node()
   local last = self.root[F].prev
   return last[F].op == "output" and last or nil
 end
 
--- Checks that what is inserted before `at` does not follow the output.
+-- Checks that a node inserted before `at` would not follow the output.
 function Graph:check_open(level, at)
   if at == self.root and self:output_node() then
     error("the graph has its output, nothing can follow it", level + 1)
   end
 end
 
--- Checks the values that a node takes which stands before `at`, otherwise at
--- the point of insertion: constants, and nodes before it of which only the last
--- may stand for many values. They are the arguments of `fname` from number
--- `first` on.
+-- Checks the arguments of a node before `at`, by default at the point of
+-- insertion. They must be constants and nodes that come before it; only the
+-- last may stand for many values. Errors name them the arguments of `fname`
+-- from number `first` on.
 function Graph:check_args(level, args, fname, first, at)
   at = at or self.point
   for i = 1, args.n do
@@ -102,7 +102,7 @@ function Graph:check_args(level, args, fname, first, at)
   end
 end
 
--- Checks a value that is one operand or object.
+-- Checks a single operand or object.
 function Graph:check_one(level, value, fname, arg, at)
   self:check_args(level + 1, { n = 1, value }, fname, arg, at)
   if is_node(value) and node.is_varargs(value) then
@@ -110,10 +110,10 @@ function Graph:check_one(level, value, fname, arg, at)
   end
 end
 
--- Makes a node before `at`, otherwise at the point of insertion. `hint` is what
--- it would like to be called. What may fail when out of memory comes before
--- what others can see. An external object has also `index`, `source`, `kind`.
--- Returns the node, and what `withdraw` needs.
+-- Makes a node before `at`, by default at the point of insertion. Its name is
+-- made from `hint`. Steps that may run out of memory come before those that
+-- others can see. An external object also has `index`, `source` and `kind`.
+-- Returns the node, and the further arguments of `withdraw`.
 function Graph:append(level, op, target, args, hint, at, index, from, kind)
   at = at or self.point
   self:check_open(level + 1, at)
@@ -130,8 +130,8 @@ function Graph:append(level, op, target, args, hint, at, index, from, kind)
   return new, base, before, counted
 end
 
--- Takes back a node that was just made. Allocates nothing and calls nothing,
--- for a call needs memory at times.
+-- Removes a node that was just made. Allocates nothing and calls nothing,
+-- because a call may need memory.
 function Graph:withdraw(each, base, before, counted)
   local f = each[F]
   for i = 1, #counted do counted[i][each] = nil end
@@ -139,32 +139,32 @@ function Graph:withdraw(each, base, before, counted)
   self.names[f.name], self.counts[base] = false, before
 end
 
--- What a source's object may be called: the last name in `G["io"].stdout`.
+-- Returns a name for a source's object: the last name in `G["io"].stdout`.
 local function last_name(from, otherwise)
   return source.name(from):match("([%a_][%w_]*)[^%w_]*$") or otherwise
 end
 
--- A new graph with this registry and these attributes.
+-- Makes a graph with this registry and these attributes.
 local function make(registry, attributes)
   local root = chain.new()
   return setmetatable({
     --- The registry of its external objects.
     -- @tfield gbi.registry registry
     registry = registry,
-    --- The attributes by their names; the values may be replaced.
+    --- The attributes by name; you may replace the values.
     -- @tfield table attributes
     attributes = attributes,
     root = root,
     point = root, -- before which nodes are inserted
     names = {}, -- name -> is it taken?
-    counts = {}, -- name -> the last number put behind it
+    counts = {}, -- name -> the last number appended to it
     inputs = {}, -- target -> placeholder
-    owner = false, -- the condition or loop that it is a part of
-    env = nil, -- where sources look for globals, if not in _G
+    owner = false, -- the condition or loop that this graph is part of
+    env = nil, -- the table where sources look for globals, nil for _G
   }, Graph)
 end
 
---- A new, empty graph with a registry of its own, `graph.registry`.
+--- Creates an empty graph with a registry of its own, `graph.registry`.
 -- @function gbi.graph.new
 -- @treturn gbi.graph
 -- @seed torch.fx.Graph
@@ -172,14 +172,14 @@ function graph.new()
   return make(core.new(), {})
 end
 
---- Records what a function does with nodes: calls it with an input for each of
--- its parameters, and makes what it returns the output.
+--- Records a function as a graph: calls it with an input for each of its
+-- parameters, and makes its results the output.
 -- @function gbi.graph.trace
 -- @tparam function f
--- @tparam ?{string,...} names of the inputs; otherwise those of the function's
--- parameters, which Lua 5.1 does not tell
+-- @tparam ?{string,...} names of the inputs; default: the names of the
+-- function's parameters, which Lua 5.1 does not know
 -- @treturn gbi.graph
--- @raise what `f` does
+-- @raise the errors of `f`
 -- @seed torch.fx.symbolic\_trace
 function graph.trace(f, names)
   names = trace.inputs(2, "trace", f, names)
@@ -194,9 +194,10 @@ end
 -- @treturn boolean
 graph.is_node = is_node
 
---- A new graph for a condition or loop in this one. It shares the registry and
--- the attributes: `sub:external(node)` is an external object of this graph.
--- @tparam ?function f what it does, as @{gbi.graph.trace} takes it
+--- Creates a graph for a condition or loop in this graph. The two share the
+-- registry and the attributes: `sub:external(node)` makes an external object of
+-- this graph available in the new one.
+-- @tparam ?function f the function to record, as in @{gbi.graph.trace}
 -- @tparam ?{string,...} names of the inputs
 -- @treturn gbi.graph
 function Graph:subgraph(f, names)
@@ -215,7 +216,7 @@ function Graph:check_input_name(level, name, fname)
   end
 end
 
--- Is there an input from the point of insertion on?
+-- Is there an input at or after the point of insertion?
 local function input_follows(self)
   local each = self.point
   while each ~= self.root do
@@ -225,10 +226,10 @@ local function input_follows(self)
   return false
 end
 
---- An input.
--- @tparam string name any string, none twice; `"..."`, after all others,
--- stands for the arguments that are left: as the last argument of a call or
--- the last output
+--- Records an input.
+-- @tparam string name any string, different for each input; `"..."` must be the
+-- last input and stands for the remaining arguments; it can be the last
+-- argument of a call or the last output
 -- @treturn gbi.node
 -- @seed torch.fx.Graph.placeholder
 function Graph:placeholder(name)
@@ -242,15 +243,15 @@ function Graph:placeholder(name)
      or rest and chain.before(self.root, rest, self.point) then
     bad(2, "placeholder", 1, "'...' is the last input")
   end
-  self.inputs[name] = false -- so that there is room
+  self.inputs[name] = false -- makes room
   local new = self:append(2, "placeholder", name, { n = 0 },
     name == "..." and "varargs" or name)
   self.inputs[name] = new
   return new
 end
 
--- Applies an operator to operands, which are the arguments of `fname` from
--- number `first` on.
+-- Applies an operator to operands; errors name them the arguments of `fname`
+-- from number `first` on.
 function Graph:operate(level, name, fname, first, ...)
   local args, operator = compat.pack(...), operators[name]
   if args.n ~= operator.operands then
@@ -264,8 +265,8 @@ function Graph:operate(level, name, fname, first, ...)
   return new
 end
 
--- Calls a source's object or a node's value with the arguments of `fname` from
--- number `first` on.
+-- Records a call of a source's object or a node's value; errors name its
+-- arguments those of `fname` from number `first` on.
 function Graph:call(level, fname, first, target, ...)
   local args, hint = compat.pack(...), "call"
   if is_node(target) then
@@ -281,12 +282,12 @@ function Graph:call(level, fname, first, target, ...)
   return new
 end
 
---- A call, or an operator on its operands.
+--- Records a call, or an operator with its operands.
 -- @tparam string|gbi.source|gbi.node|function target the name of an operator:
 -- `add sub mul div mod pow idiv unm band bor bxor shl shr bnot concat len eq ne
 -- lt le gt ge lnot land lor getitem setitem`; a source whose object is called;
--- a node whose value is; or a function that is a global or a field of a loaded
--- module, whose source is looked for
+-- a node whose value is called; or a function that is a global or a field of a
+-- loaded module: `call_function` finds its source
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node its first result; `node:results(n)` for more
 -- @seed torch.fx.Graph.call_function
@@ -310,7 +311,7 @@ function Graph:call_function(target, ...)
   return new
 end
 
---- A method call.
+--- Records a method call.
 -- @tparam string name
 -- @tparam gbi.node|gbi.constant object
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
@@ -328,11 +329,12 @@ function Graph:call_method(name, object, ...)
   return new
 end
 
---- A field of a value, `object.name`; the value that a source obtains anew in
--- every run, which need not be an object; or an attribute of the graph.
+--- Records the reading of a field, `object.name`; of the value that a source
+-- obtains anew in every run, which may be any value; or of an attribute of the
+-- graph.
 -- @tparam gbi.node|gbi.constant|gbi.source|string object or an attribute's
 -- name
--- @tparam ?string name none for a source or an attribute
+-- @tparam ?string name of the field; omit it for a source or an attribute
 -- @treturn gbi.node
 -- @seed torch.fx.Graph.get_attr
 function Graph:get_attr(object, name)
@@ -356,11 +358,11 @@ function Graph:get_attr(object, name)
   return new
 end
 
---- A value that belongs to the graph, which keeps it alive: an attribute. What
--- was compiled before keeps the value that the attribute had.
+--- Sets an attribute, a value that the graph keeps alive, and records its
+-- reading. Functions compiled earlier keep the earlier value of the attribute.
 -- @tparam string name
 -- @tparam any value any value but nil
--- @treturn gbi.node `graph:get_attr(name)` makes more of them
+-- @treturn gbi.node `graph:get_attr(name)` makes more of these nodes
 -- @seed an attribute of torch.fx.GraphModule
 function Graph:attribute(name, value)
   check_self(self, "attribute")
@@ -377,20 +379,21 @@ function Graph:attribute(name, value)
   return new
 end
 
---- Writes a field, in its turn: `object[key] = value`.
+--- Records a write to a field: `object[key] = value`. Writes and calls run in
+-- the order of the graph.
 -- @tparam gbi.node|gbi.constant object
 -- @tparam gbi.node|gbi.constant key
 -- @tparam ?gbi.node|gbi.constant ... the value
--- @treturn gbi.node without a value
+-- @treturn gbi.node a node without a value
 function Graph:set_item(object, key, ...)
   check_self(self, "set_item")
   local new = self:operate(2, "setitem", "set_item", 1, object, key, ...)
   return new
 end
 
---- The graph's results, and its end.
+--- Records the graph's results, as its last node.
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
--- @treturn gbi.node without a value
+-- @treturn gbi.node a node without a value
 -- @seed torch.fx.Graph.output
 function Graph:output(...)
   check_self(self, "output")
@@ -400,7 +403,7 @@ function Graph:output(...)
   return new
 end
 
--- Gives a node another name, which nobody else may have.
+-- Renames a node; the name must not be taken.
 function Graph:rename(each, name)
   if each.name ~= name then
     if self.names[name] then error("name is taken: " .. name, 2) end
@@ -413,7 +416,7 @@ end
 
 -- Conditions and loops ----------------------------------------------------
 
--- Checks that a graph can be a part of a node of this one.
+-- Checks that a graph can be part of a node of this graph.
 function Graph:check_part(level, part, fname, arg)
   if getmetatable(part) ~= Graph then
     expected(level + 1, fname, arg, "gbi.graph", part)
@@ -463,13 +466,15 @@ local function make_control(self, level, target, args, operands, first)
   return new
 end
 
---- A condition: one of two graphs is run, the other costs nothing.
--- @tparam gbi.node|gbi.constant predicate as Lua's `if` takes it
+--- Records a condition: a run executes one of two graphs, the other costs
+-- nothing.
+-- @tparam gbi.node|gbi.constant predicate tested like the condition of Lua's
+-- `if`
 -- @tparam gbi.graph then_graph its inputs are the operands; see
 -- `graph:subgraph`
--- @tparam gbi.graph else_graph with as many outputs
--- @tparam ?{gbi.node|gbi.constant,...} operands a list, its length is `n` if
--- nil is in it
+-- @tparam gbi.graph else_graph with the same number of outputs
+-- @tparam ?{gbi.node|gbi.constant,...} operands a list, with its length in `n`
+-- if it contains nil
 -- @treturn gbi.node its first result; `node:results(n)` for more
 -- @seed torch.cond
 function Graph:cond(predicate, then_graph, else_graph, operands)
@@ -485,13 +490,14 @@ function Graph:cond(predicate, then_graph, else_graph, operands)
   return new
 end
 
---- A loop: while the first output of one graph is true, the other is run, and
--- its outputs are the next operands of both.
--- @tparam gbi.graph cond_graph has one output, as Lua's `while` takes it
+--- Records a loop: as long as the output of the first graph is true, the second
+-- graph runs, and its outputs become the next operands of both.
+-- @tparam gbi.graph cond_graph has one output, tested like the condition of
+-- Lua's `while`
 -- @tparam gbi.graph body_graph has as many outputs as there are operands
--- @tparam ?{gbi.node|gbi.constant,...} operands a list, its length is `n` if
--- nil is in it
--- @treturn gbi.node the first of the last operands; `node:results(n)` for more
+-- @tparam ?{gbi.node|gbi.constant,...} operands a list, with its length in `n`
+-- if it contains nil
+-- @treturn gbi.node the first of the final operands; `node:results(n)` for more
 -- @seed torch.while\_loop
 function Graph:while_loop(cond_graph, body_graph, operands)
   check_self(self, "while_loop")
@@ -515,8 +521,8 @@ function Graph:external_node(level, index, from, kind, hint)
   return new
 end
 
--- Registers an external object; an error is the caller's. The node comes first:
--- that can be taken back.
+-- Registers an external object; errors name the caller's line. Makes the node
+-- first, because a node can be removed and a registration cannot.
 local function register(self, level, method, hint, value, from)
   self:check_open(level + 1, self.point)
   local user, args = method == "register", { n = 1, 0 }
@@ -536,11 +542,11 @@ local function register(self, level, method, hint, value, from)
   return new
 end
 
---- Registers an object that the graph needs and does not take as an input.
+--- Registers an object that the graph needs but does not take as an input.
 -- @tparam gbi.object|gbi.node value the object, an example for the runs to
--- come; or the node of one in a graph that this one is a part of, which is that
--- object here
--- @tparam ?gbi.source from its source; none for a node
+-- come; or, in the graph of a condition or loop, the node of an external object
+-- of the enclosing graph
+-- @tparam ?gbi.source from the object's source; omit it for a node
 -- @treturn gbi.node the object of the run
 -- @raise the error @{gbi.registry.unimplemented} for a value that cannot be
 -- held weakly
@@ -584,9 +590,9 @@ end
 
 -- Looking at a graph ------------------------------------------------------
 
---- Iterates over the nodes in their order: `for node in graph:nodes() do`. What
--- the loop erases or inserts does not disturb it.
--- @tparam ?boolean back true for the last one first
+--- Iterates over the nodes in their order: `for node in graph:nodes() do`. The
+-- loop may erase and insert nodes.
+-- @tparam ?boolean back true to iterate backwards
 -- @treturn function
 -- @seed torch.fx.Graph.nodes, reversed(torch.fx.Graph.nodes)
 function Graph:nodes(back)
@@ -594,9 +600,9 @@ function Graph:nodes(back)
   return chain.nodes(self.root, back)
 end
 
---- The nodes of a kind, in their order.
--- @tparam table what the fields `op` and `target` that they have; both may be
--- left out
+--- Finds nodes, in the order of the graph.
+-- @tparam table what the `op` and `target` that the nodes must have; you can
+-- omit either
 -- @treturn {gbi.node,...}
 -- @seed torch.fx.Graph.find\_nodes
 function Graph:find_nodes(what)
@@ -618,7 +624,7 @@ function Graph:find_nodes(what)
   return list
 end
 
---- The graph as FX prints it: `tostring(graph)`.
+--- Formats the graph as FX prints it: `tostring(graph)`.
 -- @treturn string
 -- @seed torch.fx.Graph.\_\_str\_\_
 function Graph:__tostring()
@@ -626,7 +632,7 @@ function Graph:__tostring()
 end
 
 --- Prints the graph as a table: opcode, name, target, args.
--- @tparam ?file* out standard output otherwise
+-- @tparam ?file* out default: standard output
 -- @seed torch.fx.Graph.print_tabular
 function Graph:print_tabular(out)
   check_self(self, "print_tabular")
@@ -637,20 +643,20 @@ function Graph:print_tabular(out)
   out:write(view.tabular(self))
 end
 
---- The graph in Graphviz's language.
+--- Formats the graph in Graphviz's language.
 -- @treturn string
 function Graph:to_dot()
   check_self(self, "to_dot")
   return view.dot(self)
 end
 
---- Looks for what cannot be compiled: a node used before it is made, or one
--- without a value; a missing output; an index that is not registered; a handle
--- of another value than an external object; a source that wants an input which
--- is not there; a condition or loop whose graphs do not fit; arguments that
--- were written to.
+--- Finds the first mistake that prevents compiling: use of a node before it is
+-- made, or of a node without a value; a missing output; an index that is not
+-- registered; a handle of a value that is not an external object; a source that
+-- needs a missing input; a condition or loop whose graphs do not fit; a direct
+-- write to a node's arguments.
 -- @treturn ?boolean true, or nil
--- @treturn ?string what is wrong
+-- @treturn ?string the mistake
 -- @seed torch.fx.Graph.lint
 function Graph:lint()
   check_self(self, "lint")
@@ -660,28 +666,28 @@ end
 
 -- Running a graph ---------------------------------------------------------
 
--- Raises what `lint` finds, where the caller's caller is.
+-- Raises the mistake that `lint` finds, at the line of the caller's caller.
 local function check(self)
   local ok, reason = lint(self)
   if not ok then error(reason, 3) end
 end
 
---- What `compile` is told.
+--- The options of `compile`.
 -- @table options
 -- @tfield ?fun(graph:gbi.graph,registry:gbi.registry):function backend returns
--- what replaces the body: a function of the run and the inputs. `run[index]` is
--- an external object of this run, nil where it has none; `run:handle(index)` is
--- a handle of it, as `node:handle()` makes one.
+-- the function that replaces the body; it gets the run and the inputs.
+-- `run[index]` is an external object of this run, or nil; `run:handle(index)`
+-- returns a handle of it, like `node:handle()`.
 -- @tfield ?table env the globals that sources find, in place of `_G`; modules
--- are what its own `require` finds. Constants keep their methods: a string has
+-- are found by its own `require`. Constants keep their methods: a string has
 -- those of `string`.
 
 --- Compiles the graph and its prologue to one Lua function.
 -- @tparam ?gbi.options options
--- @treturn function of the inputs; @{gbi.traceback} says which node of it
--- failed
+-- @treturn function of the inputs; @{gbi.traceback} tells which node of the
+-- graph failed
 -- @treturn string its source
--- @raise what `lint` finds, before any object is obtained
+-- @raise the mistake that `lint` finds
 function Graph:compile(options)
   check_self(self, "compile")
   if options ~= nil and type(options) ~= "table" then
@@ -702,9 +708,9 @@ function Graph:compile(options)
   return f, text
 end
 
---- The Lua source that `compile` generates.
+--- Returns the Lua source that `compile` generates.
 -- @treturn string
--- @raise what `compile` does
+-- @raise the errors of `compile`
 -- @seed torch.fx.Graph.python_code
 function Graph:code()
   check_self(self, "code")
@@ -713,7 +719,7 @@ function Graph:code()
   return text
 end
 
---- Makes an interpreter of the graph: module @{gbi.interpreter}.
+--- Creates an interpreter of the graph: module @{gbi.interpreter}.
 -- @function gbi.graph.interpreter
 -- @tparam gbi.graph g
 -- @treturn gbi.interpreter
@@ -725,7 +731,7 @@ function graph.interpreter(g)
   return interpreter.new(g)
 end
 
---- Makes an interpreter that writes a new graph.
+--- Creates an interpreter that writes a new graph.
 -- @function gbi.graph.transformer
 -- @tparam gbi.graph g
 -- @treturn gbi.transformer
@@ -738,12 +744,13 @@ function graph.transformer(g)
 end
 
 --- Writes the graph to a file, for `gbi.load_graph` in another process. The
--- file is there as a whole or not at all, though several write it at a time.
+-- file is written completely or not at all, even if several processes write it
+-- at the same time.
 -- @tparam string path
 -- @treturn ?boolean true, or nil
 -- @treturn ?string why the file cannot be written
--- @raise naming it, when an object or a function has no source of gbi's own
--- kinds, or an attribute is not plain data
+-- @raise if an object or a function has no source of gbi's own kinds, or an
+-- attribute is not plain data; the error names it
 function Graph:save(path)
   check_self(self, "save")
   if type(path) ~= "string" then expected(2, "save", 1, "string", path) end
@@ -752,15 +759,15 @@ function Graph:save(path)
   return ok, reason
 end
 
---- Reads a graph that `graph:save` wrote. The file is data, checked and never
--- executed; but running the graph runs what its sources find in this process,
--- be it `os.execute`. `env` confines them.
+--- Reads a graph that `graph:save` wrote. The file is data, which is checked
+-- and never executed. But running the graph calls whatever its sources find in
+-- this process, even `os.execute`; pass `env` to confine them.
 -- @function gbi.load_graph
 -- @tparam string path
--- @tparam ?table options `env`: the globals that its sources find, as
--- @{gbi.graph.options} has it
+-- @tparam ?table options `env`: the globals that its sources find, as in
+-- @{gbi.graph.options}
 -- @treturn ?gbi.graph
--- @treturn ?string what is wrong with the file
+-- @treturn ?string why the file cannot be loaded
 function graph.load(path, options)
   if type(path) ~= "string" then
     expected(2, "load_graph", 1, "string", path)

@@ -1,10 +1,9 @@
 --- Compiled code refers to live Lua objects by number.
 --
--- The functions that a program calls. Those of the registry are C, in
--- csrc/registry_lua.c; each is the same function as a method of
--- @{gbi.registry}, on `gbi.default`. The other modules are loaded when a
--- program first asks for a name that needs them; until then, `pairs(gbi)`
--- misses it.
+-- The functions that a program calls. Those for registries are written in C, in
+-- csrc/registry_lua.c; each does the same as a method of @{gbi.registry}, on
+-- `gbi.default`. The other modules are loaded when a program first uses a name
+-- that needs them; until then, `pairs(gbi)` does not show that name.
 -- @module gbi
 local core = require "gbi.core"
 if rawget(_G, "jit") then require "gbi.lookup" end
@@ -25,7 +24,7 @@ local gbi = {
 
 for name, f in pairs(core.functions) do gbi[name] = f end
 
--- What is loaded when it is first asked for: a module, and a field of it.
+-- Names loaded at their first use: a module, and a field of it.
 local LATER = {
   --- Where objects come from: module @{gbi.source}.
   -- @tfield gbi.source source
@@ -40,8 +39,9 @@ local LATER = {
   traceback = "gbi.traceback traceback",
 }
 
--- Like require. Before Lua 5.2 that refuses for ever what failed once, perhaps
--- because memory ran out: it leaves a light userdata, or in LuaJIT a number.
+-- Like require, but a module that failed to load can be loaded again. Before
+-- Lua 5.2, require leaves a mark in package.loaded, a light userdata or in
+-- LuaJIT a number, and refuses for ever, even if only memory had run out.
 local function load(name)
   local ok, module = pcall(require, name)
   if ok then return module end

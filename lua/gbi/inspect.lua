@@ -1,4 +1,4 @@
---- Seeing what a registry holds, and where it came from.
+--- Shows what a registry holds, and where it came from.
 -- @module gbi
 local compat = require "gbi.compat"
 local core = require "gbi.core"
@@ -18,19 +18,19 @@ local function row(registry, index, kind, status, object, from)
     registry:place(index) or "" }
 end
 
---- The table a person needs when an index is wrong: of every index its kind,
--- its status, the type of its object, its source, and the place that
+--- Formats a registry as a table for debugging. A row shows an index, its kind,
+-- its status, the type of its object, its source, and the call site that
 -- registered it, if `gbi.debug(true)` was called before.
 --
--- The status is that of `find`: an index that the last `store` left out is
+-- The status is what `find` tells: an index that the last `store` left out is
 -- `unregistered`.
 -- @function inspect
 -- @tparam gbi.registry registry
--- @treturn string lines, each with its end
--- @raise an argument error when it is no registry
+-- @treturn string lines, each ending with a newline
+-- @raise an argument error if `registry` is not a registry
 function inspect.inspect(registry)
   errors.check_registry(2, "inspect", 1, registry)
-  local rows = {} -- there are no gaps: a row's number is its index
+  local rows = {} -- without gaps: a row's number is its index
   for index, _, kind, from in registry:constructors() do
     rows[index] = row(registry, index, kind, "unregistered", nil, from)
   end
@@ -41,9 +41,9 @@ function inspect.inspect(registry)
   return tabular(HEADER, rows)
 end
 
--- What the names of gbi's own chunks begin with: their folder's, or when they
--- were put together into one file the name of that. Asked for when it is
--- needed: a host may have no debug library.
+-- The prefix of the names of gbi's own chunks: their folder or, if they were
+-- combined into one file, the name of that file. Determined at the first use,
+-- because a host may have no debug library.
 local own
 
 local function find_own()
@@ -51,14 +51,14 @@ local function find_own()
   return chunk:match("^(.*gbi[/\\])inspect%.lua$") or chunk
 end
 
---- Turns the recording of places on or off: of registrations and of a graph's
--- nodes, file and line of the innermost Lua function that is not gbi's own. It
--- is for the whole Lua state; `registry:place`, `gbi.inspect` and
--- `gbi.traceback` show the places. Off at first.
+--- Turns recording of call sites on or off: for registrations and for nodes of
+-- graphs, file and line of the innermost Lua function that is not gbi's own.
+-- The setting is for the whole Lua state and off by default. `registry:place`,
+-- `node.place`, `gbi.inspect` and `gbi.traceback` show the call sites.
 -- @function debug
 -- @tparam boolean on
--- @treturn boolean what it was before
--- @raise an argument error when `on` is no boolean
+-- @treturn boolean the previous setting
+-- @raise an argument error if `on` is not a boolean
 function inspect.debug(on)
   if type(on) ~= "boolean" then
     errors.expected(2, "debug", 1, "boolean", on)

@@ -1,8 +1,9 @@
---- Running a graph node by node, and writing a new one while doing so.
+--- Runs a graph node by node, or writes a new graph node by node.
 --
--- An interpreter calls a method for every node that matters, in order; override
--- them in the object. They get the node's target, its arguments as values (a
--- list, its length is `n`) and the node, and return the node's value.
+-- An interpreter calls a method for every live node, in order; override these
+-- methods in the object. A method gets the node's target, the values of its
+-- arguments (a list with its length `n`) and the node, and returns the node's
+-- value.
 --
 --     local it = gbi.graph.interpreter(g)
 --     local call_function = it.call_function
@@ -28,7 +29,7 @@ local interpreter = {}
 local Interpreter = { __name = "gbi.interpreter" }
 Interpreter.__index = Interpreter
 
--- What the operators do: made when they are needed.
+-- Operator -> the function that applies it, made at its first use.
 local apply = setmetatable({}, {
   __index = function(self, name)
     local operator = node.operators[name]
@@ -49,19 +50,20 @@ function interpreter.new(graph)
   }, Interpreter)
 end
 
--- What a method works on: one call of `run`, which may run again meanwhile.
--- All else is the interpreter's.
+-- Makes the `self` of the methods in one call of `run`. It has the fields of
+-- that call, so that calls of `run` may be nested; reads of other fields, and
+-- all writes of new ones, go to the interpreter.
 local function frame(self, fields)
   return setmetatable(fields, { __index = self, __newindex = self })
 end
 
--- The value of an argument.
+-- Returns the value of an argument.
 local function value(self, arg)
   if node.is(arg) then return self.values[arg] end
   return arg
 end
 
--- The values of arguments; '...' is as many as there are.
+-- Returns the values of a node's arguments; '...' becomes all of its values.
 local function arguments(self, each)
   local args, out = each.args, { n = 0 }
   for i = 1, args.n do
@@ -77,7 +79,7 @@ local function arguments(self, each)
   return out
 end
 
--- What a source finds in this run.
+-- Returns the object that a source finds in this run.
 local function find(self, from)
   local f = self.sources[from]
   if not f then
@@ -94,11 +96,11 @@ local function find(self, from)
   return (f(compat.unpack(self.inputs, 1, self.inputs.n)))
 end
 
---- Runs the graph: what the compiled function would do. Objects are obtained
--- first, as its prologue does.
+--- Runs the graph, with the same effects as the compiled function. Obtains the
+-- external objects first, like the prologue of that function.
 -- @tparam any ... the inputs
 -- @treturn any the outputs
--- @raise what `graph:compile` does
+-- @raise the errors of `graph:compile`
 -- @seed torch.fx.Interpreter.run
 function Interpreter:run(...)
   if getmetatable(self) ~= Interpreter then
@@ -118,7 +120,7 @@ function Interpreter:run(...)
   return f(...)
 end
 
---- Runs the graph, or one of a condition or loop, with these inputs.
+--- Runs the graph, or the graph of a condition or loop, with these inputs.
 -- @tparam gbi.graph graph
 -- @tparam any ... the inputs
 -- @treturn any the outputs
@@ -141,7 +143,7 @@ function Interpreter:run_graph(graph, ...)
   return compat.unpack(own.outputs, 1, own.outputs.n)
 end
 
---- Runs a node by the method of its kind.
+--- Runs a node with the method for its kind.
 -- @tparam gbi.node each
 -- @treturn any its value
 -- @seed torch.fx.Interpreter.run\_node
@@ -164,7 +166,7 @@ function Interpreter:run_node(each)
   return (self[op](self, target, args, each))
 end
 
---- An input.
+--- Runs an input.
 -- @tparam string target its name
 -- @tparam table args empty
 -- @tparam gbi.node each
@@ -174,7 +176,7 @@ function Interpreter:placeholder(target, args, each) -- luacheck: ignore 212
   return self.given[1]
 end
 
---- A field, an attribute, or what a source finds.
+--- Reads a field, an attribute, or the object that a source finds.
 -- @tparam string|gbi.source target
 -- @tparam table args the object, if `target` is a field's name
 -- @tparam gbi.node each
@@ -186,11 +188,11 @@ function Interpreter:get_attr(target, args, each) -- luacheck: ignore 212
   return find(self, target)
 end
 
---- A call, an operator, or another of the targets that
--- @{gbi.node.nodefields} has.
--- @tparam any target where the node calls another node, that one's value
--- @tparam table args of `cond` and `while_loop` with their graphs; of
--- `call_result` all results of the call, and a number
+--- Runs a call, an operator, or another target listed in
+-- @{gbi.node.nodefields}.
+-- @tparam any target the node's target; if that is a node, its value
+-- @tparam table args the values of the arguments; for `cond` and `while_loop`
+-- with their graphs; for `call_result`, all results of the call and a number
 -- @tparam gbi.node each
 -- @treturn any its results
 -- @seed torch.fx.Interpreter.call\_function
@@ -221,7 +223,7 @@ function Interpreter:call_function(target, args, each)
   return apply[target](args[1], args[2], args[3])
 end
 
---- A method call.
+--- Runs a method call.
 -- @tparam string target the method's name
 -- @tparam table args the object, and the arguments
 -- @tparam gbi.node each
@@ -232,7 +234,7 @@ function Interpreter:call_method(target, args, each) -- luacheck: ignore 212
   return object[target](object, compat.unpack(args, 2, args.n))
 end
 
---- The end.
+--- Runs the output.
 -- @tparam string target `output`
 -- @tparam table args the outputs
 -- @tparam gbi.node each
@@ -245,12 +247,12 @@ end
 
 -- Transforming ------------------------------------------------------------
 
---- An interpreter whose values are nodes of a new graph: its methods record
--- what they are called for. Override them to record something else; what they
--- return stands for the node.
+--- An interpreter whose values are nodes of a new graph: each method records
+-- its node there. Override a method to record something else; its result
+-- replaces the node.
 -- @table transformer
--- @tfield gbi.graph graph the graph that is read
--- @tfield gbi.graph new the graph that is being written, in the methods
+-- @tfield gbi.graph graph the graph to read
+-- @tfield gbi.graph new in the methods, the graph being written
 
 local Transformer = {}
 for name, f in pairs(Interpreter) do Transformer[name] = f end
@@ -272,7 +274,8 @@ local function transform(self, graph, new)
   return new
 end
 
---- Writes a new graph, which has the registry and the attributes of the old.
+--- Writes a new graph, which shares the registry of the old one and gets a copy
+-- of its attributes.
 -- @function gbi.transformer:transform
 -- @treturn gbi.graph
 -- @seed torch.fx.Transformer.transform

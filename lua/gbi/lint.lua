@@ -1,4 +1,4 @@
--- What is wrong with a graph.
+-- Finds the first mistake in a graph.
 local chain = require "gbi.chain"
 local compat = require "gbi.compat"
 local control = require "gbi.control"
@@ -10,9 +10,9 @@ compat.interpret()
 
 local F = node.F
 
--- What is wrong with what a node is, whatever it uses; nil for nothing.
--- `sources` are those of the external objects, `inputs` those of the compiled
--- function.
+-- Returns the first mistake in a node itself, apart from its inputs, or nil.
+-- `sources` has the sources of the external objects, `inputs` the inputs of the
+-- compiled function.
 local function wrong_self(each, sources, inputs)
   local f, builtin = each[F], node.builtin(each)
   local from = f.target
@@ -34,7 +34,8 @@ end
 
 local lint_nodes
 
--- What is wrong with the inputs of a node; `made` are the nodes before it.
+-- Returns the first mistake in the inputs of a node, or nil; `made` is the set
+-- of the nodes before it.
 local function wrong_inputs(each, made, sources, inputs, depth)
   local f, uses = each[F], {}
   for _, used in node.inputs(each) do
@@ -68,7 +69,7 @@ local function wrong_inputs(each, made, sources, inputs, depth)
   end
 end
 
--- Returns true, or nil and what is wrong with a graph.
+-- Returns true, or nil and the first mistake in a graph.
 function lint_nodes(self, sources, inputs, depth)
   if depth > control.MAX_DEPTH then
     return nil, "graphs are nested too deeply"
@@ -90,8 +91,8 @@ function lint_nodes(self, sources, inputs, depth)
   return true
 end
 
--- Returns true, or nil and what is wrong with a graph. (Inner graphs use the
--- sources and inputs of the function that all are compiled to.)
+-- Returns true, or nil and the first mistake in a graph. (Inner graphs use the
+-- sources and inputs of the function that contains all of them.)
 local function lint(self)
   local sources = {}
   for index, _, _, from in self.registry:constructors() do

@@ -1,5 +1,5 @@
---- How constants and names are written in Lua source: so that none of them
--- can become code, on one line, and every value reads back as it was.
+--- Writes constants and names as Lua source, on one line. No text can become
+-- code, and every value reads back unchanged.
 local compat = require "gbi.compat"
 
 local literal = {}
@@ -48,7 +48,7 @@ local function number(x)
   end
 end
 
---- The Lua expression for a constant.
+--- Returns the Lua expression for a constant.
 -- @param value nil, a boolean, number or string
 -- @treturn string its text, on one line
 function literal.of(value)
@@ -59,7 +59,7 @@ function literal.of(value)
   return tostring(value)
 end
 
---- The text that indexes a value: `.name` or `["any key"]`.
+--- Returns the text that indexes a value: `.name` or `["any key"]`.
 -- @param key a constant that is not nil
 -- @treturn string
 function literal.index(key)
@@ -67,7 +67,7 @@ function literal.index(key)
   return "[" .. literal.of(key) .. "]"
 end
 
---- A text as a comment may hold it: on one line.
+--- Makes a text fit into a comment: puts it on one line.
 function literal.comment(text)
   return (text:gsub("%c", " "))
 end

@@ -1,24 +1,25 @@
--- Look-ups for LuaJIT: the fast path of `get` and `find` in Lua, over tables
--- that are C's.
+-- Look-ups for LuaJIT: the fast path of `get` and `find` in Lua, which reads
+-- the tables of the C core.
 --
 -- A C function ends a trace of LuaJIT's compiler. On other Luas the C functions
--- are as fast, and this is not loaded. What is not found here is left to the C
--- function of the same name, and so is every check.
+-- are as fast, and this module is not loaded. If the fast path does not find
+-- the object, it calls the C function of the same name, which also makes every
+-- check.
 local core = require "gbi.core"
 local errors = require "gbi.errors"
 
-local HANDLE0 = 1000000000 -- the key of a handle is the handle less this
+local HANDLE0 = 1000000000 -- the key of a handle is the handle minus this
 
 local default, sides, objects = core.default, core.sides, core.objects
 local registry = getmetatable(default).__index
 local handles = getmetatable(core.handles).__index
 local functions = core.functions
 
--- Calls C's function with the arguments of a method, or of the module function
--- `fname` where `method` is false. Its error gets the name that it was called
--- by, which C cannot see here, and the line of the look-up's caller.
+-- Calls the C function with the arguments of a method, or of a module function
+-- if `method` is false. An error of the C function gets the name `fname`, which
+-- C cannot see here, and the line of the look-up's caller.
 local function ask(f, method, fname, self, number, tname)
-  local ok, object, why -- nil at the end is what the caller left out
+  local ok, object, why -- nil at the end stands for an omitted argument
   if tname ~= nil then ok, object, why = pcall(f, self, number, tname)
   elseif number ~= nil then ok, object, why = pcall(f, self, number)
   elseif self ~= nil then ok, object, why = pcall(f, self)

@@ -1,12 +1,12 @@
---- Nodes of a graph: what a user reads, and the operators that record.
+--- Nodes of a graph: their fields, and the operators that record.
 --
 -- A node stands for a value of the run. Lua's operators make nodes of nodes and
 -- constants: `a + b`, `-a`, `a .. b`, `#a`. Comparisons, `not`, `and` and `or`
--- are methods, because Lua forces their results to booleans or does not ask. So
--- is `len`, for Lua 5.1. All raise an argument error, at their caller's line,
--- for what a graph cannot record.
+-- are methods, because Lua forces their results to booleans or calls no
+-- metamethod for them. `len` is also a method, for Lua 5.1. If a graph cannot
+-- record an operation, it raises an argument error at its caller's line.
 --
--- A node's fields are read-only, and there are no others:
+-- A node's fields are read-only, and no fields can be added:
 -- @{gbi.node.nodefields} lists them.
 -- @classmod gbi.node
 local compat = require "gbi.compat"
@@ -20,13 +20,13 @@ local node = {}
 -- Lua's operators as targets of `call_function`, by the names of their
 -- metamethods where there is one.
 --
--- Each has its `operands`, a `format` of its Lua text, and the `metamethod`
--- that makes a node of nodes; those without one are methods of a node. None
--- that this Lua does not have.
+-- Each has its number of `operands`, a `format` of its Lua text, and the
+-- `metamethod` that records it; operators without a metamethod are methods of a
+-- node. Operators that this Lua lacks are left out.
 local operators = {}
 node.operators = operators
 
--- How many operands the metamethods have, those of all Luas.
+-- The numbers of operands of the metamethods, in all Luas.
 node.overloads = {}
 
 -- The operators that not every Lua has, each with an example: a, b and the
@@ -73,20 +73,20 @@ operators.lnot = { operands = 1, format = "not %s" }
 operators.getitem = { operands = 2, format = "%s[%s]" }
 operators.setitem = { operands = 3, format = "%s[%s] = %s", effect = true }
 
--- Further targets of call_function: the object of an external index (an
--- argument: the index), the handle of an external object in this run (the
--- node), one of a call's results (the call, its number); see control.lua for
--- conditions and loops.
+-- Further targets of call_function, with their arguments: the object of an
+-- external index (index); the handle of an external object in this run (node);
+-- one of a call's results (call, number). See control.lua for conditions and
+-- loops.
 node.EXTERNAL = "get_external_object_by_index"
 node.HANDLE = "external_object_handle"
 node.RESULT = "call_result"
 
 local Node = { __name = "gbi.node" }
 
--- A node keeps its fields under this key, so that none can be written: graph,
--- op, target, args, name, place, meta; index, source and kind of an external
--- object; uses, a set of the nodes that use it, each with how often; prev,
--- next and order, see chain.lua; erased.
+-- A node keeps its fields under this key, so that users cannot write them:
+-- graph, op, target, args, name, place, meta; index, source and kind of an
+-- external object; uses, a table from each node that uses it to the number of
+-- these uses; prev, next and order, see chain.lua; erased.
 local F = {}
 node.F = F
 
@@ -104,12 +104,12 @@ function node.is_graph(value)
   return getmetatable(value) == Graph
 end
 
--- Counts that `user` uses a value once more or once less.
+-- Adds `by`, 1 or -1, to the count of a value's uses by `user`.
 local function count(value, user, by)
   if getmetatable(value) == Node then
     local uses = value[F].uses
     local n = (uses[user] or 0) + by
-    -- nil under a new key needs memory in some Luas
+    -- in some Luas, assigning nil to a new key needs memory
     if n > 0 then uses[user] = n
     elseif uses[user] then uses[user] = nil end
   elseif getmetatable(value) == Graph then
@@ -117,15 +117,15 @@ local function count(value, user, by)
   end
 end
 
--- Counts all inputs of a node, once more or once less.
+-- Adds `by`, 1 or -1, to the use counts of all inputs of a node.
 function node.count(self, by)
   local f = self[F]
   count(f.target, self, by)
   for i = 1, f.args.n do count(f.args[i], self, by) end
 end
 
--- Sets an argument of a node, or (number 0) its target. Nothing else changes
--- the inputs of a node.
+-- Sets argument `i` of a node; 0 stands for its target. No other function
+-- changes the inputs of a node.
 function node.set(self, i, value)
   local f = self[F]
   if i == 0 then
@@ -146,13 +146,13 @@ local function next_input(f, i)
   end
 end
 
--- Iterates over the nodes that a node uses: at 0 the one that it calls, then
--- those among its arguments.
+-- Iterates over the nodes that a node uses: at 0 the node that it calls, then
+-- the nodes among its arguments.
 function node.inputs(self)
   return next_input, self[F], -1
 end
 
--- Counts the inputs of a new node, and adds what counts them to a list.
+-- Counts the uses by a new node, and adds the changed tables to a list.
 local function count_inputs(self, counted)
   for _, used in node.inputs(self) do
     local uses = used[F].uses
@@ -161,13 +161,13 @@ local function count_inputs(self, counted)
   end
 end
 
--- A node of these fields, which its inputs count as a use. Returns it, and the
--- tables that count it.
+-- Makes a node with these fields, and counts its uses of its inputs. Returns
+-- the node, and the tables that count it.
 function node.new(fields)
   local self, counted = setmetatable({ [F] = fields }, Node), {}
   fields.uses = {}
   local ok, err = pcall(count_inputs, self, counted)
-  if not ok then -- out of memory: a call might fail, too, and nil as a new key
+  if not ok then -- out of memory: calls, and nil under a new key, may fail, too
     for i = 1, #counted do
       if counted[i][self] then counted[i][self] = nil end
     end
@@ -179,7 +179,7 @@ function node.new(fields)
   return self, counted
 end
 
--- The name of what a call_function calls if gbi knows it, else nil.
+-- Returns the target of a call_function if it is one of gbi's names, else nil.
 function node.builtin(self)
   local f = self[F]
   return f.op == "call_function" and type(f.target) == "string" and f.target
@@ -187,24 +187,24 @@ function node.builtin(self)
 end
 local builtin = node.builtin
 
--- The index of the external object that the node stands for, itself or by
--- number; or nil.
+-- Returns the index of the external object that the node stands for, as object
+-- or handle; or nil.
 function node.external(self)
   if builtin(self) == node.HANDLE then self = self[F].args[1] end
   return node.is(self) and self[F].index or nil
 end
 
--- The operator that this node applies, or nil.
+-- Returns the operator that the node applies, or nil.
 function node.operator(self)
   return operators[builtin(self)]
 end
 
--- Does the node stand for all arguments that are left?
+-- Does the node stand for all remaining arguments?
 function node.is_varargs(self)
   return self[F].op == "placeholder" and self[F].target == "..."
 end
 
--- Has the node a value to be used?
+-- Does the node have a value?
 function node.has_value(self)
   local operator = node.operator(self)
   return self[F].op ~= "output" and not (operator and operator.effect)
@@ -218,7 +218,8 @@ function node.is_call(self)
       or f.target == "cond" or f.target == "while_loop")
 end
 
--- What a graph calls the node: "cond.then.add" in the graph of a condition.
+-- Returns the name of the node from the outermost graph on: "cond.then.add" for
+-- a node in the graph of a condition.
 function node.path(self)
   local parts, graph = { self[F].name }, self[F].graph
   while graph and graph.owner do
@@ -237,26 +238,28 @@ end
 
 -- Reading -----------------------------------------------------------------
 
---- The fields of a node, `node.op`. Writing one raises.
+--- The fields of a node, `node.op`. Writing a field raises an error.
 -- @table nodefields
 -- @tfield string op `placeholder`, `call_function`, `call_method`, `get_attr`
 -- or `output`
--- @tfield any target of a placeholder the input's name; of a call_method the
--- method's; of a call_function an operator's name, a source, a node whose value
--- is called, or one of `get_external_object_by_index`,
--- `external_object_handle`, `call_result`, `cond`, `while_loop`; of a get_attr
--- the field's or the attribute's name, or a source
--- @tfield table args a list of nodes, constants and (of `cond` and
--- `while_loop`) graphs, its length is `n`; `node:update_arg` changes it
+-- @tfield any target for a placeholder, the name of the input; for a
+-- call_method, the name of the method; for a call_function, the name of an
+-- operator, a source, a node whose value is called, or one of
+-- `get_external_object_by_index`, `external_object_handle`, `call_result`,
+-- `cond`, `while_loop`; for a get_attr, the name of the field or attribute, or
+-- a source
+-- @tfield table args a list of nodes, constants and (for `cond` and
+-- `while_loop`) graphs, with its length `n`; `node:update_arg` changes it
 -- @tfield string name an identifier that no other node of the graph has
--- @tfield gbi.graph graph the graph it is in
--- @tfield {gbi.node,...} users a new list of the nodes that use it, in the
--- order of the graph
--- @tfield {gbi.node,...} inputs a new list of the nodes that it uses, each once
--- @tfield table meta a table of yours
+-- @tfield gbi.graph graph the graph that contains the node
+-- @tfield {gbi.node,...} users a new list of the nodes that use this one, in
+-- the order of the graph
+-- @tfield {gbi.node,...} inputs a new list of the nodes that this one uses,
+-- each once
+-- @tfield table meta a table for your own data
 -- @tfield ?gbi.node prev the node before it
 -- @tfield ?gbi.node next the node after it
--- @tfield ?string place where it was recorded, after `gbi.debug(true)`
+-- @tfield ?string place the call site that recorded it, after `gbi.debug(true)`
 -- @tfield ?integer index of an external object
 -- @tfield ?gbi.source source of an external object that is not created
 -- @tfield ?string kind of an external object: `user` or `graph_created`
@@ -337,7 +340,8 @@ function Node:__newindex(key)
     .. "%s, value)"):format(x, text, x, text), 2)
 end
 
--- What Lua would answer with something that is not the value's.
+-- Raises an error where Lua would compare or iterate over the node, not over
+-- its value.
 local function refuse(message, level)
   return function() error(message, level or 2) end
 end
@@ -361,8 +365,8 @@ local function check_self(self, fname)
 end
 node.check_self = check_self
 
---- Has the node effects, so that it stays though nobody uses it? Calls, writes,
--- inputs, the output, conditions and loops have.
+--- Does the node have effects, so that it stays even if it has no users? Calls,
+-- writes, inputs, the output, conditions and loops have effects.
 -- @treturn boolean
 -- @seed torch.fx.Node.is\_impure
 function methods:is_impure()
@@ -376,13 +380,14 @@ end
 
 -- Recording ---------------------------------------------------------------
 
---- Hands an external object on as a number: a handle of `gbi.handles`, which
--- finds the object of this run and no other, from any coroutine or C callback,
--- until the run ends. The handles of a run that failed or was dropped are dead
--- after the next full collection. (A coroutine that failed, and that somebody
--- still holds, keeps its stack and with it the handles of its run.)
+--- Records a handle of an external object, a number to pass to other code. It
+-- is a handle of `gbi.handles` that finds the object of this run and no other,
+-- from any coroutine or C callback, until the run ends. The handles of a run
+-- that failed or was abandoned are dead after the next full collection. (A
+-- coroutine that failed keeps its stack, and with it the handles of its run, as
+-- long as something refers to the coroutine.)
 -- @treturn gbi.node
--- @raise when the node is not an external object
+-- @raise if the node is not an external object
 function methods:handle()
   check_self(self, "handle")
   if builtin(self) ~= node.EXTERNAL then
@@ -394,11 +399,12 @@ function methods:handle()
   return new
 end
 
---- The first `n` results of a call, each a node of its own; also of a
--- condition or a loop.
+--- Records the first `n` results of a call, a condition or a loop, each as a
+-- node of its own.
 -- @tparam integer n from 1 to 200
 -- @treturn gbi.node ... `n` nodes
--- @raise when the node is no call, or a condition or loop with fewer results
+-- @raise if the node is not a call, or is a condition or loop with fewer
+-- results
 function methods:results(n)
   check_self(self, "results")
   local most = 200
@@ -419,7 +425,7 @@ function methods:results(n)
   graph:check_args(2, { n = 1, self }, "results", 0)
   local ok, err = pcall(function()
     for i = 1, n do
-      taken[i] = { self.name .. "_" .. i, 0, 0 } -- noting them cannot fail
+      taken[i] = { self.name .. "_" .. i, 0, 0 } -- later writes cannot fail
       nodes[i] = false
     end
     for i = 1, n do
@@ -468,13 +474,13 @@ end
 -- @tparam ?gbi.node|gbi.constant b
 -- @treturn gbi.node
 
---- The node of `a and b`, of two values that are there already; `graph:cond`
--- is for a value that is not always wanted.
+--- The node of `a and b`, of two values that are both evaluated before; use
+-- `graph:cond` to evaluate one only if needed.
 -- @function Node:land
 -- @tparam ?gbi.node|gbi.constant b
 -- @treturn gbi.node
 
---- The node of `a or b`, of two values that are there already.
+--- The node of `a or b`, of two values that are both evaluated before.
 -- @function Node:lor
 -- @tparam ?gbi.node|gbi.constant b
 -- @treturn gbi.node
@@ -488,11 +494,11 @@ end
 -- @function Node:lnot
 -- @treturn gbi.node
 
---- The node of `#a`, which is none in Lua 5.1.
+--- The node of `#a`; in Lua 5.1, `#a` itself does not record.
 -- @function Node:len
 -- @treturn gbi.node
 
--- A metamethod. (Lua gives a single operand twice.)
+-- Makes a metamethod. (Lua passes a single operand twice.)
 local function overload(name, operator)
   if operator.operands == 1 then
     return function(a)
@@ -507,7 +513,7 @@ local function overload(name, operator)
   end
 end
 
--- A method; the operands after the node are its arguments.
+-- Makes a method; its arguments are the operands after the node.
 local function method(name, operator)
   return function(a, ...)
     check_self(a, name)
@@ -528,12 +534,12 @@ for name, operator in pairs(operators) do
     Node[operator.metamethod] = overload(name, operator)
   end
   if (not operator.metamethod and operator.operands < 3) or name == "len" then
-    -- `#` asks no table's metamethod before Lua 5.2
+    -- before Lua 5.2, `#` calls no metamethod of a table
     methods[name] = method(name, operator)
   end
 end
 
---- A node is called like the function it stands for: `f(a, b)`.
+--- Records a call of the function that the node stands for: `f(a, b)`.
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node its first result; `node:results(n)` for more
 function Node:__call(...)
@@ -546,8 +552,9 @@ end
 
 --- Replaces an argument.
 -- @tparam integer i from 1 to `node.args.n`
--- @tparam ?gbi.node|gbi.constant|gbi.graph value a node comes before this one
--- @raise when the node cannot have that argument; nothing is changed then
+-- @tparam ?gbi.node|gbi.constant|gbi.graph value a node must come before this
+-- one
+-- @raise if the node cannot have that argument; nothing is changed then
 -- @seed torch.fx.Node.update\_arg
 function methods:update_arg(i, value)
   check_self(self, "update_arg")
@@ -560,10 +567,10 @@ function methods:update_arg(i, value)
   node.set(self, i, value)
 end
 
---- Replaces what a node calls, reads or is named after: `node.target`.
--- @tparam string|gbi.source|gbi.node target of the same kind: for another
--- operator, one with as many operands
--- @raise when the node cannot have that target; nothing is changed then
+--- Replaces the target of a node, `node.target`.
+-- @tparam string|gbi.source|gbi.node target of the same kind as before: an
+-- operator can only be replaced by one with as many operands
+-- @raise if the node cannot have that target; nothing is changed then
 function methods:set_target(target)
   check_self(self, "set_target")
   local f = self[F]
@@ -575,12 +582,13 @@ function methods:set_target(target)
   node.set(self, 0, target)
 end
 
---- Lets the users of this node use another one, or a constant, in its place.
--- `other` itself goes on using the node.
--- @tparam ?gbi.node|gbi.constant other comes before all those users
--- @tparam ?fun(user:gbi.node):boolean filter which users? All otherwise
+--- Makes the users of this node use another node, or a constant, in its place.
+-- If `other` is itself a user, it is not changed.
+-- @tparam ?gbi.node|gbi.constant other must come before all users to change
+-- @tparam ?fun(user:gbi.node):boolean filter selects the users to change;
+-- default: all
 -- @treturn {gbi.node,...} the users that were changed, in the graph's order
--- @raise when a user cannot use `other`; nothing is changed then
+-- @raise if a user cannot use `other`; nothing is changed then
 -- @seed torch.fx.Node.replace\_all\_uses\_with
 function methods:replace_all_uses_with(other, filter)
   check_self(self, "replace_all_uses_with")
@@ -590,7 +598,7 @@ function methods:replace_all_uses_with(other, filter)
       changed[#changed + 1] = user
     end
   end
-  for pass = 1, 2 do -- looks at all, then changes all
+  for pass = 1, 2 do -- checks all, then changes all
     for _, user in ipairs(changed) do
       for i, used in node.inputs(user) do
         if used == self and pass == 1 then

@@ -35,17 +35,18 @@ end
 -- assembles the bytecode of a compiled function.
 --
 -- The prologue obtains every object, in index order, by running the code that
--- its constructor emitted; stores them all in the registry's side table; and
--- stashes those that the graph creates, which nobody else may hold.
+-- its constructor emitted; stores all objects in the registry's side table; and
+-- stashes the objects that it creates, to which there may be no other
+-- reference.
 -- @function compile_prologue
 -- @tparam gbi.registry registry
 -- @tparam ?{string,...} params the names of the function's parameters
--- @treturn function of the parameters; @{gbi.traceback} says which object it
+-- @treturn function of the parameters; @{gbi.traceback} tells which object it
 -- could not obtain
 -- @treturn string its source
--- @raise when a source wants another parameter; what a constructor raises; an
+-- @raise if a source needs another parameter; the errors of constructors; an
 -- argument error
--- @seed what `output_graph.py` does with the constructors
+-- @seed the use of the constructors in `output_graph.py`
 local function compile_prologue(registry, params)
   errors.check_registry(2, "compile_prologue", 1, registry)
   params = check_params(params)
@@ -66,7 +67,7 @@ local function compile_prologue(registry, params)
   cg:note("all objects are stored")
   local list = n > MAX_ARGS and "objects"
     or ("{%s}"):format(table.concat(objects, ", "))
-  if #created > 0 then -- one call, so that it fails before or after both
+  if #created > 0 then -- one call, so that both are done or neither
     cg:emit(("registry:store_list(%s, %d, {%s})"):format(list, n,
       table.concat(created, ", ")))
   elseif n > MAX_ARGS then

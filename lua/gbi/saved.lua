@@ -1,13 +1,13 @@
---- Graphs in files: data that is checked on the way in and never executed.
+--- Graphs in files: data that is checked when read and never executed.
 --
--- A file is the line `gbi graph 2`, a line with the length and the checksum of
--- what follows, and a list of nodes. A value is written as a letter and what
--- it takes: n nil, t true, f false, i123; integer, d0.5; float, s5:hello
--- string, r7; the 7th node of the same graph, for a source its kind's letter
--- and its parts, g and a list of nodes for a graph, T and the number of its
--- fields and these for a table. The external objects that matter are numbered
--- 1, 2, 3 ... in their order; the node of one has its source after it. The
--- first node of an attribute has its value after it.
+-- A file consists of the line `gbi graph 2`, a line with the length and the
+-- checksum of the rest, and a list of nodes. A value is written as a letter and
+-- its content: n nil, t true, f false, i123; integer, d0.5; float, s5:hello
+-- string, r7; the 7th node of the same graph; a source as the letter of its
+-- kind and its parts, a graph as g and a list of nodes, a table as T, the
+-- number of its fields and the fields. The external objects of live nodes are
+-- numbered 1, 2, 3 ... in their order; after the node of an external object
+-- comes its source, and after the first node of an attribute its value.
 local compat = require "gbi.compat"
 local control = require "gbi.control"
 local core = require "gbi.core"
@@ -23,7 +23,7 @@ local saved = {}
 local HEADER = "gbi graph 2\n"
 local MAX_DEPTH = 100 -- of sources in sources, tables in tables
 
--- Kinds of sources: letter, and the parts that it is made of.
+-- Kinds of sources: letter and parts.
 local KINDS = {
   LocalSource = { letter = "L", parts = { "member" } },
   GlobalSource = { letter = "G", parts = { "member" } },
@@ -38,7 +38,7 @@ for kind, shape in pairs(KINDS) do
   BY_LETTER[shape.letter] = { make = source[kind], parts = #shape.parts }
 end
 
--- Adler-32.
+-- Returns the Adler-32 checksum of a text.
 local function checksum(text)
   local a, b = 1, 0
   for i = 1, #text do
@@ -72,7 +72,7 @@ local function order(a, b)
   return a < b
 end
 
--- Writes plain data; `who` is what the error names, `seen` the tables so far.
+-- Writes plain data. Errors name `who`; `seen` has the tables written so far.
 function Writer:data(value, who, depth, seen)
   local t = type(value)
   if t ~= "table" then
@@ -105,7 +105,7 @@ function Writer:add(text)
   self.out[#self.out + 1] = text
 end
 
--- Writes a constant, a source, or a node; `who` is what the error names.
+-- Writes a constant, a source, or a node; errors name `who`.
 function Writer:put(value, numbers, who, depth)
   depth = (depth or 0) + 1
   if depth > MAX_DEPTH then cannot(who, "its source is nested too deeply") end
@@ -158,7 +158,7 @@ function Writer:node(each, numbers)
   end
 end
 
--- Writes the nodes of a graph that matter.
+-- Writes the live nodes of a graph.
 function Writer:graph(graph)
   local nodes, numbers = {}, {}
   for each in graph:nodes() do
@@ -171,7 +171,7 @@ function Writer:graph(graph)
   for _, each in ipairs(nodes) do self:node(each, numbers) end
 end
 
--- Adds the indices of the external objects that matter to a list and a set.
+-- Adds the indices of the external objects of live nodes to a list and a set.
 local function collect(graph, live, list, set)
   for each in graph:nodes() do
     if live[each] then
@@ -184,7 +184,7 @@ local function collect(graph, live, list, set)
   end
 end
 
--- Writes a graph, for the caller's caller.
+-- Writes a graph; errors name the line of the caller's caller.
 -- @treturn true; or nil and why the file cannot be written
 function saved.save(graph, path)
   local live, indices, renumbered = control.live(graph, {}), {}, {}
@@ -198,7 +198,7 @@ function saved.save(graph, path)
   writer:graph(graph)
   local payload = table.concat(writer.out)
   local text = HEADER .. #payload .. " " .. checksum(payload) .. "\n" .. payload
-  -- a file that nobody else has, in the same folder
+  -- a new file in the same folder
   local other, ok, reason, exists
   local mark = tostring({}):match "%x+$" or ""
   for try = 1, 100 do
@@ -216,7 +216,7 @@ end
 
 -- Reading -----------------------------------------------------------------
 
-local Failure = {} -- metatable of the error that ends a reading
+local Failure = {} -- metatable of the errors of `fail`
 
 local function fail(reason)
   error(setmetatable({ reason = reason }, Failure), 0)
@@ -348,7 +348,7 @@ end
 local OPS = { placeholder = true, call_function = true, call_method = true,
               get_attr = true, output = true }
 
--- Reads a node and checks all that a graph's functions check.
+-- Reads a node, with all checks that the functions of a graph make.
 function Reader:node(graph)
   local op, name, target = self:read("string"), self:read("string"),
     self:value()
@@ -415,7 +415,7 @@ function Reader:graph(graph)
 end
 
 --- Reads a graph into an empty one.
--- @treturn graph; or nil and what is wrong
+-- @treturn graph; or nil and the reason
 function saved.load(graph, path)
   local file, reason = io.open(path, "rb")
   if not file then return nil, reason end

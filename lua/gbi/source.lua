@@ -1,9 +1,9 @@
 --- Sources: where an object came from, and how to obtain it again.
 --
 -- A source is anything with a method `reconstruct(self, cg)` that emits the
--- code for its object into a codegen. The ones here are immutable, equal when
--- their content is, and print as PyTorch's do: `G["io"].stdout`. All raise an
--- argument error for what they cannot be made of.
+-- code for its object into a codegen. The sources of this module are immutable,
+-- equal if their content is equal, and print like PyTorch's: `G["io"].stdout`.
+-- Their constructors raise an argument error for unsuitable arguments.
 -- @module gbi.source
 local core = require "gbi.core"
 local errors = require "gbi.errors"
@@ -11,12 +11,14 @@ local literal = require "gbi.literal"
 
 local source = {}
 
--- The metatable of all sources, by which the core knows them. A source keeps
--- its content under this key, all others being out of reach of an assignment.
+-- The metatable of all sources; the core recognizes them by it. It is also the
+-- key under which a source keeps its content, so that an assignment to a named
+-- field reaches __newindex.
 local metatable = core.source_metatable
 local CONTENT = metatable
 
--- What a source is made of: kind, base, member, name; nil for anything else.
+-- Returns the content of a source: kind, base, member, name; or nil for any
+-- other value.
 local function content(value)
   return type(value) == "table" and rawget(value, CONTENT) or nil
 end
@@ -32,8 +34,8 @@ local function own_name(self)
   return self[CONTENT].name
 end
 
--- Constants are the same when they are written the same: 1 is not 1.0, and
--- NaN is NaN.
+-- Constants are the same if their Lua texts are the same: 1 differs from 1.0,
+-- and NaN equals NaN.
 local function same_member(a, b)
   if literal.is_constant(a) and literal.is_constant(b) then
     return literal.of(a) == literal.of(b)
@@ -72,8 +74,8 @@ end
 metatable.__newindex, metatable.__eq, metatable.__tostring =
   readonly, same, own_name
 
--- A kind of source, whose content { kind, base, member, name } emits itself
--- through emit(cg, base, member). Returns what makes one.
+-- Defines a kind of source; emit(cg, base, member) emits the code for one.
+-- Returns the function that makes a source of this kind.
 local function class(kind, emit)
   emitters[kind] = emit
   return function(base, member, text)
@@ -91,7 +93,7 @@ local function reconstruct(value)
   return value.reconstruct
 end
 
---- Has `value` a method `reconstruct`?
+--- Does `value` have a method `reconstruct`?
 -- @param value any value
 -- @treturn boolean
 function source.is_source(value)
@@ -102,7 +104,7 @@ function source.is_source(value)
   return ok and (t == "function" or t == "table" or t == "userdata")
 end
 
---- What a source is called: its `tostring`, if it has one that works.
+--- Returns the name of a source: its `tostring`, or "?" if that fails.
 -- @tparam gbi.source value
 -- @treturn string
 function source.name(value)
@@ -120,14 +122,14 @@ end)
 --- A parameter of the compiled function: `L["x"]`.
 -- @tparam string member its name
 -- @treturn gbi.source
--- @raise when the code is emitted for a function without that parameter
+-- @raise if the code is emitted for a function without that parameter
 -- @seed LocalSource of `torch._dynamo.source`
 function source.LocalSource(member)
   check(type(member) == "string", "LocalSource", 1, "string", member)
   return Local(nil, member, ("L[%s]"):format(literal.of(member)))
 end
 
--- The first input that a source wants and that is not in the set `inputs`, or
+-- Returns the first input that a source needs and the set `inputs` lacks, or
 -- nil.
 function source.missing_input(from, inputs)
   local it = source.content(from)
@@ -209,7 +211,7 @@ local CallFunctionNoArgs = class("CallFunctionNoArgsSource", function(cg, base)
   cg:call_function(0)
 end)
 
---- What another source's object returns when it is called: `G["f"]()`.
+--- The first result of a call of another source's object: `G["f"]()`.
 -- @tparam gbi.source base
 -- @treturn gbi.source
 -- @seed CallFunctionNoArgsSource of `torch._dynamo.source`

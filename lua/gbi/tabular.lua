@@ -3,7 +3,7 @@
 -- Lays out rows of texts under a header, two spaces between columns.
 -- @tparam {string,...} header
 -- @tparam {{string,...},...} rows each as long as the header
--- @treturn string lines, each with its end
+-- @treturn string lines, each ending with a newline
 local function tabular(header, rows)
   local widths, out = {}, {}
   for i, title in ipairs(header) do

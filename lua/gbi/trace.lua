@@ -1,4 +1,4 @@
--- Recording from a function, and finding the source of one.
+-- Records functions as graphs, and finds the sources of functions.
 local compat = require "gbi.compat"
 local errors = require "gbi.errors"
 local source = require "gbi.source"
@@ -7,12 +7,12 @@ local trace = {}
 
 local debug = rawget(_G, "debug") -- a host may have none
 
--- Does this Lua tell the names of a function's parameters?
+-- Can this Lua tell the names of a function's parameters?
 local tells = debug and debug.getlocal
   and pcall(debug.getlocal, function() end, 1)
 
--- The names of the inputs for a function: those that are given, otherwise its
--- parameters'. Raises the argument errors of `fname`.
+-- Returns the names of the inputs for a function: the given names, or those of
+-- its parameters. Raises the argument errors of `fname`.
 function trace.inputs(level, fname, f, names)
   if type(f) ~= "function" then
     errors.expected(level + 1, fname, 1, "function", f)
@@ -43,16 +43,16 @@ function trace.inputs(level, fname, f, names)
   return names
 end
 
--- Records in an empty graph what f does with inputs of these names.
+-- Records f in an empty graph, with inputs of these names.
 function trace.into(graph, f, names)
   local inputs = {}
   for i, name in ipairs(names) do inputs[i] = graph:placeholder(name) end
   graph:output(f(compat.unpack(inputs)))
 end
 
--- Function -> its source and where that was: a table and a key in it. These
--- lead to the function, so that before Lua 5.2 only functions stay here that
--- were globals once.
+-- Function -> its source and where it was found: a table and a key in it. The
+-- table refers to the function, so that before Lua 5.2 an entry stays for ever;
+-- but only functions that were once globals or in a library are here.
 local known = setmetatable({}, { __mode = "k" })
 
 local function sorted(t)
@@ -64,8 +64,8 @@ local function sorted(t)
   return names
 end
 
--- Looks for a function among the fields of a table, which are called
--- make(name).
+-- Looks for a function among the fields of a table; make(name) makes the source
+-- of a field.
 local function look(f, t, make)
   local found
   for name, value in next, t do
@@ -77,7 +77,8 @@ local function look(f, t, make)
   return found and { table = t, key = found, source = make(found) }
 end
 
--- Looks in the globals, in the libraries among them, in the loaded modules.
+-- Looks for a function in the globals, in the libraries among them, and in the
+-- loaded modules.
 local function find(f, globals)
   local found = look(f, globals, source.GlobalSource)
   if found then return found end
@@ -105,9 +106,9 @@ local function find(f, globals)
   end
 end
 
--- The source of a function that is a global or a field of a library among the
--- globals, or of a loaded module; nil for any other. The first one found by
--- the order of the alphabet.
+-- Returns the source of a function that is a global or a field of a library
+-- among the globals or of a loaded module; nil for any other function. If there
+-- are several, the alphabetically first.
 function trace.source_of(f, globals)
   local entry = known[f]
   if not entry or entry.globals ~= globals

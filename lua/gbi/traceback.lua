@@ -1,4 +1,4 @@
---- Tracebacks that say what generated code does.
+--- Tracebacks that explain generated code.
 -- @module gbi
 local compat = require "gbi.compat"
 local errors = require "gbi.errors"
@@ -7,22 +7,22 @@ compat.interpret()
 
 local debug = rawget(_G, "debug") -- a host may have none
 
--- Generated function -> line -> what it does. These are strings: before Lua
--- 5.2 a value that leads to its weak key keeps it alive.
+-- Generated function -> line -> note. Notes are strings, because before Lua 5.2
+-- a value that refers to its weak key keeps the key alive.
 local notes = setmetatable({}, { __mode = "k" })
 
 local traceback = {}
 
--- Notes what the lines of a generated function do.
+-- Stores the notes for the lines of a generated function.
 -- @tparam function f
 -- @tparam {[integer]=string} lines
 function traceback.note(f, lines)
   notes[f] = lines
 end
 
--- What is known about a level of a thread's stack; for the running thread, of
--- the stack that gbi.traceback sees. Only `annotate` calls it: the 4 levels
--- below are its own, and those of annotate, pcall and gbi.traceback.
+-- Returns debug.getinfo of a level of a thread's stack; in the running thread,
+-- level 1 is the caller of gbi.traceback. Only `annotate` calls level_info: the
+-- 4 added levels are level_info, annotate, pcall and gbi.traceback.
 local function level_info(thread, level)
   local info
   if thread then info = debug.getinfo(thread, level, "Slf")
@@ -30,14 +30,14 @@ local function level_info(thread, level)
   return info
 end
 
--- The line in the position before a message, if that is of this source.
+-- Returns the line in the position before a message, if it names this source.
 local function line_of(message, source)
   local n = #source + 1
   return message:sub(1, n) == source .. ":"
     and tonumber(message:match("^(%d+):", n + 1)) or nil
 end
 
--- Is a traceback's entry the one of this level?
+-- Does a traceback's entry belong to this level?
 local function is_entry(entry, info)
   local prefix = info.short_src .. ":"
   if info.currentline > 0 then prefix = prefix .. info.currentline .. ":" end
@@ -55,12 +55,14 @@ local function split(text)
   end
 end
 
--- Adds the notes to a traceback that begins at `level`. In the top function of
--- a coroutine that failed, LuaJIT does not know the line: the message may.
+-- Adds the notes to a traceback that begins at `level`. LuaJIT does not know
+-- the line in the top function of a coroutine that failed; the message may have
+-- it.
 --
--- Its entries are paired with levels from both ends, because the middle of a
--- deep stack is left out. A name may hold line ends, and then there are more
--- entries than levels: where one does not fit, that half stays as it is.
+-- Entries are paired with levels from both ends, because the middle of a deep
+-- stack is left out. A name may contain newlines, and then there are more
+-- entries than levels: if an entry does not fit its level, its half of the
+-- traceback is left unchanged.
 local function annotate(text, thread, level, message)
   local entries = split(text)
   local gap, last = #entries + 1, level
@@ -101,17 +103,17 @@ local function annotate(text, thread, level, message)
   return table.concat(entries, "\n\t")
 end
 
---- `debug.traceback` that also says, under each line of a generated function,
--- what that line does: its node, the external objects that it works on, and
--- where these were recorded, if `gbi.debug(true)` was called before. It can be
--- the message handler of `xpcall`, and looks into a coroutine that failed.
+--- Like `debug.traceback`, but explains each line of a generated function: adds
+-- its node, the external objects that it uses, and the call sites that recorded
+-- these, if `gbi.debug(true)` was called before. It can be the message handler
+-- of `xpcall`, and it can inspect a coroutine that failed.
 -- @function traceback
--- @tparam ?thread thread the running one otherwise; it may be left out
--- @tparam ?any message comes first in the text; one that is neither a string
--- nor nil is returned as it is
--- @tparam ?integer level where to start; 1, the caller, otherwise, or 0 for
+-- @tparam ?thread thread may be omitted; default: the running thread
+-- @tparam ?any message comes first in the text; a message that is neither a
+-- string nor nil is returned unchanged
+-- @tparam ?integer level where to start; default: 1, the caller, or 0 for
 -- another thread
--- @treturn string without a debug library, the message
+-- @treturn string the traceback; without a debug library, the message
 function traceback.traceback(thread, message, level)
   local arg = 3 -- the level's number
   if type(thread) ~= "thread" then
@@ -128,11 +130,11 @@ function traceback.traceback(thread, message, level)
   local text
   if thread then text = debug.traceback(thread, "", level)
   else text = debug.traceback("", level + 1) end
-  -- where the stack overflowed, there may be no room for it (LuaJIT)
+  -- after a stack overflow there may be no room to annotate (LuaJIT)
   local ok, annotated = pcall(annotate, text, thread, level,
     tostring(message))
   if ok then text = annotated end
-  if message == nil then return text:sub(2) end -- without the line's end
+  if message == nil then return text:sub(2) end -- without the first newline
   return message .. text
 end
 

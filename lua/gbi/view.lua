@@ -10,7 +10,7 @@ compat.interpret()
 
 local view = {}
 
--- A node's arguments, written as Python writes a tuple; a graph by its label.
+-- Formats a node's arguments as Python writes a tuple, a graph by its label.
 local function arguments(each)
   local args, texts = each.args, {}
   for i = 1, args.n do
@@ -23,7 +23,7 @@ local function arguments(each)
     or "")
 end
 
--- The target of a node.
+-- Formats the target of a node.
 -- @treturn string on one line
 function view.target(target)
   if node.is(target) then return "%" .. target.name end
@@ -53,7 +53,8 @@ local function add_text(out, graph, name, indent)
   end
 end
 
--- The graph as FX prints it, those of a condition or loop under its node.
+-- Formats a graph as FX prints it; the graphs of a condition or loop come under
+-- its node.
 -- @treturn string
 function view.text(graph)
   local out = {}
@@ -71,8 +72,8 @@ local function add_rows(rows, graph, prefix)
   end
 end
 
--- The graph as a table.
--- @treturn string lines, each with its end
+-- Formats a graph as a table.
+-- @treturn string lines, each ending with a newline
 function view.tabular(graph)
   local rows = {}
   add_rows(rows, graph, "")
@@ -107,7 +108,8 @@ local function add_dot(out, graph, prefix)
   end
 end
 
--- The graph in Graphviz's language; those of a condition or loop are boxes.
+-- Formats a graph in Graphviz's language; the graphs of a condition or loop are
+-- boxes.
 -- @treturn string
 function view.dot(graph)
   local out = { "digraph gbi {", "  node [shape=record];" }
