@@ -5,6 +5,10 @@
 -- are as fast, and this is not loaded. What is not found here is left to the C
 -- function of the same name, and so is every check.
 local core = require "gbi.core"
+
+if core.lookups then return end -- there is one core, whoever is loaded again
+core.lookups = true
+
 local errors = require "gbi.errors"
 
 local HANDLE0 = 1000000000 -- the key of a handle is the handle less this
