@@ -8,7 +8,9 @@ local compat = require "gbi.compat"
 local core = require "gbi.core"
 local Codegen = require "gbi.codegen"
 local control = require "gbi.control"
+local literal = require "gbi.literal"
 local node = require "gbi.node"
+local source = require "gbi.source"
 local view = require "gbi.view"
 
 compat.interpret()
@@ -211,6 +213,22 @@ function Compiler:scan(graph)
   end
 end
 
+-- Adds the external objects from index `first` on: those that a backend has
+-- registered while it compiled, and may have no node for.
+function Compiler:add_registered(first, inputs)
+  for index, _, _, from in self.registry:constructors() do
+    if index >= first and self.objects[index] == nil then
+      local missing = source.missing_input(from, inputs)
+      if missing then
+        error(("%s: L[%s] is not an input"):format(self.registry:name(index),
+          literal.of(missing)), 4)
+      end
+      self.objects[index] = false -- no name
+      table.insert(self.indices, index)
+    end
+  end
+end
+
 -- Emits the prologue: obtains the external objects in the order of their
 -- indices.
 function Compiler:prologue(registry)
@@ -307,6 +325,7 @@ end
 -- @treturn string its source
 local function compile(graph, backend, env)
   local body
+  local last = #graph.registry
   if backend then
     body = backend(graph, graph.registry)
     if not callable(body) then
@@ -331,6 +350,7 @@ local function compile(graph, backend, env)
   for i, each in ipairs(inputs) do params[i] = each.target end
   for name, value in pairs(graph.attributes) do attributes[name] = value end
   self:scan(graph)
+  if backend then self:add_registered(last + 1, graph.inputs) end
   self.cg = Codegen.new(params)
   for _, each in ipairs(inputs) do
     self.values[each] = self.cg.locals[each.target]

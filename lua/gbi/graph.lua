@@ -671,7 +671,8 @@ end
 -- @tfield ?fun(graph:gbi.graph,registry:gbi.registry):function backend returns
 -- what replaces the body: a function of the run and the inputs. `run[index]` is
 -- an external object of this run, nil where it has none; `run:handle(index)` is
--- a handle of it, as `node:handle()` makes one.
+-- a handle of it, as `node:handle()` makes one. A run also has the objects that
+-- the backend registers while it compiles.
 -- @tfield ?table env the globals that sources find, in place of `_G`; modules
 -- are what its own `require` finds. Constants keep their methods: a string has
 -- those of `string`.
