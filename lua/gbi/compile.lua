@@ -297,19 +297,26 @@ function Compiler:call_backend(inputs)
   cg:emit("return " .. call)
 end
 
--- What a node does, for gbi.traceback.
+-- What a node does, for gbi.traceback: a list, because the name of an external
+-- object may be long and have many users.
 function Compiler:describe(each)
-  local parts, seen = { ("node %s: %s%s"):format(node.path(each), each.op,
-    each.op == "output" and "" or " " .. view.target(each.target)) }, {}
+  local parts, seen = { literal.comment(("node %s: %s%s"):format(
+    node.path(each), each.op, each.op == "output" and ""
+    or " " .. view.target(each.target))) }, {}
   for _, used in node.inputs(each) do
     local index = node.external(used)
     if index and not seen[index] then
       seen[index] = true
-      table.insert(parts, self.registry:name(index))
+      local name = self.named[index]
+        or literal.comment(self.registry:name(index))
+      self.named[index] = name
+      table.insert(parts, name)
     end
   end
-  if each.place then table.insert(parts, "recorded at " .. each.place) end
-  return table.concat(parts, ", ")
+  if each.place then
+    table.insert(parts, literal.comment("recorded at " .. each.place))
+  end
+  return parts
 end
 
 local function callable(value)
@@ -337,6 +344,7 @@ local function compile(graph, backend, env)
     registry = graph.registry,
     live = control.live(graph, {}), -- the nodes that matter
     objects = {}, -- index -> variable of the external object
+    named = {}, -- index -> what it is called
     indices = {}, -- those of the external objects, in order
     lists = {}, -- texts of the lists of objects that are handed on
     maybe = {}, -- those that a condition or loop may have made

@@ -45,12 +45,27 @@ function Graph:check_self(fname)
 end
 local check_self = Graph.check_self
 
+local MAX_NAME = 100 -- bytes of a hint, for a name is written for each use
+
+-- A name without the numbers that were put behind it: f of f_1 and f_1_2. (By
+-- steps from its end, as a pattern would try again from each place.)
+local function unnumbered(name)
+  local from_end, at = name:reverse(), 1
+  repeat
+    local _, last = from_end:find("^%d+_", at)
+    at = last and last + 1 or at
+  until not last
+  return at <= #name and name:sub(1, #name - at + 1) or name
+end
+
 -- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
 -- what it begins with, and the last number put behind that.
 local function unique(self, hint)
-  local base = hint:gsub("[^%w_]", "_"):gsub("^%d", "_%0")
+  local base = hint:sub(1, MAX_NAME):gsub("[^%w_]", "_"):gsub("^%d", "_%0")
   if not literal.is_identifier(base) then base = base .. "_" end
-  local name, n = base, self.counts[base] or 0
+  local name = base
+  if self.names[name] then base = unnumbered(base) end
+  local n = self.counts[base] or 0
   while self.names[name] do
     n = n + 1
     name = ("%s_%d"):format(base, n)
@@ -141,7 +156,10 @@ end
 
 -- What a source's object may be called: the last name in `G["io"].stdout`.
 local function last_name(from, otherwise)
-  return source.name(from):match("([%a_][%w_]*)[^%w_]*$") or otherwise
+  local from_end = source.name(from):reverse() -- see `unnumbered`
+  local _, last = from_end:find "^[^%w_]*"
+  local word = from_end:match("^[%w_]+", last + 1) or ""
+  return word:reverse():match "[%a_][%w_]*" or otherwise
 end
 
 -- A new graph with this registry and these attributes.
