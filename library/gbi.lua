@@ -797,7 +797,7 @@ function graph:save(path) end
 ---executed; but running the graph runs what its sources find in this process,
 ---be it `os.execute`. `env` confines them.
 ---@param path string
----@param options? table `env`: the globals that its sources find, as `gbi.options` has it
+---@param options? table `env`: the globals that its sources find, as `gbi.options` has it; `bytes`, `nodes`, `depth`: how much a file may have of these, 64 MiB, 1,000,000 and 100 otherwise. (`depth` is of graphs in graphs, sources in sources, tables in tables; it may not be more.)
 ---@return gbi.graph?
 ---@return string? # what is wrong with the file
 function gbi.load_graph(path, options) end

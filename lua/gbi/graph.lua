@@ -777,7 +777,9 @@ end
 -- @function gbi.load_graph
 -- @tparam string path
 -- @tparam ?table options `env`: the globals that its sources find, as
--- @{gbi.graph.options} has it
+-- @{gbi.graph.options} has it; `bytes`, `nodes`, `depth`: how much a file may
+-- have of these, 64 MiB, 1,000,000 and 100 otherwise. (`depth` is of graphs in
+-- graphs, sources in sources, tables in tables; it may not be more.)
 -- @treturn ?gbi.graph
 -- @treturn ?string what is wrong with the file
 function graph.load(path, options)
@@ -786,8 +788,17 @@ function graph.load(path, options)
   elseif options ~= nil and type(options) ~= "table" then
     expected(2, "load_graph", 2, "table", options)
   end
+  local limits = {}
+  for name, limit in pairs(saved.LIMITS) do limits[name] = limit.most end
   for name, value in pairs(options or {}) do
-    if name ~= "env" then
+    local limit = saved.LIMITS[name]
+    if limit then
+      if not compat.is_integer(value) or value < 0
+         or limit.never_more and value > limit.most then
+        bad(2, "load_graph", 2, ("field '%s' is not a limit"):format(name))
+      end
+      limits[name] = value
+    elseif name ~= "env" then
       bad(2, "load_graph", 2, ("there is no option '%s'"):format(
         tostring(name)))
     elseif type(value) ~= "table" then
@@ -796,7 +807,7 @@ function graph.load(path, options)
   end
   local new = graph.new()
   new.env = options and options.env
-  return saved.load(new, path)
+  return saved.load(new, path, limits)
 end
 
 require "gbi.change" -- the methods that change a graph
