@@ -1,5 +1,10 @@
 /*
 ** core.c - module gbi.core
+**
+** There is one in a Lua state, whoever opens it, however often: what another
+** copy of this library has opened is this one's, too, if it is of the same
+** version. (Two would overwrite each other's metatables, and know each other's
+** functions only by address.)
 */
 #include "internal.h"
 
@@ -72,19 +77,55 @@ static const luaL_Reg module[] = {
 };
 
 
+/* What the table of the module is called in the Lua registry. */
+#define MODULE "gbi.core"
+
+#define VERSION "gbi " GBI_VERSION
+
+
+/* Refuses to be opened in a Lua state that has the version `other`.
+** [-0, +0, e] */
+static void checkversion (lua_State *L, const char *other) {
+  if (strcmp(other, VERSION) != 0)
+    luaL_error(L, "%s cannot be opened in a Lua state that has %s", VERSION,
+               other);
+}
+
+
+/* Pushes the table of the module, new, or as far as it was filled when memory
+** ran out. Returns whether it is complete. [-0, +1, e] */
+static int pushmodule (lua_State *L) {
+  int opened = lua_getfield(L, LUA_REGISTRYINDEX, "gbi.api") != LUA_TNIL;
+  lua_pop(L, 1);
+  if (lua_getfield(L, LUA_REGISTRYINDEX, MODULE) == LUA_TTABLE) {
+    lua_getfield(L, -1, "_VERSION");
+    checkversion(L, lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  else {
+    lua_pop(L, 1);
+    if (opened) checkversion(L, "gbi 0.1.0");  /* which has no MODULE */
+    luaL_newlib(L, module);
+    lua_pushliteral(L, VERSION);
+    lua_setfield(L, -2, "_VERSION");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, MODULE);
+  }
+  return opened;
+}
+
+
 LUALIB_API int luaopen_gbi_core (lua_State *L) {
   luaL_checkversion(L);
   lua_settop(L, 0);
+  if (pushmodule(L)) return 1;
   gbiS_open(L);
   gbiG_open(L);
-  luaL_newlib(L, module);
   gbi_openregistry(L, 1);
   gbi_openhandles(L, 1);
   gbi_openrun(L, 1);
-  gbi_openapi(L);
   luaL_newmetatable(L, GBI_SOURCE);
   lua_setfield(L, 1, "source_metatable");
-  lua_pushliteral(L, "gbi " GBI_VERSION);
-  lua_setfield(L, 1, "_VERSION");
+  gbi_openapi(L);  /* the last: it is open */
   return 1;
 }

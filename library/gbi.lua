@@ -579,8 +579,8 @@ function codegen:pop_top() end
 
 ---The options of `compile`.
 ---@class gbi.options
----@field backend? fun(graph:gbi.graph,registry:gbi.registry):function returns the function that replaces the body; it gets the run and the inputs. `run[index]` is an external object of this run, or nil; `run:handle(index)` returns a handle of it, like `node:handle()`.
----@field env? table the globals that sources find, in place of `_G`; modules are found by its own `require`. Constants keep their methods: a string has those of `string`.
+---@field backend? fun(graph:gbi.graph,registry:gbi.registry):function returns what replaces the body: a function of the run and the inputs. `run[index]` is an external object of this run, nil where it has none; `run:handle(index)` is a handle of it, as `node:handle()` makes one. A run also has the objects that the backend registers while it compiles.
+---@field env? table the globals that sources find, in place of `_G`; modules are what its own `require` finds. Constants keep their methods: a string has those of `string`.
 
 ---Graphs like those of torch.fx: record, compile, run on fresh objects.
 ---
@@ -804,7 +804,7 @@ function graph:save(path) end
 ---and never executed. But running the graph calls whatever its sources find in
 ---this process, even `os.execute`; pass `env` to confine them.
 ---@param path string
----@param options? table `env`: the globals that its sources find, as in `gbi.options`
+---@param options? table `env`: the globals that its sources find, as `gbi.options` has it; `bytes`, `nodes`, `depth`: how much a file may have of these, 64 MiB, 1,000,000 and 100 otherwise. (`depth` is of graphs in graphs, sources in sources, tables in tables; it may not be more.)
 ---@return gbi.graph?
 ---@return string? # why the file cannot be loaded
 function gbi.load_graph(path, options) end

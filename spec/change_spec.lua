@@ -35,7 +35,7 @@ describe("a node", function()
   it("tells its neighbours, inputs and users", function()
     local twice = sum + sum
     local call = twice(sum, 1, twice)
-    assert.equal("add_1 add_1_1", names(sum.users))
+    assert.equal("add_1 add_2", names(sum.users))
     assert.equal("add_1 add", names(call.inputs))
     assert.equal(y, x.next)
     assert.equal(x, y.prev)

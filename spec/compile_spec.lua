@@ -1239,6 +1239,56 @@ describe("names", function()
 end)
 
 describe("a backend", function()
+  it("finds in its runs what it registered while it compiled", function()
+    -- only objects of the graph's nodes were obtained
+    local g, seen = gbi.graph.new(), {}
+    g:external({}, G "unused")
+    g:output((g:placeholder "x"))
+    local function backend(graph, registry)
+      local i = registry:register({}, gbi.source.LocalSource "x")
+      local k = registry:register_created({}, function(_, cg)
+        cg:load_import("gbi.compat", "pack")
+        cg:call_function(0)
+      end)
+      local n = graph:inserting_before(nil, function()
+        return graph:external({}, G "print").index
+      end)
+      return function(run)
+        seen[#seen + 1] = run[k]
+        return run[1], run[i], run[n], gbi.handles:get(run:handle(i))
+      end
+    end
+    local f, mine = g:compile { backend = backend }, {}
+    assert.same({ nil, mine, print, mine }, { f(mine) })
+    f(mine)
+    assert.equal(0, seen[1].n)
+    assert.not_equal(seen[1], seen[2])
+    -- another backend of the same graph has its own
+    local text = select(2, g:compile { backend = function()
+      return function() end
+    end })
+    assert.is_nil(text:find 'L["x"]', 1, true)
+  end)
+
+  it("cannot register what wants an input that is not there", function()
+    local g = gbi.graph.new()
+    g:output()
+    local ok, err = pcall(g.compile, g, { backend = function(_, registry)
+      registry:register({}, gbi.source.LocalSource "y")
+      return function() end
+    end })
+    assert.is_false(ok)
+    assert.equal('external object 1 (L["y"]): L["y"] is not an input', err)
+    local function call()
+      g:compile { backend = function(_, registry)
+        registry:register({}, gbi.source.LocalSource "y")
+        return function() end
+      end }
+    end
+    assert.matches("^[^:]*compile_spec%.lua:%d+: external object 2",
+      select(2, pcall(call)))
+  end)
+
   it("gets the graph and its registry", function()
     local got
     local _, g = compile({}, function() end, { backend = function(...)

@@ -65,6 +65,8 @@ local HEADER = read("csrc/gbi.h"):match('#define GBI_VERSION "(.-)"')
 describe("the version", function()
   it("is the same in header, module, changelog and rockspec", function()
     assert.equal("gbi " .. HEADER, require "gbi"._VERSION)
+    assert.equal("gbi " .. HEADER,
+      read("lua/gbi/init.lua"):match('\nlocal VERSION = "(.-)"'))
     assert.equal(HEADER, read("CHANGELOG.md"):match("\n## (%d%S*)"))
     local spec = rockspec(HEADER .. "-1")
     assert.equal(HEADER .. "-1", spec.version)
@@ -153,6 +155,95 @@ describe("an uninstalled checkout", function()
     assert.equal(odd .. "/lua/?.lua", must('eval "$(make -s -C %s env)" && '
       .. 'printf %%s "${LUA_PATH%%%%;*}"', quoted):match("^[^;]*"))
     must("rm -r %s", empty)
+  end)
+end)
+
+-- The second copy took over the first one's metatables, and told constructors
+-- by the address of a function that was its own: kinds and objects were wrong.
+describe("a second copy in one Lua state", function()
+  local empty
+
+  setup(function()
+    empty = folder()
+    must("mkdir -p %s/same/gbi %s/other && cp %s/gbi/core.so %s/same/gbi/",
+      empty, empty, portable.build, empty)
+    must("cp -r Makefile csrc spec %s/other && cd %s/other && "
+      .. "sed -i.bak 's/\"%s\"/\"9.8.7\"/' csrc/gbi.h && "
+      .. "make -s all LUA=%s BUILD=build CFLAGS=-O0", empty, empty, HEADER, LUA)
+  end)
+
+  teardown(function()
+    must("rm -r %s", empty)
+  end)
+
+  -- What a script prints, with `copies`, the folder, and open(copy), which
+  -- opens another copy of the core.
+  local function script(text)
+    return (portable.script(([[
+      local copies = %q
+      local function open(copy)
+        return assert(package.loadlib(copies .. copy .. "/gbi/core.so",
+          "luaopen_gbi_core"))()
+      end
+      local function message(f, ...)
+        local ok, err = pcall(f, ...)
+        assert(not ok)
+        return (err:gsub("^[^ ]*:%%d+: ", ""))
+      end
+      %s]]):format(empty, text)))
+  end
+
+  it("is the first, if it is of the same version", function()
+    assert.equal("user\tstored\ttrue\ttrue\n", (script [[
+      local gbi = require "gbi"
+      local core = require "gbi.core"
+      local capi = require "capi"
+      local r, o = gbi.new(), {}
+      r:register(o, gbi.source.GlobalSource "o")
+      assert(open "/same" == core)
+      r:store(o, o)
+      local kinds = {}
+      for i, entry in r:entries() do kinds[i] = entry.kind end
+      print(kinds[1], kinds[2], capi.get(r, 1) == o,
+        core.default == gbi.default)]]))
+  end)
+
+  it("is refused, with both versions, if it is of another", function()
+    assert.equal(("gbi 9.8.7 cannot be opened in a Lua state that has gbi %s\n"
+      .. "gbi %s cannot be opened in a Lua state that has gbi 0.1.0\n"):format(
+        HEADER, HEADER), (script [[
+      require "gbi.core"
+      print(message(open, "/other/build"))
+      package.loaded["gbi.core"] = nil
+      debug.getregistry()["gbi.core"] = nil
+      print(message(open, "/same"))]]))
+  end)
+
+  it("of the Lua files is refused, if it does not fit the core", function()
+    assert.equal("gbi 9.8.7\nthe Lua files of gbi " .. HEADER
+      .. " found the gbi.core of gbi 9.8.7 (LUA_PATH and LUA_CPATH lead to two "
+      .. "versions)\n", (script [[
+      package.cpath = copies .. "/other/build/?.so"
+      print(require "gbi.core"._VERSION)
+      print(message(require, "gbi"))]]))
+  end)
+
+  it("may be loaded as often as anyone likes", function()
+    -- each one left 0.3 KB
+    assert.equal("true\n", (script [[
+      local kilobytes = require "spec.support.memory"
+      local function reload(n)
+        for _ = 1, n do
+          for name in pairs(package.loaded) do
+            if name:find "^gbi" then package.loaded[name] = nil end
+          end
+          require "gbi"
+        end
+        return kilobytes()
+      end
+      reload(50)
+      local before = reload(50)
+      print(reload(500) - before < 10)]]))
   end)
 end)
 

@@ -974,3 +974,46 @@ describe("random changes with a right checksum", function()
     assert(accepted > 50, accepted .. " accepted")
   end)
 end)
+
+describe("limits of load_graph", function()
+  -- A file of 1 MB could ask for as much of everything as it liked.
+  local file
+
+  before_each(function()
+    file = os.tmpname()
+    local g = gbi.graph.new()
+    local s = gbi.source.GlobalSource "g"
+    for _ = 1, 20 do s = gbi.source.AttrSource(s, "x") end
+    local x = g:external({}, s)
+    for _ = 1, 7 do x = x + 1 end
+    g:output(x)
+    assert(g:save(file))
+  end)
+
+  after_each(function() os.remove(file) end)
+
+  for name, at in pairs { nodes = 9, depth = 22 } do
+    it(name .. " is met at one more", function()
+      assert.truthy(gbi.load_graph(file, { [name] = at }))
+      local g, reason = gbi.load_graph(file, { [name] = at - 1 })
+      assert.is_nil(g)
+      assert.matches(("%d"):format(at - 1), reason, 1, true)
+      assert.matches("option '" .. name .. "'", reason, 1, true)
+    end)
+  end
+
+  it("bytes is met at one more", function()
+    local size = #portable.read(file)
+    assert.truthy(gbi.load_graph(file, { bytes = size }))
+    assert.same({ nil, ("%s: the file has more than %d bytes (option 'bytes')")
+      :format(file, size - 1) },
+      { gbi.load_graph(file, { bytes = size - 1 }) })
+  end)
+
+  it("are numbers", function()
+    for _, option in ipairs { { nodes = "1" }, { bytes = -1 }, { depth = 101 },
+                              { nodes = 1.5 } } do
+      assert.has_error(function() gbi.load_graph(file, option) end)
+    end
+  end)
+end)

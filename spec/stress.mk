@@ -1,8 +1,8 @@
 # Trying to break gbi. `make stress` takes more than an hour; `make test` does a
 # little of each (SHORT=1).
 
-.PHONY: stress faults collectors threads asan memcheck coverage cover graphs fuzz \
-        test-32 suite-32 need-stress need-fuzz
+.PHONY: stress faults growth collectors threads asan memcheck coverage cover graphs fuzz \
+        need-stress need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
 # the cases of spec/support/faults.lua with these words in their name.
@@ -12,12 +12,17 @@ CASES = $(if $(SHORT),: store)
 
 stress: need-stress ## try to break it, for more than an hour: all that follows
 	@$(if $(SHORT),,$(MAKE) -s faults)
-	@$(MAKE) -s collectors threads asan memcheck
+	@$(MAKE) -s growth collectors threads asan memcheck
 	@$(if $(SHORT),,$(MAKE) -s graphs fuzz coverage)
 
 faults: ## each allocation of each function fails, and then all after it
 	@$(MAKE) -s all users
 	$(BUILD)/faults spec/support/faults.lua long
+
+growth: ## what calls cost as their input grows, in instructions; CASES=load for less
+	@$(MAKE) -s all users
+	$(BUILD)/faults spec/support/growth.lua $(if $(SHORT),short,vm "$(CASES)")
+	$(if $(SHORT),,$(BUILD)/faults spec/support/growth.lua machine "$(CASES)")
 
 # A full collection at every instruction, and at every allocation; the suite
 # with other collectors; and most of it with a collection at every N-th

@@ -254,13 +254,11 @@ local function copy(self, each, find)
   elseif f.index then
     local index, registry = f.index, f.graph.registry
     if registry ~= self.registry then
-      for i, constructor, kind in registry:constructors() do
-        if i == index then
-          local example = registry:find(i) or {}
-          index = kind == "user" and self.registry:register(example, f.source)
-            or self.registry:register_created(example, constructor)
-        end
-      end
+      local step = registry:constructors()
+      local _, constructor, kind = step(registry, index - 1)
+      local example = registry:find(index) or {}
+      index = kind == "user" and self.registry:register(example, f.source)
+        or self.registry:register_created(example, constructor)
     end
     new = self:external_node(2, index, f.source, f.kind, f.name)
   else

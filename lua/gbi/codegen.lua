@@ -132,13 +132,14 @@ function Codegen.new(params)
     notes = {}, -- line of the body -> its note
     what = nil, -- the note for the next lines
     stack = {},
-    floor = 0, -- the running constructor may not pop below this depth
+    settled_to = 0, -- these values on the stack are pure
+    floor = 0, -- the running constructor may not pop below it
     vars = {}, -- the set of variables
     nnamed = 0, nshared = 0, -- variables that are locals
     nvars = 0, -- variables that are elements of `vars`
-    free = {}, -- variables that can be used again
-    elements = {}, -- all variables that are elements of `vars`
-    blocks = {}, -- the state at the beginning of each enclosing block
+    free = nil, -- variables to be used again: { variable, the others }
+    elements = {}, -- those of all variables that are elements of `vars`
+    blocks = {}, -- what the blocks around began with
     indent = "",
     names = {}, -- names of locals
     locals = {}, -- parameter -> its expression
@@ -179,18 +180,19 @@ function Codegen:__call(source)
   if not sources.is_source(source) then
     errors.expected(2, "codegen", 1, "source", source)
   end
-  self:construct(function() source:reconstruct(self) end,
-    "source " .. sources.name(source))
+  self:construct(function() source:reconstruct(self) end, "source %s", source)
 end
 
--- Runs `emit`, which must leave one more value on the stack and not touch those
--- below it.
-function Codegen:construct(emit, who)
+-- Runs `emit`, which must leave one value more on the stack and all those
+-- below it alone. An error names it: a format, for the name of a source. (Each
+-- source in a long one has a long name.)
+function Codegen:construct(emit, who, source)
   local floor, depth = self.floor, #self.stack
   self.floor = depth
   emit(self)
   self.floor = floor
   if #self.stack ~= depth + 1 then
+    if source then who = who:format(sources.name(source)) end
     error(("%s left %d values on the codegen's stack, not 1"):format(
       who, #self.stack - depth), 0)
   end
@@ -202,11 +204,11 @@ function Codegen:emit(line)
   self.notes[#self.lines] = self.what
 end
 
--- Sets the note for the lines that are emitted from here on, for
--- gbi.traceback.
+-- Says what is done by the lines that are emitted from here on, for
+-- gbi.traceback: a text, or a list of texts on one line.
 function Codegen:note(what)
   self:settle()
-  self.what = literal.comment(what)
+  self.what = type(what) == "string" and literal.comment(what) or what
 end
 
 -- Emits the beginning of a block. Variables made in the block end with it.
@@ -214,7 +216,7 @@ function Codegen:open(line)
   self:emit(line)
   table.insert(self.blocks, {
     nnamed = self.nnamed, nshared = self.nshared, nelements = #self.elements,
-    free = compat.move(self.free, 1, #self.free, 1, {}), names = {},
+    free = self.free, names = {},
   })
   self.indent = ("  "):rep(#self.blocks)
 end
@@ -226,7 +228,7 @@ function Codegen:close(line)
   self.free = block.free
   for i = block.nelements + 1, #self.elements do
     self.elements[i].assigned = nil
-    table.insert(self.free, self.elements[i])
+    self.free = { self.elements[i], self.free }
   end
   for _, name in ipairs(block.names) do self.names[name] = nil end
   self.indent = ("  "):rep(#self.blocks)
@@ -281,17 +283,19 @@ function Codegen:take(n, fname, level)
   end
   local es = compat.move(stack, base + 1, #stack, 1, {})
   for i = #stack, base + 1, -1 do stack[i] = nil end
+  self.settled_to = math.min(self.settled_to, base)
   return es
 end
 
 -- Evaluates all expressions that wait on the stack into variables.
 function Codegen:settle()
   local stack = self.stack
-  for i = 1, #stack do
+  for i = self.settled_to + 1, #stack do
     if not stack[i].pure then
       stack[i] = self:assign(self:new_var(), stack[i].text)
     end
   end
+  self.settled_to = #stack
 end
 
 -- Emits an assignment to a variable; the first one declares it. Returns the
@@ -534,11 +538,13 @@ function Codegen:new_var(hint)
     if block then table.insert(block.names, hint) end
     return self:variable(hint)
   end
-  local var = table.remove(self.free)
-  if not var and self.nshared < MAX_SHARED then
+  local var
+  if self.free then
+    var, self.free = self.free[1], self.free[2]
+  elseif self.nshared < MAX_SHARED then
     self.nshared = self.nshared + 1
     var = self:variable("v" .. MAX_NAMED + self.nshared)
-  elseif not var then
+  else
     self.nvars = self.nvars + 1
     var = self:element("vars", self.nvars)
     table.insert(self.elements, var)
@@ -559,7 +565,7 @@ end
 function Codegen:free_var(var)
   if var.shared then
     var.assigned = nil
-    table.insert(self.free, var)
+    self.free = { var, self.free }
   end
 end
 

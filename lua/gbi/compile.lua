@@ -8,7 +8,9 @@ local compat = require "gbi.compat"
 local core = require "gbi.core"
 local Codegen = require "gbi.codegen"
 local control = require "gbi.control"
+local literal = require "gbi.literal"
 local node = require "gbi.node"
+local source = require "gbi.source"
 local view = require "gbi.view"
 
 compat.interpret()
@@ -211,6 +213,22 @@ function Compiler:scan(graph)
   end
 end
 
+-- Adds the external objects from index `first` on: those that a backend has
+-- registered while it compiled, and may have no node for.
+function Compiler:add_registered(first, inputs)
+  for index, _, _, from in self.registry:constructors() do
+    if index >= first and self.objects[index] == nil then
+      local missing = source.missing_input(from, inputs)
+      if missing then
+        error(("%s: L[%s] is not an input"):format(self.registry:name(index),
+          literal.of(missing)), 4)
+      end
+      self.objects[index] = false -- no name
+      table.insert(self.indices, index)
+    end
+  end
+end
+
 -- Emits the prologue: obtains the external objects in the order of their
 -- indices.
 function Compiler:prologue(registry)
@@ -279,19 +297,26 @@ function Compiler:call_backend(inputs)
   cg:emit("return " .. call)
 end
 
--- Describes a node, for gbi.traceback.
+-- What a node does, for gbi.traceback: a list, because the name of an external
+-- object may be long and have many users.
 function Compiler:describe(each)
-  local parts, seen = { ("node %s: %s%s"):format(node.path(each), each.op,
-    each.op == "output" and "" or " " .. view.target(each.target)) }, {}
+  local parts, seen = { literal.comment(("node %s: %s%s"):format(
+    node.path(each), each.op, each.op == "output" and ""
+    or " " .. view.target(each.target))) }, {}
   for _, used in node.inputs(each) do
     local index = node.external(used)
     if index and not seen[index] then
       seen[index] = true
-      table.insert(parts, self.registry:name(index))
+      local name = self.named[index]
+        or literal.comment(self.registry:name(index))
+      self.named[index] = name
+      table.insert(parts, name)
     end
   end
-  if each.place then table.insert(parts, "recorded at " .. each.place) end
-  return table.concat(parts, ", ")
+  if each.place then
+    table.insert(parts, literal.comment("recorded at " .. each.place))
+  end
+  return parts
 end
 
 local function callable(value)
@@ -307,6 +332,7 @@ end
 -- @treturn string its source
 local function compile(graph, backend, env)
   local body
+  local last = #graph.registry
   if backend then
     body = backend(graph, graph.registry)
     if not callable(body) then
@@ -318,9 +344,10 @@ local function compile(graph, backend, env)
     registry = graph.registry,
     live = control.live(graph, {}), -- the live nodes
     objects = {}, -- index -> variable of the external object
-    indices = {}, -- of the external objects, in order
-    lists = {}, -- texts of the lists that keep handles alive
-    maybe = {}, -- the same for handles that a condition or loop may have made
+    named = {}, -- index -> what it is called
+    indices = {}, -- those of the external objects, in order
+    lists = {}, -- texts of the lists of objects that are handed on
+    maybe = {}, -- those that a condition or loop may have made
     results = {}, -- call -> list of its result nodes; `n`, the highest number
     -- that is used; `names`, number -> name
     last_use = {}, -- node -> the last node that uses it
@@ -331,6 +358,7 @@ local function compile(graph, backend, env)
   for i, each in ipairs(inputs) do params[i] = each.target end
   for name, value in pairs(graph.attributes) do attributes[name] = value end
   self:scan(graph)
+  if backend then self:add_registered(last + 1, graph.inputs) end
   self.cg = Codegen.new(params)
   for _, each in ipairs(inputs) do
     self.values[each] = self.cg.locals[each.target]

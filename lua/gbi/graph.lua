@@ -45,12 +45,27 @@ function Graph:check_self(fname)
 end
 local check_self = Graph.check_self
 
--- Finds an unused name for a node: its hint, hint_1, hint_2 … Returns the name,
--- its base, and the last number that was appended to the base.
+local MAX_NAME = 100 -- bytes of a hint, for a name is written for each use
+
+-- A name without the numbers that were put behind it: f of f_1 and f_1_2. (By
+-- steps from its end, as a pattern would try again from each place.)
+local function unnumbered(name)
+  local from_end, at = name:reverse(), 1
+  repeat
+    local _, last = from_end:find("^%d+_", at)
+    at = last and last + 1 or at
+  until not last
+  return at <= #name and name:sub(1, #name - at + 1) or name
+end
+
+-- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
+-- what it begins with, and the last number put behind that.
 local function unique(self, hint)
-  local base = hint:gsub("[^%w_]", "_"):gsub("^%d", "_%0")
+  local base = hint:sub(1, MAX_NAME):gsub("[^%w_]", "_"):gsub("^%d", "_%0")
   if not literal.is_identifier(base) then base = base .. "_" end
-  local name, n = base, self.counts[base] or 0
+  local name = base
+  if self.names[name] then base = unnumbered(base) end
+  local n = self.counts[base] or 0
   while self.names[name] do
     n = n + 1
     name = ("%s_%d"):format(base, n)
@@ -141,7 +156,10 @@ end
 
 -- Returns a name for a source's object: the last name in `G["io"].stdout`.
 local function last_name(from, otherwise)
-  return source.name(from):match("([%a_][%w_]*)[^%w_]*$") or otherwise
+  local from_end = source.name(from):reverse() -- see `unnumbered`
+  local _, last = from_end:find "^[^%w_]*"
+  local word = from_end:match("^[%w_]+", last + 1) or ""
+  return word:reverse():match "[%a_][%w_]*" or otherwise
 end
 
 -- Makes a graph with this registry and these attributes.
@@ -675,9 +693,10 @@ end
 --- The options of `compile`.
 -- @table options
 -- @tfield ?fun(graph:gbi.graph,registry:gbi.registry):function backend returns
--- the function that replaces the body; it gets the run and the inputs.
--- `run[index]` is an external object of this run, or nil; `run:handle(index)`
--- returns a handle of it, like `node:handle()`.
+-- what replaces the body: a function of the run and the inputs. `run[index]` is
+-- an external object of this run, nil where it has none; `run:handle(index)` is
+-- a handle of it, as `node:handle()` makes one. A run also has the objects that
+-- the backend registers while it compiles.
 -- @tfield ?table env the globals that sources find, in place of `_G`; modules
 -- are found by its own `require`. Constants keep their methods: a string has
 -- those of `string`.
@@ -764,8 +783,10 @@ end
 -- this process, even `os.execute`; pass `env` to confine them.
 -- @function gbi.load_graph
 -- @tparam string path
--- @tparam ?table options `env`: the globals that its sources find, as in
--- @{gbi.graph.options}
+-- @tparam ?table options `env`: the globals that its sources find, as
+-- @{gbi.graph.options} has it; `bytes`, `nodes`, `depth`: how much a file may
+-- have of these, 64 MiB, 1,000,000 and 100 otherwise. (`depth` is of graphs in
+-- graphs, sources in sources, tables in tables; it may not be more.)
 -- @treturn ?gbi.graph
 -- @treturn ?string why the file cannot be loaded
 function graph.load(path, options)
@@ -774,8 +795,17 @@ function graph.load(path, options)
   elseif options ~= nil and type(options) ~= "table" then
     expected(2, "load_graph", 2, "table", options)
   end
+  local limits = {}
+  for name, limit in pairs(saved.LIMITS) do limits[name] = limit.most end
   for name, value in pairs(options or {}) do
-    if name ~= "env" then
+    local limit = saved.LIMITS[name]
+    if limit then
+      if not compat.is_integer(value) or value < 0
+         or limit.never_more and value > limit.most then
+        bad(2, "load_graph", 2, ("field '%s' is not a limit"):format(name))
+      end
+      limits[name] = value
+    elseif name ~= "env" then
       bad(2, "load_graph", 2, ("there is no option '%s'"):format(
         tostring(name)))
     elseif type(value) ~= "table" then
@@ -784,7 +814,7 @@ function graph.load(path, options)
   end
   local new = graph.new()
   new.env = options and options.env
-  return saved.load(new, path)
+  return saved.load(new, path, limits)
 end
 
 require "gbi.change" -- the methods that change a graph

@@ -6,6 +6,13 @@
 -- that needs them; until then, `pairs(gbi)` does not show that name.
 -- @module gbi
 local core = require "gbi.core"
+
+local VERSION = "gbi 0.2.0" -- of the Lua files
+if core._VERSION ~= VERSION then
+  error(("the Lua files of %s found the gbi.core of %s (LUA_PATH and LUA_CPATH "
+    .. "lead to two versions)"):format(VERSION, tostring(core._VERSION)))
+end
+
 if rawget(_G, "jit") then require "gbi.lookup" end
 
 local gbi = {

@@ -6,6 +6,10 @@
 -- the object, it calls the C function of the same name, which also makes every
 -- check.
 local core = require "gbi.core"
+
+if core.lookups then return end -- there is one core, whoever is loaded again
+core.lookups = true
+
 local errors = require "gbi.errors"
 
 local HANDLE0 = 1000000000 -- the key of a handle is the handle minus this

@@ -223,14 +223,12 @@ end
 function node.path(self)
   local parts, graph = { self[F].name }, self[F].graph
   while graph and graph.owner do
-    local owner = graph.owner[F]
-    for i = 1, owner.args.n do
-      if owner.args[i] == graph then
-        table.insert(parts, 1, require "gbi.control".label(owner.target, i))
-      end
+    local owner = graph.owner
+    for _, part, label in require "gbi.control".graphs(owner) do
+      if part == graph then table.insert(parts, 1, label) end
     end
-    table.insert(parts, 1, owner.name)
-    graph = owner.graph
+    table.insert(parts, 1, owner[F].name)
+    graph = owner[F].graph
   end
   return table.concat(parts, ".")
 end

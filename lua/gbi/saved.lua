@@ -232,11 +232,39 @@ function Reader:match(pattern)
   return a
 end
 
+-- What a file may have, and how an error calls it: the options of load_graph.
+saved.LIMITS = {
+  nodes = { most = 1000000, "the file has more than %d nodes" },
+  depth = { most = MAX_DEPTH, never_more = true,
+            "nested more than %d times" },
+  bytes = { most = 64 * 1024 * 1024, "the file has more than %d bytes" },
+}
+
+local MAX_NAME = 200 -- bytes of a node's name, which is written for each use
+
+-- Fails because a limit was met.
+local function too_much(limits, name)
+  fail((saved.LIMITS[name][1] .. " (option '%s')"):format(limits[name], name))
+end
+
+-- Reads a whole file of so many bytes at most; or returns nil and why not.
+local function read(file, limits)
+  local parts, size = {}, 0
+  repeat
+    local part, reason = file:read(65536)
+    if reason then return nil, reason end
+    size = size + #(part or "")
+    if size > limits.bytes then too_much(limits, "bytes") end
+    parts[#parts + 1] = part
+  until not part
+  return table.concat(parts)
+end
+
 -- Reads a value: a constant, a node read before, a source, or, with `data`, a
 -- table.
 function Reader:value(depth, data)
   depth = (depth or 0) + 1
-  if depth > MAX_DEPTH then fail("a source is nested too deeply") end
+  if depth > self.limits.depth then too_much(self.limits, "depth") end
   local letter = self:match("(%a)")
   if letter == "n" then return nil
   elseif letter == "t" then return true
@@ -310,9 +338,7 @@ function Reader:argument(op, target, i, graph)
   end
   self.at = self.at + 1
   self.depth = self.depth + 1
-  if self.depth > control.MAX_DEPTH then
-    fail("graphs are nested too deeply")
-  end
+  if self.depth > self.limits.depth then too_much(self.limits, "depth") end
   local part, nodes = graph:subgraph(), self.nodes
   self:list(part)
   self.depth, self.nodes = self.depth - 1, nodes
@@ -361,7 +387,9 @@ function Reader:node(graph)
     end
   end
   if not OPS[op] then fail("there is no such kind of node") end
-  if not literal.is_identifier(name) then fail("a name is malformed") end
+  if not literal.is_identifier(name) or #name > MAX_NAME then
+    fail("a name is malformed")
+  end
   local made
   if op == "call_function" and target == node.EXTERNAL then
     local index, from = self:external(args)
@@ -402,7 +430,10 @@ end
 -- Reads the nodes of a graph.
 function Reader:list(graph)
   self.nodes = {}
-  for _ = 1, self:count() do self:node(graph) end
+  local n = self:count()
+  self.nodes_left = self.nodes_left - n
+  if self.nodes_left < 0 then too_much(self.limits, "nodes") end
+  for _ = 1, n do self:node(graph) end
 end
 
 function Reader:graph(graph)
@@ -414,14 +445,25 @@ function Reader:graph(graph)
   end
 end
 
+-- Why a reading failed, from its error.
+local function why(err)
+  if errors.exhausted(err) then error(err, 0) end
+  return getmetatable(err) == Failure and err.reason
+    or tostring(err):gsub("^.-:%d+: ", "") -- a graph's own checks
+end
+
 --- Reads a graph into an empty one.
--- @treturn graph; or nil and the reason
-function saved.load(graph, path)
+-- @tparam gbi.graph graph
+-- @tparam string path
+-- @tparam table limits the names in saved.LIMITS -> the most
+-- @treturn graph; or nil and what is wrong
+function saved.load(graph, path, limits)
   local file, reason = io.open(path, "rb")
   if not file then return nil, reason end
-  local text
-  text, reason = file:read("*a")
+  local ok, text
+  ok, text, reason = pcall(read, file, limits)
   file:close()
+  if not ok then text, reason = nil, why(text) end
   if not text then return nil, path .. ": " .. reason end
   local length, sum, payload = text:match("^" .. HEADER .. "(%d+) (%d+)\n(.*)$")
   if not length then return nil, path .. ": not a gbi graph" end
@@ -429,14 +471,11 @@ function saved.load(graph, path)
     return nil, path .. ": damaged, its checksum does not match"
   end
   local reader = setmetatable({ text = payload, at = 1, depth = 1,
+                                limits = limits, nodes_left = limits.nodes,
                                 sources = {}, externals = 0 }, Reader)
-  local ok, err = pcall(reader.graph, reader, graph)
-  if not ok then
-    if errors.exhausted(err) then error(err, 0) end
-    return nil, ("%s: %s"):format(path,
-      getmetatable(err) == Failure and err.reason
-        or tostring(err):gsub("^.-:%d+: ", "")) -- a graph's own checks
-  end
+  local err
+  ok, err = pcall(reader.graph, reader, graph)
+  if not ok then return nil, ("%s: %s"):format(path, (why(err))) end
   ok, reason = graph:lint()
   if not ok then return nil, ("%s: %s"):format(path, reason) end
   return graph

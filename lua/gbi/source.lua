@@ -17,8 +17,8 @@ local source = {}
 local metatable = core.source_metatable
 local CONTENT = metatable
 
--- Returns the content of a source: kind, base, member, name; or nil for any
--- other value.
+-- What a source is made of: kind, base, member; nil for anything else. The base
+-- of an import is the name of its module.
 local function content(value)
   return type(value) == "table" and rawget(value, CONTENT) or nil
 end
@@ -30,8 +30,45 @@ local function readonly(self)
   error(("source %s is immutable"):format(tostring(self)), 2)
 end
 
+-- Nothing here recurses: sources may be nested as deeply as anyone likes.
+
+local MAX_NAME = 10000 -- bytes; what is nested more is not told
+
+-- What comes before and after the base and the member in a name.
+local NAMES = {
+  LocalSource = function(_, member) return "L[", literal.of(member), "]" end,
+  GlobalSource = function(_, member) return "G[", literal.of(member), "]" end,
+  AttrSource = function(base, member) return base, literal.index(member) end,
+  GetItemSource = function(base, member)
+    if literal.is_constant(member) then member = literal.of(member) end
+    return base, "[", member, "]"
+  end,
+  ConstantSource = function(_, member) return literal.of(member) end,
+  CallFunctionNoArgsSource = function(base) return base, "()" end,
+  ImportSource = function(module, member)
+    return "require(", literal.of(module), ")",
+      member and literal.index(member) or ""
+  end,
+}
+
 local function own_name(self)
-  return self[CONTENT].name
+  local out, size, waiting = {}, 0, { self }
+  while #waiting > 0 do
+    local part = table.remove(waiting)
+    local c = content(part)
+    if size > MAX_NAME then
+      out[#out + 1] = "..."
+      break
+    elseif c then
+      local parts = { NAMES[c.kind](c.base, c.member) }
+      for i = #parts, 1, -1 do waiting[#waiting + 1] = parts[i] end
+    else
+      if type(part) ~= "string" then part = source.name(part) end
+      out[#out + 1] = part
+      size = size + #part
+    end
+  end
+  return table.concat(out)
 end
 
 -- Constants are the same if their Lua texts are the same: 1 differs from 1.0,
@@ -43,16 +80,36 @@ local function same_member(a, b)
   return a == b
 end
 
+-- Notes in a table that two sources are compared. Returns whether they were
+-- before.
+local function noted(seen, a, b)
+  local others = seen[a] or {}
+  local before = others[b]
+  seen[a], others[b] = others, true
+  return before
+end
+
 local function same(a, b)
-  while not rawequal(a, b) do -- no recursion: bases may be nested deeply
+  local waiting, seen -- what else is to be compared, two by two; pairs before
+  while true do
     local x, y = content(a), content(b)
-    if not (x and y) then return not (x or y) and a == b end
-    if x.kind ~= y.kind or not same_member(x.member, y.member) then
+    if rawequal(a, b) then x = nil -- go on with what waits
+    elseif not (x and y) then
+      if x or y or a ~= b then return false end
+    elseif seen and noted(seen, a, b) then x = nil
+    elseif x.kind ~= y.kind then return false
+    elseif content(x.member) and content(y.member) then
+      waiting, seen = waiting or {}, seen or {}
+      waiting[#waiting + 1] = x.member
+      waiting[#waiting + 1] = y.member
+    elseif not same_member(x.member, y.member) then
       return false
     end
-    a, b = x.base, y.base
+    if x and y then a, b = x.base, y.base
+    elseif waiting and #waiting > 0 then
+      b, a = table.remove(waiting), table.remove(waiting)
+    else return true end
   end
-  return true
 end
 
 local emitters = {} -- kind -> function that emits a source of it
@@ -74,13 +131,13 @@ end
 metatable.__newindex, metatable.__eq, metatable.__tostring =
   readonly, same, own_name
 
--- Defines a kind of source; emit(cg, base, member) emits the code for one.
--- Returns the function that makes a source of this kind.
+-- A kind of source, whose content { kind, base, member } emits itself through
+-- emit(cg, base, member). Returns what makes one.
 local function class(kind, emit)
   emitters[kind] = emit
-  return function(base, member, text)
+  return function(base, member)
     return setmetatable({
-      [CONTENT] = { kind = kind, base = base, member = member, name = text },
+      [CONTENT] = { kind = kind, base = base, member = member },
     }, metatable)
   end
 end
@@ -113,7 +170,7 @@ function source.name(value)
   return ok and (t == "string" or t == "number") and ("%s"):format(text) or "?"
 end
 
-local is_source, name = source.is_source, source.name
+local is_source = source.is_source
 
 local Local = class("LocalSource", function(cg, _, member)
   cg:load_local(member)
@@ -126,20 +183,25 @@ end)
 -- @seed LocalSource of `torch._dynamo.source`
 function source.LocalSource(member)
   check(type(member) == "string", "LocalSource", 1, "string", member)
-  return Local(nil, member, ("L[%s]"):format(literal.of(member)))
+  return Local(nil, member)
 end
 
 -- Returns the first input that a source needs and the set `inputs` lacks, or
 -- nil.
 function source.missing_input(from, inputs)
-  local it = source.content(from)
-  while it do
-    if it.kind == "LocalSource" then
-      return not inputs[it.member] and it.member or nil
+  local waiting, seen = { from }, {}
+  while #waiting > 0 do
+    from = table.remove(waiting)
+    local it = content(from)
+    if it and not seen[it] then
+      seen[it] = true
+      if it.kind == "LocalSource" then
+        if not inputs[it.member] then return it.member end
+      else
+        waiting[#waiting + 1] = it.base
+        waiting[#waiting + 1] = it.member
+      end
     end
-    local missing = source.missing_input(it.member, inputs)
-    if missing then return missing end
-    it = source.content(it.base)
   end
 end
 
@@ -153,7 +215,7 @@ end)
 -- @seed GlobalSource of `torch._dynamo.source`
 function source.GlobalSource(member)
   check(type(member) == "string", "GlobalSource", 1, "string", member)
-  return Global(nil, member, ("G[%s]"):format(literal.of(member)))
+  return Global(nil, member)
 end
 
 local Attr = class("AttrSource", function(cg, base, member)
@@ -169,7 +231,7 @@ end)
 function source.AttrSource(base, member)
   check(is_source(base), "AttrSource", 1, "source", base)
   check(type(member) == "string", "AttrSource", 2, "string", member)
-  return Attr(base, member, name(base) .. literal.index(member))
+  return Attr(base, member)
 end
 
 local GetItem = class("GetItemSource", function(cg, base, member)
@@ -186,11 +248,9 @@ end)
 -- @seed GetItemSource of `torch._dynamo.source`
 function source.GetItemSource(base, key)
   check(is_source(base), "GetItemSource", 1, "source", base)
-  local constant = literal.is_constant(key)
-  check(key ~= nil and (constant or is_source(key)), "GetItemSource", 2,
-    "constant or source", key)
-  return GetItem(base, key, ("%s[%s]"):format(name(base),
-    constant and literal.of(key) or name(key)))
+  check(key ~= nil and (literal.is_constant(key) or is_source(key)),
+    "GetItemSource", 2, "constant or source", key)
+  return GetItem(base, key)
 end
 
 local Constant = class("ConstantSource", function(cg, _, member)
@@ -203,7 +263,7 @@ end)
 -- @seed ConstantSource of `torch._dynamo.source`
 function source.ConstantSource(value)
   check(literal.is_constant(value), "ConstantSource", 1, "constant", value)
-  return Constant(nil, value, literal.of(value))
+  return Constant(nil, value)
 end
 
 local CallFunctionNoArgs = class("CallFunctionNoArgsSource", function(cg, base)
@@ -217,7 +277,7 @@ end)
 -- @seed CallFunctionNoArgsSource of `torch._dynamo.source`
 function source.CallFunctionNoArgsSource(base)
   check(is_source(base), "CallFunctionNoArgsSource", 1, "source", base)
-  return CallFunctionNoArgs(base, nil, name(base) .. "()")
+  return CallFunctionNoArgs(base, nil)
 end
 
 local Import = class("ImportSource", function(cg, base, member)
@@ -233,8 +293,7 @@ function source.ImportSource(module, member)
   check(type(module) == "string", "ImportSource", 1, "string", module)
   check(member == nil or type(member) == "string", "ImportSource", 2,
     "string", member)
-  return Import(module, member, ("require(%s)%s"):format(literal.of(module),
-    member and literal.index(member) or ""))
+  return Import(module, member)
 end
 
 return source

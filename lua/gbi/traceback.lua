@@ -7,15 +7,15 @@ compat.interpret()
 
 local debug = rawget(_G, "debug") -- a host may have none
 
--- Generated function -> line -> note. Notes are strings, because before Lua 5.2
--- a value that refers to its weak key keeps the key alive.
+-- Generated function -> line -> what it does. These are strings, or lists of
+-- strings: before Lua 5.2 a value that leads to its weak key keeps it alive.
 local notes = setmetatable({}, { __mode = "k" })
 
 local traceback = {}
 
 -- Stores the notes for the lines of a generated function.
 -- @tparam function f
--- @tparam {[integer]=string} lines
+-- @tparam {[integer]=string|{string,...}} lines
 function traceback.note(f, lines)
   notes[f] = lines
 end
@@ -92,7 +92,8 @@ local function annotate(text, thread, level, message)
         end
         local lines, line = notes[info.func], info.currentline
         if line < 1 then line = line_of(message, info.short_src) end
-        found[i] = lines and line and lines[line]
+        local note = lines and line and lines[line]
+        found[i] = type(note) == "table" and table.concat(note, ", ") or note
         at = at + half.step
       end
     end

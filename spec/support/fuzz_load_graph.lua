@@ -10,8 +10,11 @@ local reading = false
 local File = {}
 File.__index = File
 
-function File:read()
-  return files[self.path]
+function File:read(n)
+  local text = files[self.path]
+  local part = text:sub(self.at, self.at + n - 1)
+  self.at = self.at + n
+  return part ~= "" and part or nil
 end
 
 function File:write(...)
@@ -27,7 +30,7 @@ end
 function io.open(path, mode)
   if mode:find("r") and not files[path] then return nil, path .. ": no file" end
   if mode:find("w") then files[path] = "" end
-  local file = setmetatable({ path = path }, File)
+  local file = setmetatable({ path = path, at = 1 }, File)
   opened[file] = true
   return file
 end

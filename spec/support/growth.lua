@@ -1,0 +1,515 @@
+-- What a call costs as its input grows: run by build/faults (spec/c/faults.c),
+-- which provides `memory`.
+--
+--     build/faults spec/support/growth.lua [short | vm | machine] [CASE]
+--
+-- Each case is called with an input of n, 4 n and 16 n. Where its cost grows by
+-- more than n log n does, the program fails. The cost is what is the same in
+-- every run: `vm` counts the instructions of Lua's virtual machine, and the
+-- bytes that are allocated; `machine` has valgrind count the machine's, so that
+-- what C does (patterns, the core) counts as well. `short` is `vm` with less.
+-- CASE is a part of a case's name.
+
+local gbi = require "gbi"
+local portable = require "spec.support.portable"
+
+local MODE, ONLY = arg[1] or "vm", arg[2] or ""
+local SHORT = MODE == "short"
+
+local memory = memory -- luacheck: globals memory
+
+local source = gbi.source
+local G, Attr, Item = source.GlobalSource, source.AttrSource,
+  source.GetItemSource
+
+local N = SHORT and 16 or 64 -- the least size, if a case names no other
+local MOST = 6 -- times the cost for 4 times the size; n log n has 5.2 at most
+local FLOOR = { instructions = 1000, bytes = 8000 } -- what is not compared
+
+local PATH = os.tmpname()
+
+local cases = {}
+
+-- A case: make(n) returns what is called, which is all that is measured.
+local function case(name, make, n)
+  cases[#cases + 1] = { name = name, make = make, n = n or N }
+end
+
+local function each(n, f)
+  local list = {}
+  for i = 1, n do list[i] = f(i) end
+  return list
+end
+
+local function object() return {} end
+
+
+-- Registries and handle tables --------------------------------------------
+
+local function registry(n)
+  local r, objects = gbi.new(), each(n, object)
+  for i = 1, n do r:register(objects[i], G("g" .. i)) end
+  return r, objects
+end
+
+case("registry: register", function(n)
+  return function() registry(n) end
+end)
+
+-- Calls that are made with a registry of n objects.
+for name, f in pairs {
+  get = function(r, o) for i = 1, #o do r:get(i) end end,
+  find = function(r, o) for i = 1, #o do r:find(i + 1) end end,
+  set = function(r, o) for i = 1, #o do r:set(i, o[1]) end end,
+  ["set, appending"] = function(r, o)
+    for i = 1, #o do r:set(#o + i, o[i]) end
+  end,
+  stash = function(r, o) for i = 1, #o do r:stash(o[i]) end r:store() end,
+  store_list = function(r, o) r:store_list(o, #o) end,
+  snapshot = function(r) r:restore(r:snapshot()) end,
+  entries = function(r) for i, e in r:entries() do assert(i and e) end end,
+  constructors = function(r)
+    for i, e in r:constructors() do assert(i and e) end
+  end,
+  count = function(r) r:count() end,
+  name = function(r, o) for i = 1, #o do r:name(i) end end,
+  tostring = function(r) tostring(r) end,
+  reset = function(r) r:reset() end,
+  inspect = function(r) gbi.inspect(r) end,
+  compile_prologue = function(r) gbi.compile_prologue(r) end,
+} do
+  case("registry: " .. name, function(n)
+    local r, objects = registry(n)
+    return function() f(r, objects) end
+  end)
+end
+
+case("registry: store", function(n)
+  local r, objects = registry(n)
+  return function() r:store(table.unpack(objects)) end
+end)
+
+case("registry: prologue", function(n)
+  local r = gbi.new()
+  for _ = 1, n do r:register(print, G "print") end
+  return gbi.compile_prologue(r)
+end)
+
+case("registry: parameters", function(n)
+  local params = each(n, function(i) return "x" .. i end)
+  return function() gbi.compile_prologue(gbi.new(), params) end
+end)
+
+-- Calls that are made with a handle table of n objects, half of them strong.
+for name, f in pairs {
+  get = function(h, o) for i = 1, #o do h:get(o[i]) end end,
+  find = function(h, o) for i = 1, #o do h:find(o[i] + 1) end end,
+  release = function(h, o) for i = 1, #o do h:release(o[i]) end end,
+  entries = function(h) for i, v in h:entries() do assert(i and v) end end,
+  count = function(h) h:count() end,
+  tostring = function(h) tostring(h) end,
+  on_collect = function(h, o)
+    for i = 1, #o do h:on_collect(o[i], print) end
+    h:sweep()
+  end,
+} do
+  case("handles: " .. name, function(n)
+    local h, objects = gbi.new_handles(), each(n, object)
+    local handles = each(n, function(i)
+      return i % 2 == 0 and h:weak(objects[i]) or h:strong(objects[i])
+    end)
+    return function() f(h, handles, objects) end
+  end)
+end
+
+for _, kind in ipairs { "weak", "strong" } do
+  case("handles: " .. kind, function(n)
+    local h, objects = gbi.new_handles(), each(n, object)
+    return function() for i = 1, n do h[kind](h, objects[i]) end end
+  end)
+end
+
+case("handles: sweep", function(n)
+  local h, objects, called = gbi.new_handles(), each(n, object), 0
+  for i = 1, n do
+    h:on_collect(h:weak(objects[i]), function() called = called + 1 end)
+  end
+  objects = nil -- luacheck: ignore 311
+  portable.collect()
+  return function() assert(h:sweep() == n and called == n) end
+end)
+
+
+-- Sources -----------------------------------------------------------------
+
+-- A chain of n sources, by their bases or by their keys; or each twice the one
+-- before.
+local CHAINS = {
+  bases = function(n)
+    local s = G "g"
+    for _ = 1, n do s = Attr(s, "x") end
+    return s
+  end,
+  keys = function(n)
+    local s = G "g"
+    for _ = 1, n do s = Item(G "g", s) end
+    return s
+  end,
+}
+
+for name, chain in pairs(CHAINS) do
+  case("source: make, " .. name, function(n)
+    return function() chain(n) end
+  end)
+  case("source: tostring, " .. name, function(n)
+    local s = chain(n)
+    return function() tostring(s) end
+  end)
+  case("source: compare, " .. name, function(n)
+    local a, b = chain(n), chain(n)
+    return function() assert(a == b and a ~= chain(n + 1)) end
+  end)
+  case("source: reconstruct, " .. name, function(n)
+    local r, s = gbi.new(), chain(n)
+    r:register({}, s)
+    return function() gbi.compile_prologue(r) end
+  end, 8) -- the C stack allows some 200 levels
+end
+
+case("source: compare, twice each", function(n)
+  local function twice()
+    local s = G "g"
+    for _ = 1, n do s = Item(s, s) end
+    return s
+  end
+  local a, b = twice(), twice()
+  return function() assert(a == b) end
+end, 1)
+
+
+-- Graphs ------------------------------------------------------------------
+
+local function values(g, n)
+  local x = g:placeholder "x"
+  return each(n, function(i)
+    if i > 1 then x = x + 1 end
+    return x
+  end)
+end
+
+-- Graphs of n parts.
+local GRAPHS = {
+  ["a chain"] = function(g, n)
+    g:output(values(g, n)[n])
+  end,
+  inputs = function(g, n)
+    local inputs = each(n, function(i) return g:placeholder("x" .. i) end)
+    g:output(inputs[n])
+  end,
+  arguments = function(g, n)
+    local list = values(g, n)
+    g:output(g:call_function(G "select", table.unpack(list)))
+  end,
+  outputs = function(g, n)
+    g:output(table.unpack(values(g, n)))
+  end,
+  ["one user"] = function(g, n)
+    local x = g:placeholder "x"
+    for _ = 1, n do g:set_item(x, 1, x) end
+    g:output()
+  end,
+  ["calls of results"] = function(g, n)
+    local f = g:placeholder "f"
+    for _ = 1, n do f = f() end
+    g:output(f)
+  end,
+  ["results of results"] = function(g, n)
+    local f = g:placeholder "f"
+    for _ = 1, n do f = select(2, f():results(2)) end
+    g:output(f)
+  end,
+  externals = function(g, n)
+    for i = 1, n do
+      g:call_function(G "print", g:external(g, G("g" .. i)):handle())
+    end
+    g:output()
+  end,
+  ["one external"] = function(g, n)
+    local o = g:external(g, G(("long"):rep(n)))
+    for _ = 1, n do g:call_function(o, o) end
+    g:output()
+  end,
+  created = function(g, n)
+    for _ = 1, n do
+      g:call_function(G "print", (g:created({}, function(_, cg)
+        cg:load_global "print"
+      end)))
+    end
+    g:output()
+  end,
+  attributes = function(g, n)
+    for i = 1, n do g:call_function(G "print", (g:attribute("a" .. i, i))) end
+    g:output()
+  end,
+  functions = function(g, n)
+    for _ = 1, n do g:call_function(G "print") end
+    g:output()
+  end,
+  conditions = function(g, n)
+    local x = g:placeholder "x"
+    local list = each(n, function() return g:call_function(G "print") end)
+    g:call_function(G "print", table.unpack(list))
+    for _ = 1, n do
+      local function part()
+        return g:subgraph(function(y) return y + 1 end, { "y" })
+      end
+      x = g:cond(x, part(), part(), { x })
+    end
+    g:output(x)
+  end,
+  loops = function(g, n)
+    local x = g:placeholder "x"
+    for _ = 1, n do
+      x = g:while_loop(g:subgraph(function(y) return y:lt(3) end, { "y" }),
+        g:subgraph(function(y) return y + 1 end, { "y" }), { x })
+    end
+    g:output(x)
+  end,
+  operands = function(g, n)
+    local list = values(g, n)
+    local function part()
+      local sub = g:subgraph()
+      sub:output(table.unpack(each(n, function(i)
+        return sub:placeholder("y" .. i)
+      end)))
+      return sub
+    end
+    g:output(g:cond(list[1], part(), part(), list):results(math.min(n, 200)))
+  end,
+}
+
+-- Graphs with texts of n bytes; the last ones are hard for a pattern.
+local SIZES = {} -- the least size of a graph, if not N
+local TEXTS = { letters = "a", spaces = " ", points = ".", digits = "1",
+                ["a word and points"] = "a.", numbers = "_1", quotes = '"',
+                controls = "\n", positions = ":1: " }
+
+for what, text in pairs(TEXTS) do
+  SIZES["a name of " .. what] = SHORT and 256 or 1024
+  GRAPHS["a name of " .. what] = function(g, n)
+    local name = text:rep(n / #text) .. "-"
+    local x = g:placeholder(name)
+    local o = g:external(g, Attr(G(name), name))
+    local s = Attr(o.source, "a" .. name)
+    for _ = 1, 8 do
+      g:set_item(g:call_method(name, o, x, g:get_attr(x, name)),
+        g:call_function(s), name)
+      g:get_attr(s)
+    end
+    g:output(o:handle(), g:attribute(name, name))
+  end
+end
+
+local function graph(make, n)
+  local g = gbi.graph.new()
+  make(g, n)
+  return g
+end
+
+local function backend()
+  return function() end
+end
+
+-- What is done with a graph.
+local USES = {
+  lint = function(g) assert(g:lint()) end,
+  compile = function(g) g:compile() end,
+  backend = function(g) g:compile { backend = backend } end,
+  tostring = function(g) tostring(g) end,
+  print_tabular = function(g) g:print_tabular { write = function() end } end,
+  to_dot = function(g) g:to_dot() end,
+  nodes = function(g)
+    for x in g:nodes() do assert(x.users and x.inputs and x.args) end
+  end,
+  find_nodes = function(g) g:find_nodes { op = "call_function" } end,
+  copy = function(g) g:copy() end,
+  graph_copy = function(g) gbi.graph.new():graph_copy(g) end,
+  transformer = function(g) gbi.graph.transformer(g):transform() end,
+  eliminate = function(g) g:eliminate_dead_code() end,
+  erase = function(g)
+    for x in g:nodes(true) do g:erase_node(x) end
+  end,
+  replace = function(g)
+    for x in g:nodes() do
+      if x.op == "placeholder" then x:replace_all_uses_with(5) end
+    end
+  end,
+  save = function(g) assert(g:save(PATH)) end,
+}
+
+-- Not what has no meaning for a graph: what is created has no source, and the
+-- calls of a handle are not those of a value.
+local LEFT_OUT = { ["save, created"] = true,
+                   ["replace, results of results"] = true,
+                   ["replace, calls of results"] = true }
+
+if SHORT then USES = { compile = USES.compile, tostring = USES.tostring } end
+
+for what, make in pairs(GRAPHS) do
+  case("graph: record, " .. what, function(n)
+    return function() graph(make, n) end
+  end, SIZES[what])
+  for use, f in pairs(USES) do
+    if not LEFT_OUT[use .. ", " .. what] then
+      case(("graph: %s, %s"):format(use, what), function(n)
+        local g = graph(make, n)
+        return function() f(g) end
+      end, SIZES[what])
+    end
+  end
+  if what ~= "created" then
+    case("graph: load, " .. what, function(n)
+      assert(graph(make, n):save(PATH))
+      return function() assert(gbi.load_graph(PATH)) end
+    end, SIZES[what])
+  end
+end
+
+case("graph: interpreter", function(n)
+  local g = gbi.graph.new()
+  g:output(values(g, n)[n])
+  local it = gbi.graph.interpreter(g)
+  return function() it:run(1) end
+end)
+
+case("graph: trace", function(n)
+  return function()
+    gbi.graph.trace(function(x)
+      for _ = 1, n do x = x * 2 end
+      return x
+    end, { "x" })
+  end
+end)
+
+case("graph: insert at the front", function(n)
+  local g = gbi.graph.new()
+  local x = g:placeholder "x"
+  return function()
+    for _ = 1, n do
+      g:inserting_after(x, function() return x + 1 end)
+    end
+  end
+end)
+
+case("graph: update_arg", function(n)
+  local g = gbi.graph.new()
+  local list = values(g, n)
+  return function()
+    for i = 2, n do list[i]:update_arg(1, list[1]) end
+  end
+end)
+
+
+-- Traceback ---------------------------------------------------------------
+
+case("traceback", function(n)
+  local g = gbi.graph.new()
+  local x = g:external(print, G(("long"):rep(n)))
+  for _ = 1, n do x = x + 1 end
+  g:output(x)
+  local f = g:compile()
+  return function() xpcall(f, gbi.traceback) end
+end)
+
+
+-- Measuring ---------------------------------------------------------------
+
+table.sort(cases, function(a, b) return a.name < b.name end)
+
+local selected = {}
+for _, it in ipairs(cases) do
+  if it.name:find(ONLY, 1, true) then selected[#selected + 1] = it end
+end
+
+-- The costs of calling f, by their names.
+local function vm(f)
+  local instructions = 0
+  local function run()
+    debug.sethook(function() instructions = instructions + 10 end, "", 10)
+    f()
+    debug.sethook()
+  end
+  local bytes = memory.counted(run)
+  return { instructions = instructions, bytes = bytes }
+end
+
+-- Calls run(case, n, f) for each case and size.
+local function measure(run)
+  for _, it in ipairs(selected) do
+    for _, n in ipairs { it.n, 4 * it.n, 16 * it.n } do
+      local f = it.make(n)
+      portable.collect()
+      collectgarbage "stop"
+      run(it, n, f)
+      collectgarbage "restart"
+    end
+  end
+end
+
+-- The dumps of callgrind, one for each call of memory.counted.
+local function machine()
+  local dir = portable.folder()
+  local out, ok = portable.run(("valgrind -q --tool=callgrind "
+    .. "--callgrind-out-file=%s/out --collect-atstart=no "
+    .. "--toggle-collect=memory_counted --dump-after=memory_counted "
+    .. "%s/faults spec/support/growth.lua calls '%s'"):format(dir,
+      portable.build, ONLY))
+  assert(ok, out)
+  local i = 0
+  measure = function(run) -- luacheck: ignore 111 122
+    for _, it in ipairs(selected) do
+      for _, n in ipairs { it.n, 4 * it.n, 16 * it.n } do
+        i = i + 1
+        local text = assert(portable.read(("%s/out.%d"):format(dir, i)))
+        run(it, n, tonumber(text:match "\ntotals: (%d+)"
+          or text:match "\nsummary: (%d+)"))
+      end
+    end
+  end
+  return function(instructions) return { instructions = instructions } end,
+    function() portable.execute("rm -r " .. dir) end
+end
+
+if MODE == "calls" then -- under valgrind
+  measure(function(_, _, f) memory.counted(f) end)
+  os.remove(PATH)
+  os.exit(0, true)
+end
+
+local cost, done = vm, function() end
+if MODE == "machine" then cost, done = machine() end
+
+local failures, worst = {}, 0
+local before
+measure(function(it, n, f)
+  local now = cost(f)
+  if n > it.n then
+    for what, many in pairs(now) do
+      local times = many / (before[what] + FLOOR[what])
+      if n == 16 * it.n then worst = math.max(worst, times) end
+      if n == 16 * it.n and times > MOST then
+        failures[#failures + 1] = ("%s: %d %s for %d, %d for %d"):format(
+          it.name, before[what], what, n // 4, many, n)
+      end
+    end
+  end
+  before = now
+end)
+done()
+os.remove(PATH)
+print(("growth.lua %s: %d cases, at most %.1f times the cost for 4 times the "
+  .. "size"):format(MODE, #selected, worst))
+if #failures > 0 then
+  io.stderr:write(table.concat(failures, "\n"), "\n")
+  os.exit(1, true)
+end
