@@ -308,7 +308,7 @@ end
 local function compile(graph, backend, env)
   local body
   if backend then
-    body = backend(graph, graph.registry)
+    body = backend(graph, graph.registry, env)
     if not callable(body) then
       error(("the backend returned a %s, not a function"):format(
         core.typename(body)), 3)
