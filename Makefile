@@ -68,6 +68,8 @@ demo: need-build ## install what is missing, build, run the demo
 	@$(MAKE) -s all
 	@$(LUA) examples/wordcount.lua $(FILES)
 	@echo
+	@$(LUA) examples/collatz.lua
+	@echo
 	@if $(LUA) -e 'require "luv"' 2>/dev/null; then \
 	  $(LUA) examples/files.lua $(FILES); \
 	else \
@@ -98,6 +100,7 @@ bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for
 	@$(MAKE) -s all $(if $(IS54),$(BENCH))
 	@$(MEASURE) $(if $(IS54),bench/bench.lua $(or $(CSV),bench/results.csv) $(MOST),bench/lookups.lua)
 	@$(if $(IS54),$(MEASURE) bench/passes.lua)
+	@$(if $(IS54),$(MEASURE) bench/backend.lua)
 	@$(if $(IS54),$(MEASURE) bench/svg.lua $(or $(CSV),bench/results.csv) docs/bench.svg)
 
 bench-instructions: need-bench ## the same rows, counted by callgrind

@@ -52,7 +52,10 @@ local Writer = {}
 Writer.__index = Writer
 
 function Writer:emit(format, ...)
-  self.lines[#self.lines + 1] = "  " .. format:format(...)
+  local line = format:format(...)
+  if line == "}" then self.depth = self.depth - 1 end
+  self.lines[#self.lines + 1] = ("  "):rep(self.depth) .. line
+  if line:find "{$" then self.depth = self.depth + 1 end
 end
 
 -- The slot of Lua's stack that belongs to a variable.
@@ -302,7 +305,7 @@ function c_backend.generate(graph, name, types, env)
     values = {}, variables = {}, count = 0, constant_of = {}, constants = {},
     lua = {}, slots = 2 + #inputs }, Writer)
   repeat -- until no variable is found to have another type
-    self.changed, self.lines = false, {}
+    self.changed, self.lines, self.depth = false, {}, 1
     local values = {}
     for i, input in ipairs(inputs) do
       if input.target == "..." then
@@ -318,7 +321,7 @@ function c_backend.generate(graph, name, types, env)
     self:emit("return %d;", #outputs)
   until not self.changed
   local head = { ("int %s (lua_State *L) {"):format(name),
-    ("  luaL_checkstack(L, %d, NULL);"):format(self.slots + 300),
+    ("  luaL_checkstack(L, %d, NULL);"):format(self.slots + 500),
     ("  lua_settop(L, %d);"):format(self.slots) }
   for i, value in ipairs(self.constants) do
     head[#head + 1] = ("  lua_rawgeti(L, 1, %d); lua_replace(L, %d);"):format(i,

@@ -577,7 +577,7 @@ function codegen:pop_top() end
 
 ---What `compile` is told.
 ---@class gbi.options
----@field backend? fun(graph:gbi.graph,registry:gbi.registry):function returns what replaces the body: a function of the run and the inputs. `run[index]` is an external object of this run, nil where it has none; `run:handle(index)` is a handle of it, as `node:handle()` makes one.
+---@field backend? fun(graph:gbi.graph,registry:gbi.registry,env:table):function is given the graph, its registry, and `env` or nil; returns what replaces the body: a function of the run and the inputs. `run[index]` is an external object of this run, nil where it has none; `run:handle(index)` is a handle of it, as `node:handle()` makes one.
 ---@field env? table the globals that sources find, in place of `_G`; modules are what its own `require` finds. Constants keep their methods: a string has those of `string`.
 
 ---Graphs in the manner of torch.fx: record, compile, run on fresh objects.

@@ -1,5 +1,6 @@
--- Random graphs with conditions and loops: compiled code, C, interpreters, copies
--- and files agree. GBI_GRAPHS says how many.
+-- Random graphs with conditions and loops: compiled code, C, interpreters,
+-- copies and files agree. GBI_GRAPHS says how many.
+local c_batch = require "spec.support.c_batch"
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
@@ -44,24 +45,6 @@ local function outcome(f, x, y)
   return table.concat(lines, "\n"), results[1]
 end
 
--- A backend, and what compiles all graphs that it was given.
-local function batch()
-  local texts, names, constants, functions = {}, {}, {}, nil
-  local function backend(types)
-    return function(g, _, env)
-      local i = #names + 1
-      names[i] = "graph" .. i
-      g = g:copy()
-      g:eliminate_dead_code()
-      texts[i], constants[i] = c_backend.generate(g, names[i], types, env)
-      return function(run, ...) return functions[i](constants[i], run, ...) end
-    end
-  end
-  return backend, function(flags)
-    functions = c_backend.build(table.concat(texts, "\n"), names, flags)
-  end
-end
-
 -- Two objects that have arithmetic, which gives one for the other.
 local one, two = {}, {}
 do
@@ -95,7 +78,7 @@ end
 local function in_c(first)
   local functions = {}
   if not c_backend or N <= 1000 and first > 400 then return functions end
-  local backend, build = batch()
+  local backend, build = c_batch()
   for i = first, math.min(first + BATCH - 1, N) do
     local g, _, y = make(i)
     local types = "VV"
