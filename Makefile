@@ -74,6 +74,8 @@ demo: need-demo ## install what is missing, build, show what gbi is for
 	done
 	@$(LUA) examples/files.lua $(FILES)
 	@echo
+	@$(LUA) examples/collatz.lua
+	@echo
 	@$(LUA) examples/graph.lua
 	@echo "docs/graph.svg is its picture."
 
@@ -102,6 +104,7 @@ bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for
 	@$(MAKE) -s all $(if $(IS54),$(BENCH))
 	@$(MEASURE) $(if $(IS54),bench/bench.lua $(or $(CSV),bench/results.csv) $(MOST),bench/lookups.lua)
 	@$(if $(IS54),$(MEASURE) bench/passes.lua)
+	@$(if $(IS54),$(MEASURE) bench/backend.lua)
 	@$(if $(IS54),$(MEASURE) bench/svg.lua $(or $(CSV),bench/results.csv) docs/bench.svg)
 
 bench-instructions: need-bench ## the same rows, counted by callgrind

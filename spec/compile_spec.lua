@@ -1457,14 +1457,6 @@ describe("random graphs", function()
     return 0
   end)):find(":3:", 1, true)
 
-  -- Runs f(...), with gbi.traceback as its message handler.
-  local function call(f, ...)
-    local args = compat.pack(...)
-    return compat.pack(xpcall(function()
-      return f(compat.unpack(args, 1, args.n))
-    end, gbi.traceback))
-  end
-
   it("do what an interpreter of their nodes does", function()
     finally(function() _G.world = nil end)
     local ended, failed, handed_on = 0, 0, 0
@@ -1473,7 +1465,7 @@ describe("random graphs", function()
       math.randomseed((SEED * 1009 + round) % 2 ^ 31)
       local where = ("GBI_SEED=%d, graph %d: "):format(SEED, round)
       local g, from = random_graph.make(random)
-      local f, text = g:compile()
+      local f = g:compile()
       local by_backend = g:compile { backend = function()
         return function(run, ...)
           local outputs = random_graph.interpret(g, from, _G.world, run, ...)
@@ -1482,46 +1474,17 @@ describe("random graphs", function()
       end }
       g:eliminate_dead_code()
       for _, compiled in ipairs { f, by_backend, f } do
-        local inputs = random_graph.inputs(g, random)
-        local model = random_graph.model(g, from, compiled == by_backend)
-        local ok, outputs, at = pcall(random_graph.interpret, g, from,
-          model.world, model, compat.unpack(inputs, 1, inputs.n))
-        if not ok then at = model.world.at.name end
-
-        _G.world = random_graph.world(function(handle)
-          return gbi.handles:get(handle)
-        end)
-        local got = call(compiled, compat.unpack(inputs, 1, inputs.n))
-        local log, said = table.concat(model.world.log, "\n"),
-          table.concat(_G.world.log, "\n")
-        if log ~= said then
-          error(("%s\n%s\n\nexpected\n%s\n\ngot\n%s"):format(where, text,
-            log, said))
-        end
-        assert(ok == got[1], where .. tostring(got[2]))
+        local ok, err, at, n = random_graph.compare(where, g, from, compiled,
+          compiled == by_backend, random_graph.inputs(g, random))
+        handed_on = handed_on + n
         if ok then
           ended = ended + 1
-          assert(outputs.n == got.n - 1, where .. "number of outputs")
-          for i = 1, outputs.n do
-            local a, b = model.world.show(outputs[i]),
-              _G.world.show(got[i + 1])
-            assert(a == b, ("%soutput %d is %s, not %s"):format(where, i, b,
-              a))
-          end
         elseif compiled == f then
           failed = failed + 1
-          local name = got[2]:match "\n\t\tnode ([%w_]+):"
-          assert(name == at or misplaced and got[2]:find "divide by zero"
-            or misplaced and got[2]:find "perform 'n%%%%0'",
-            ("%s%s failed, and not %s"):format(where, at, got[2]))
-        end
-        for handle, o in pairs(model.handles) do
-          handed_on = handed_on + 1
-          local found, why = gbi.handles:find(handle)
-          -- one that failed is over when it has been collected
-          assert(why == "dead" or not ok and found
-            and _G.world.show(found) == model.world.show(o),
-            where .. "a handle that is over")
+          local name = err:match "\n\t\tnode ([%w_]+):"
+          assert(name == at or misplaced and err:find "divide by zero"
+            or misplaced and err:find "perform 'n%%%%0'",
+            ("%s%s failed, and not %s"):format(where, at, err))
         end
       end
     end

@@ -106,7 +106,7 @@ $(BUILD)/lines.so: spec/c/lines.c csrc/compat.h
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
 
-graphs: ## 10^5 random graphs of conditions and loops, some minutes
+graphs: ## 10^5 random graphs of conditions and loops, in C too, half an hour
 	@$(MAKE) -s all
 	GBI_GRAPHS=100000 $(BUSTED) spec/control_spec.lua
 

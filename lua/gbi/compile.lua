@@ -334,7 +334,7 @@ local function compile(graph, backend, env)
   local body
   local last = #graph.registry
   if backend then
-    body = backend(graph, graph.registry)
+    body = backend(graph, graph.registry, env)
     if not callable(body) then
       error(("the backend returned a %s, not a function"):format(
         core.typename(body)), 3)

@@ -692,8 +692,9 @@ end
 
 --- The options of `compile`.
 -- @table options
--- @tfield ?fun(graph:gbi.graph,registry:gbi.registry):function backend returns
--- what replaces the body: a function of the run and the inputs. `run[index]` is
+-- @tfield ?fun(graph:gbi.graph,registry:gbi.registry,env:table):function
+-- backend is given the graph, its registry, and `env` or nil; returns what replaces the
+-- body: a function of the run and the inputs. `run[index]` is
 -- an external object of this run, nil where it has none; `run:handle(index)` is
 -- a handle of it, as `node:handle()` makes one. A run also has the objects that
 -- the backend registers while it compiles.

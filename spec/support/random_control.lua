@@ -3,11 +3,17 @@
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
+local portable = require "spec.support.portable"
 
 local random_control = {}
 
 local BINARY = { "add", "sub", "mul", "eq", "ne", "land", "lor", "land", "lor" }
-local UNSAFE = { "lt", "le", "unm" }
+local UNSAFE = { "lt", "le", "unm", "gt", "ge", "mod", "div", "pow" }
+for name, text in pairs { idiv = "a // b", band = "a & b", shl = "a << b",
+                          bnot = "~a" } do
+  if portable.expression(text) then UNSAFE[#UNSAFE + 1] = name end
+end
+table.sort(UNSAFE)
 
 -- Records nodes in a graph with these values, in at most `depth` graphs in each
 -- other. Returns a function that picks a value.
@@ -56,7 +62,8 @@ local function fill(g, values, log, random, depth, safe)
     function()
       if safe then return end
       local name = pick(UNSAFE)
-      if name == "unm" then keep(g:call_function(name, any()))
+      if name == "unm" or name == "bnot" then
+        keep(g:call_function(name, any()))
       else keep(g:call_function(name, any(), any())) end
     end,
     function()
@@ -68,8 +75,11 @@ local function fill(g, values, log, random, depth, safe)
     function()
       if depth == 0 then return end
       local n, outputs = random(0, 3), random(1, 3)
-      results(g:cond(any(), part(n, outputs), part(n, outputs), operands(n)),
-        outputs)
+      local list = operands(n)
+      for i = 1, n do -- they are constants in the graphs, for `sub` above
+        if list[i] == 0 then list[i] = 1 end
+      end
+      results(g:cond(any(), part(n, outputs), part(n, outputs), list), outputs)
     end,
     function()
       if depth == 0 then return end

@@ -285,4 +285,51 @@ function random_graph.interpret(g, from, world, run, ...)
   return outputs
 end
 
+-- Runs f(...), with gbi.traceback as its message handler.
+local function call(f, ...)
+  local args = compat.pack(...)
+  return compat.pack(xpcall(function()
+    return f(compat.unpack(args, 1, args.n))
+  end, gbi.traceback))
+end
+
+-- Runs what was compiled from a graph, and an interpreter of its nodes in a
+-- world of its own; raises an error that begins with `where` if they differ.
+-- Returns whether they came to an end; if not, the error and the name of the
+-- node that failed; and how many objects were handed on.
+function random_graph.compare(where, g, from, compiled, by_backend, inputs)
+  local model = random_graph.model(g, from, by_backend)
+  local ok, outputs = pcall(random_graph.interpret, g, from, model.world, model,
+    compat.unpack(inputs, 1, inputs.n))
+  _G.world = random_graph.world(function(handle)
+    return gbi.handles:get(handle)
+  end)
+  local got = call(compiled, compat.unpack(inputs, 1, inputs.n))
+  local log, said = table.concat(model.world.log, "\n"),
+    table.concat(_G.world.log, "\n")
+  if log ~= said then
+    error(("%s\n%s\n\nexpected\n%s\n\ngot\n%s"):format(where, tostring(g), log,
+      said))
+  end
+  assert(ok == got[1], where .. tostring(got[2]))
+  if ok then
+    assert(outputs.n == got.n - 1, where .. "number of outputs")
+    for i = 1, outputs.n do
+      local a, b = model.world.show(outputs[i]), _G.world.show(got[i + 1])
+      assert(a == b, ("%soutput %d is %s, not %s"):format(where, i, b, a))
+    end
+  end
+  local handed_on = 0
+  for handle, o in pairs(model.handles) do
+    handed_on = handed_on + 1
+    local found, why = gbi.handles:find(handle)
+    -- one that failed is over when it has been collected
+    assert(why == "dead" or not ok and found
+      and _G.world.show(found) == model.world.show(o),
+      where .. "a handle that is over")
+  end
+  _G.world = nil
+  return ok, not ok and got[2], not ok and model.world.at.name, handed_on
+end
+
 return random_graph
