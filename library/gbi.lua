@@ -579,7 +579,7 @@ function codegen:pop_top() end
 
 ---The options of `compile`.
 ---@class gbi.options
----@field backend? fun(graph:gbi.graph,registry:gbi.registry,env:table):function is given the graph, its registry, and `env` or nil; returns what replaces the body: a function of the run and the inputs. `run[index]` is an external object of this run, nil where it has none; `run:handle(index)` is a handle of it, as `node:handle()` makes one. A run also has the objects that the backend registers while it compiles.
+---@field backend? fun(graph:gbi.graph,registry:gbi.registry,env:table):function is given the graph, its registry, and `env` or nil; returns the function that replaces the body, called with the run and the inputs. `run[index]` is an external object of this run, or nil; `run:handle(index)` returns a handle of it, like `node:handle()`. A run also has the objects that the backend registers while it compiles.
 ---@field env? table the globals that sources find, in place of `_G`; modules are found by its own `require`. Constants keep their methods: a string has those of `string`.
 
 ---Graphs like those of torch.fx: record, compile, run on fresh objects.
