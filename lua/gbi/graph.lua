@@ -669,10 +669,10 @@ end
 --- What `compile` is told.
 -- @table options
 -- @tfield ?fun(graph:gbi.graph,registry:gbi.registry,env:table):function
--- backend is given the graph, its registry, and `env` or nil; returns what replaces the
--- body: a function of the run and the inputs. `run[index]` is
--- an external object of this run, nil where it has none; `run:handle(index)` is
--- a handle of it, as `node:handle()` makes one.
+-- backend is given the graph, its registry, and `env` or nil; returns what
+-- replaces the body: a function of the run and the inputs. `run[index]` is an
+-- external object of this run, nil where it has none; `run:handle(index)` is a
+-- handle of it, as `node:handle()` makes one.
 -- @tfield ?table env the globals that sources find, in place of `_G`; modules
 -- are what its own `require` finds. Constants keep their methods: a string has
 -- those of `string`.
