@@ -499,7 +499,7 @@ measure(function(it, n, f)
       if n == 16 * it.n then worst = math.max(worst, times) end
       if n == 16 * it.n and times > MOST then
         failures[#failures + 1] = ("%s: %d %s for %d, %d for %d"):format(
-          it.name, before[what], what, n // 4, many, n)
+          it.name, before[what], what, n / 4, many, n)
       end
     end
   end
