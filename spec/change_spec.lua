@@ -242,6 +242,33 @@ describe("changing", function()
       function() gbi.graph.new():node_copy(a) end)
   end)
 
+  it("copies an object that runs create, as one object", function()
+    -- the constructor took the index for the codegen
+    local other, indices = gbi.graph.new(), {}
+    local made = other:created({}, function(index, cg)
+      indices[#indices + 1] = index
+      cg:load_import("coroutine", "create")
+      cg(G "print")
+      cg:call_function(1)
+    end)
+    local yes, no = other:subgraph(), other:subgraph()
+    yes:output(yes:external(made))
+    no:output(no:external(made))
+    other:output(made, other:cond(true, yes, no, {}))
+    local h = gbi.graph.new()
+    h:external(io.stdout, G "io")
+    local map = {}
+    h:output(h:graph_copy(other, map))
+    assert.equal(2, map[made].index)
+    local thread, same = h:compile()()
+    assert.equal("thread", type(thread))
+    assert.equal(thread, same)
+    assert.same({ 2 }, indices)
+    local k = gbi.graph.new()
+    k:output(k:node_copy(map[made]))
+    assert.equal("thread", type((k:compile()())))
+  end)
+
   it("copies a graph", function()
     a.meta.note = "seen"
     local h, map = g:copy()

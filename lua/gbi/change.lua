@@ -232,19 +232,34 @@ end
 local copy_nodes
 
 -- Copies a graph that is part of a node, for a node of `self`.
-local function copy_part(self, part)
+local function copy_part(self, part, copies)
   local new = self:subgraph()
-  copy_nodes(new, part, {})
+  copy_nodes(new, part, {}, copies)
   return new
+end
+
+-- Returns the index of a node's external object in this graph's registry.
+-- `copies` has those of the same copy: a graph and the graphs of its conditions
+-- may have several nodes of one object, and it stays one object.
+local function copy_object(self, f, copies)
+  local from, index = f.graph.registry, f.index
+  if from == self.registry then return index end
+  if not copies[index] then
+    local example = from:find(index) or {}
+    copies[index] = f.kind == "user"
+      and self.registry:register(example, f.source)
+      or self.registry:register_created(example, f.construct)
+  end
+  return copies[index]
 end
 
 -- Copies a node that has been checked; find(node) returns the copy's input for
 -- an input of the node.
-local function copy(self, each, find)
+local function copy(self, each, find, copies)
   local f, args = each[F], { n = each[F].args.n }
   local function value(arg)
     if is_node(arg) then return find(arg) end
-    if node.is_graph(arg) then return copy_part(self, arg) end
+    if node.is_graph(arg) then return copy_part(self, arg, copies) end
     return arg
   end
   for i = 1, args.n do args[i] = value(f.args[i]) end
@@ -252,15 +267,9 @@ local function copy(self, each, find)
   if f.op == "output" then
     new = self:append(2, f.op, f.target, args, f.name, self.root)
   elseif f.index then
-    local index, registry = f.index, f.graph.registry
-    if registry ~= self.registry then
-      local step = registry:constructors()
-      local _, constructor, kind = step(registry, index - 1)
-      local example = registry:find(index) or {}
-      index = kind == "user" and self.registry:register(example, f.source)
-        or self.registry:register_created(example, constructor)
-    end
+    local index = copy_object(self, f, copies)
     new = self:external_node(2, index, f.source, f.kind, f.name)
+    new[F].construct = f.construct
   else
     new = self:append(2, f.op, is_node(f.target) and value(f.target)
       or f.target, args, f.name)
@@ -339,14 +348,14 @@ function Graph:node_copy(each, map)
         used.name))
     end
   end
-  local new = copy(self, each, function(used) return values[used] end)
+  local new = copy(self, each, function(used) return values[used] end, {})
   return new
 end
 
 -- Copies all nodes of a graph to an empty one. `map` gets the copies.
-function copy_nodes(self, other, map)
+function copy_nodes(self, other, map, copies)
   for each in other:nodes() do
-    map[each] = copy(self, each, function(used) return map[used] end)
+    map[each] = copy(self, each, function(used) return map[used] end, copies)
   end
 end
 
@@ -365,6 +374,7 @@ function Graph:graph_copy(other, map)
   elseif map ~= nil and type(map) ~= "table" then
     expected(2, "graph_copy", 2, "table", map)
   end
+  local copies = {}
   map = map or {}
   self:check_open(2, self.point)
   local rest = false
@@ -392,7 +402,7 @@ function Graph:graph_copy(other, map)
   for each in other:nodes() do
     if each[F].op == "output" then outputs = each[F].args
     elseif map[each] == nil then
-      map[each] = copy(self, each, function(used) return map[used] end)
+      map[each] = copy(self, each, function(used) return map[used] end, copies)
     end
   end
   values.n = outputs.n
@@ -413,6 +423,6 @@ function Graph:copy()
   local new, map = self:subgraph(), {}
   new.attributes, new.env = {}, self.env
   for name, value in pairs(self.attributes) do new.attributes[name] = value end
-  copy_nodes(new, self, map)
+  copy_nodes(new, self, map, {})
   return new, map
 end

@@ -580,6 +580,7 @@ function Graph:external(value, from)
         .. "with graph:subgraph")
     end
     new = self:external_node(2, f.index, f.source, f.kind, f.name)
+    new[F].construct = f.construct
     return new
   elseif not source.is_source(from) then
     expected(2, "external", 2, "source", from)
@@ -602,6 +603,7 @@ function Graph:created(example, construct_fn)
   end
   local new = register(self, 2, "register_created", "created", example,
     construct_fn)
+  new[F].construct = construct_fn -- for copies
   return new
 end
 
