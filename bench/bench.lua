@@ -162,8 +162,8 @@ local function curve_of(size)
   return curve
 end
 
--- What it may be worse by than the first of its curve, but for what caches
--- explain: the peer or luaL_ref, which have tables of that size too, are as
+-- A point may be worse than the first of its curve by this factor. Caches may
+-- make it worse: then the peer or luaL_ref, with tables of that size, are as
 -- much worse.
 local FLAT = 1.2
 

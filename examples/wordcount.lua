@@ -91,7 +91,7 @@ for _, path in ipairs(files) do
 end
 os.remove(outpath)
 
--- What a user sees when something is amiss. The coroutine of the last run was
+-- The errors that a user sees. The coroutine of the last run was
 -- kept by the prologue; a reset lets go of everything.
 local function shown(what, f, ...)
   local _, err = pcall(f, ...)

@@ -1,4 +1,4 @@
--- A callback that luaL_ref leaks, and a number that calls somebody else's.
+-- A callback that luaL_ref leaks, and a number that calls another one.
 local gbi = require "gbi"
 local c = require "ref" -- ref.c: a library that keeps callbacks by luaL_ref
 
@@ -15,7 +15,7 @@ local function is_alive()
   return next(alive) ~= nil
 end
 
--- The usual way: nobody has the window any more, and it never dies.
+-- The usual way: the program forgets the window, and it never dies.
 local n
 do
   local w = window()

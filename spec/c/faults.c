@@ -1,5 +1,5 @@
 /*
-** faults.c - a Lua interpreter whose memory does as it is told
+** faults.c - a Lua interpreter whose allocations can be made to fail
 **
 **     faults [-e N] SCRIPT [ARG ...]
 **

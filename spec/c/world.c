@@ -59,7 +59,7 @@ int byte (World *w) {
 }
 
 
-/* The how many-th allocation of the call to come fails, if the byte says so.
+/* Chooses the allocation of the next call that fails, if the byte says so.
 ** Not where it could be one for the call of a finalizer, which Lua would leave
 ** out then. */
 long read_fail (World *w, int face) {

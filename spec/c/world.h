@@ -58,7 +58,7 @@ typedef struct World {
   int stopped;        /* is the collector? */
   Sweep *sweep;
   int run;            /* the variable of the innermost run under way, or 0 */
-  long fail;          /* the how many-th allocation fails; 0: none */
+  long fail;          /* number of the allocation that fails; 0: none */
   int failed;
   Model m;
 } World;
@@ -73,7 +73,7 @@ typedef struct Call {
   int first;       /* stack index of the function, then of its results */
   unsigned epoch;  /* at its end: how much ran in between */
   int ok;
-  int memory;      /* did it fail for want of memory? */
+  int memory;      /* did it run out of memory? */
 } Call;
 
 extern const Step object_steps[], registry_steps[], handle_steps[],
