@@ -167,7 +167,7 @@ describe("a second copy in one Lua state", function()
     empty = folder()
     must("mkdir -p %s/same/gbi %s/other && cp %s/gbi/core.so %s/same/gbi/",
       empty, empty, portable.build, empty)
-    must("cp -r Makefile csrc spec %s/other && cd %s/other && "
+    must("cp -r Makefile csrc examples spec %s/other && cd %s/other && "
       .. "sed -i.bak 's/\"%s\"/\"9.8.7\"/' csrc/gbi.h && "
       .. "make -s all LUA=%s BUILD=build CFLAGS=-O0", empty, empty, HEADER, LUA)
   end)

@@ -38,7 +38,8 @@ end
 function errors.exhausted(err)
   if type(err) ~= "string" then return false end
   local message = err:match("^.*:%d+: (.*)$") or err
-  return message == "not enough memory" or message == "stack overflow"
+  -- 5.3 also says "not enough memory for buffer allocation"
+  return message:find("^not enough memory") ~= nil or message == "stack overflow"
     or message == "C stack overflow" or message == "error in error handling"
     or message:find("^stack overflow %([%a ]+%)$") ~= nil
 end
