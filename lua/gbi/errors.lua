@@ -39,7 +39,8 @@ function errors.exhausted(err)
   if type(err) ~= "string" then return false end
   local message = err:match("^.*:%d+: (.*)$") or err
   -- 5.3 also says "not enough memory for buffer allocation"
-  return message:find("^not enough memory") ~= nil or message == "stack overflow"
+  return message:find("^not enough memory") ~= nil
+    or message == "stack overflow"
     or message == "C stack overflow" or message == "error in error handling"
     or message:find("^stack overflow %([%a ]+%)$") ~= nil
 end
