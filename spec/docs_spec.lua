@@ -208,8 +208,9 @@ describe("docs/api.md", function()
     portable.run("rm -r " .. folder)
     assert.is_true(ok)
     local lines = out:gmatch("([^\n]*)\n")
-    for line in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
+    for promised in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
         "    ([^\n]*)\n") do
+      local line = promised
       if _VERSION ~= "Lua 5.4" then -- Lua's own words are 5.4's
         line = line:gsub("a nil value %(method 'wite'%)", "…")
           :gsub("upvalue 'f'", "…")
