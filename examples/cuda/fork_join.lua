@@ -14,22 +14,17 @@ print()
 print(code)
 
 local main = cuda.stream()
-for run = 1, 3 do
-  local xs = { run, run + 1, run + 2, run + 3 }
-  local x = cuda.from(main, xs)
-  local z = f(x, main)
-  local numbers = z:read(main)
-  print(("run %d: %s"):format(run, table.concat(numbers, " ")))
-  assert(workload.check(numbers, xs, workload.fork_join_of))
+
+-- Calls a compiled graph three times, and checks its results.
+local function show(what, call)
+  for run = 1, 3 do
+    local xs = { run, run + 1, run + 2, run + 3 }
+    local numbers = call(cuda.from(main, xs), main):read(main)
+    print(("%s %d: %s"):format(what, run, table.concat(numbers, " ")))
+    assert(workload.check(numbers, xs, workload.fork_join_of))
+  end
 end
 
+show("run", f)
 -- The same as one launch of a CUDA graph
-local replay = cudagraph.compile(g, { stream = "main" })
-for run = 1, 3 do
-  local xs = { run, run + 1, run + 2, run + 3 }
-  local x = cuda.from(main, xs)
-  local z = replay(x, main)
-  local numbers = z:read(main)
-  print(("replay %d: %s"):format(run, table.concat(numbers, " ")))
-  assert(workload.check(numbers, xs, workload.fork_join_of))
-end
+show("replay", cudagraph.compile(g, { stream = "main" }))
