@@ -196,15 +196,13 @@ $(BUILD)/%.o: csrc/%.c $(wildcard csrc/*.h) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(FAST) $(CFLAGS) $(LUA_CFLAGS) -fPIC -c $< -o $@
 
-$(BUILD)/wheel.so: examples/c/wheel.c $(wildcard csrc/*.h)
-	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
-
+# Lua modules of one file
+$(BUILD)/wheel.so: examples/c/wheel.c
 $(BUILD)/ref.so: examples/why/ref.c
+$(BUILD)/capi.so: spec/c/capi.c
+$(BUILD)/wheel.so $(BUILD)/ref.so $(BUILD)/capi.so: $(wildcard csrc/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(WARN) $(CFLAGS) $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
-
-$(BUILD)/capi.so: spec/c/capi.c $(wildcard csrc/*.h)
-	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $<
+	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $(filter %.c,$^)
 
 # a Lua whose allocations can be made to fail, and that modules are loaded into
 $(BUILD)/faults: spec/c/faults.c csrc/compat.h
