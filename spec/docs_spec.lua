@@ -201,13 +201,7 @@ describe("docs/api.md", function()
   it("has a failing graph that is explained as printed", function()
     local example, expected = text:match(
       "```lua\n([^`]-wite.-)```\n\n(.-)\n\n")
-    local folder = portable.folder()
-    portable.write(folder .. "/main.lua", example)
-    local out, ok = portable.run(("cd %s && %s main.lua"):format(folder,
-      portable.start()))
-    portable.run("rm -r " .. folder)
-    assert.is_true(ok)
-    local lines = out:gmatch("([^\n]*)\n")
+    local lines = printed.run(example):gmatch("([^\n]*)\n")
     for promised in (expected:gsub("\n    \t…$", "") .. "\n"):gmatch(
         "    ([^\n]*)\n") do
       local line = promised

@@ -18,21 +18,11 @@ local function blocks(path, language)
   return table.concat(printed.blocks(path, language), "\n")
 end
 
--- Runs Lua code as main.lua, in a folder of its own.
-local function run(code)
-  local folder = portable.folder()
-  write(folder .. "/main.lua", code)
-  local out = output(("cd %s && %s main.lua"):format(folder,
-    portable.start()))
-  output("rm -r " .. folder)
-  return out
-end
-
 describe("the guide", function()
   for _, name in ipairs { "compilers", "pytorch" } do
     it(name .. " runs as printed", function()
       local code = blocks(("docs/%s.md"):format(name), "lua")
-      matches(promised(code), run(code))
+      matches(promised(code), printed.run(code))
     end)
   end
 
@@ -102,7 +92,7 @@ describe("the guide", function()
 
   it("hosts shows the scripts that make test-hosts runs", function()
     local shown = require "spec.support.hosts".shown()
-    for path in output("ls spec/hosts/*/*"):gmatch("[^\n]+") do
+    for _, path in ipairs(portable.files "spec/hosts/*/*") do
       assert.equal(read(path), shown[path], path)
       shown[path] = nil
     end
@@ -110,7 +100,7 @@ describe("the guide", function()
   end)
 
   it("is linked in the README", function()
-    for path in output("ls docs/*.md"):gmatch("[^\n]+") do
+    for _, path in ipairs(portable.files "docs/*.md") do
       assert.truthy(read("README.md"):find("(" .. path .. ")", 1, true), path)
     end
   end)

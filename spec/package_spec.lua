@@ -52,14 +52,6 @@ local function rockspec(version)
   return spec, path
 end
 
-local function files(pattern)
-  local found = {}
-  local p = io.popen("ls " .. pattern)
-  for path in p:lines() do found[#found + 1] = path end
-  p:close()
-  return found
-end
-
 local HEADER = read("csrc/gbi.h"):match('#define GBI_VERSION "(.-)"')
 
 describe("the version", function()
@@ -97,7 +89,7 @@ describe("the rockspec", function()
         for _, path in ipairs(where.sources) do listed[path] = true end
       end
     end
-    for _, path in ipairs(files("csrc/*.c lua/gbi/*.lua")) do
+    for _, path in ipairs(portable.files "csrc/*.c lua/gbi/*.lua") do
       assert.is_true(listed[path], path)
       listed[path] = nil
     end

@@ -5,14 +5,6 @@ local printed = require "spec.support.printed"
 
 local readme = portable.read("README.md")
 
--- Runs a script in a new Lua, as a user would; it prints what its comments
--- say.
-local function as_printed(script)
-  local out, ok = portable.script(script)
-  assert.is_true(ok, out)
-  printed.matches(printed.promised(script), out)
-end
-
 describe("README.md", function()
   it("is short", function()
     local _, lines = readme:gsub("\n", "")
@@ -27,7 +19,7 @@ describe("README.md", function()
     local n = 0
     for _, example in ipairs(printed.blocks("README.md", "lua")) do
       n = n + 1
-      as_printed(example)
+      printed.matches(printed.promised(example), printed.run(example))
       local _, lines = example:gsub("\n", "")
       assert.is_true(lines <= 12)
     end
@@ -51,7 +43,7 @@ describe("README.md", function()
 
   it("has a row for each file of examples/why", function()
     local n = 0
-    for path in portable.run("ls examples/why/*.lua"):gmatch("[^\n]+") do
+    for _, path in ipairs(portable.files "examples/why/*.lua") do
       n = n + 1
       assert.truthy(readme:find(("\n|[^\n]+%%(%s%%)"):format(
         path:gsub("%p", "%%%0"))), path)
@@ -62,7 +54,7 @@ describe("README.md", function()
 end)
 
 describe("examples/why/", function()
-  for path in portable.run("ls examples/why/*.lua"):gmatch("[^\n]+") do
+  for _, path in ipairs(portable.files "examples/why/*.lua") do
     it(path:match("[^/]+$") .. " shows what its comments say", function()
       local out, ok = portable.run(("%s %s"):format(portable.start(), path))
       assert.is_true(ok, out)
@@ -77,7 +69,7 @@ end)
 
 describe("the pages", function()
   local pages = { "README.md", "CONTRIBUTING.md", "CHANGELOG.md" }
-  for path in portable.run("ls docs/*.md"):gmatch("[^\n]+") do
+  for _, path in ipairs(portable.files "docs/*.md") do
     pages[#pages + 1] = path
   end
 

@@ -54,6 +54,15 @@ function portable.write(path, ...)
   f:close()
 end
 
+-- The paths that match a pattern of the shell, in a list.
+function portable.files(pattern)
+  local found = {}
+  local p = io.popen("ls -d " .. pattern)
+  for path in p:lines() do found[#found + 1] = path end
+  p:close()
+  return found
+end
+
 -- Does a command succeed?
 function portable.execute(command)
   local status = os.execute(command)

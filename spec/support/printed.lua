@@ -26,6 +26,17 @@ function printed.promised(code)
   return table.concat(list, "\n") .. "\n"
 end
 
+-- What Lua code prints as main.lua, in a folder of its own; it must succeed.
+function printed.run(code)
+  local folder = portable.folder()
+  portable.write(folder .. "/main.lua", code)
+  local out, ok = portable.run(("cd %s && %s main.lua"):format(folder,
+    portable.start()))
+  portable.run("rm -r " .. folder)
+  assert.is_true(ok, out)
+  return out
+end
+
 -- Asserts that a text is as promised.
 function printed.matches(expected, text)
   local rest = text:gmatch("([^\n]*)\n")
