@@ -110,10 +110,11 @@ enum {
   GBI_CONSTRUCTORS = GBI_NHOLDER + 1,  /* index -> constructor */
   GBI_EXAMPLES,  /* index -> graph-created example, kept alive */
   GBI_UPDATES,   /* index -> object that `set` put there last, kept alive */
-  GBI_STASH,     /* two lists: objects stashed for the present run ... */
-  GBI_STASH2,    /* ... and for the one before it, in turn */
-  GBI_HOT,       /* default registry: closures that hold its side table */
-  GBI_NREGISTRY = GBI_HOT
+  GBI_STASH,     /* list of the objects stashed since the last store ... */
+  GBI_BEFORE,    /* ... and of those stashed before it */
+  GBI_HOTGET,    /* default registry: functions whose upvalue 1 is its ... */
+  GBI_HOTSTORE,  /* ... side table */
+  GBI_NREGISTRY = GBI_HOTSTORE
 };
 
 typedef struct gbi_Registry {
@@ -121,10 +122,8 @@ typedef struct gbi_Registry {
   lua_Integer count;  /* of constructors: the last index given out */
   lua_Integer size;   /* the last index of the side table */
   lua_Integer room;   /* writing to the first `room` slots cannot fail */
-  lua_Integer stashed[2];  /* lengths of the two stash lists */
-  int fresh;               /* which stash list is the present run's */
+  lua_Integer stashed, before;  /* lengths of the two stash lists */
   int is_default;
-  lua_Integer changes;     /* how often a table was replaced */
 } gbi_Registry;
 
 /* The values of a `store`: list[1] ... list[n], or, if `list` is 0, the values
@@ -137,7 +136,7 @@ typedef struct gbi_Values {
 /* Can `n` values be stored in place of the present ones? Is the stash empty, so
 ** that a store has nothing to let go? */
 #define gbiR_inplace(r, n) ((n) == (r)->size && (n) <= (r)->room)
-#define gbiR_unstashed(r) (((r)->stashed[0] | (r)->stashed[1]) == 0)
+#define gbiR_unstashed(r) (((r)->stashed | (r)->before) == 0)
 
 /* The tables of a registry have neither __index nor __newindex, so these work
 ** like lua_rawgeti and lua_rawseti, but faster if the slot is not empty. */
@@ -149,7 +148,6 @@ enum { GBI_STORED, GBI_USER, GBI_CREATED };
 
 GBI_INTERN void gbiR_default (lua_State *L);
 GBI_INTERN void gbiR_new (lua_State *L, int is_default);
-GBI_INTERN int gbiR_userconstructor (lua_State *L);
 GBI_INTERN lua_Integer gbiR_register (lua_State *L, int at, int value,
                                       int created);
 GBI_INTERN int gbiR_find (lua_State *L, int at, lua_Integer i);
@@ -176,23 +174,6 @@ GBI_INTERN void gbiR_reset (lua_State *L, int at);
 GBI_INTERN void gbiR_snapshot (lua_State *L, int at);
 GBI_INTERN int gbiR_issnapshot (lua_State *L, int at, int value);
 GBI_INTERN void gbiR_restore (lua_State *L, int at, int snapshot);
-
-/* Puts the constructor on the top and the value at `value` under the next index
-** into the tables at `constructors` and `side`. Returns the index.
-** [-1, +0, m] */
-static inline lua_Integer gbiR_add (lua_State *L, gbi_Registry *r,
-                                    int constructors, int side, int value) {
-  lua_Integer i = r->count + 1;
-  lua_pushboolean(L, 0);  /* reserves the slot */
-  lua_rawseti(L, constructors, i);
-  if (i > r->room) r->room = 0;  /* see gbiR_write */
-  lua_pushvalue(L, value);
-  lua_rawseti(L, side, i);  /* the last step that may fail */
-  gbiR_seti(L, constructors, i);
-  r->count = i;
-  if (i > r->size) r->size = i;
-  return i;
-}
 
 /* }================================================================== */
 

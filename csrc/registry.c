@@ -12,10 +12,9 @@
 
 #include <lauxlib.h>
 
-/* Keys in the Lua registry: the addresses of the first four characters stand
-** for the default registry and its three tables. */
+/* Keys in the Lua registry: the address of the first character stands for the
+** default registry, the ones after it for its user values of these numbers. */
 static const char anchors[] = "gbi default registry";
-#define DEFAULTKEY (&anchors[0])
 
 #define R(L, at) ((gbi_Registry *)lua_touserdata(L, at))
 
@@ -24,41 +23,24 @@ static const char anchors[] = "gbi default registry";
 ** Tables
 ** =================================================================== */
 
-/* Returns the key under which user value `which` of the default registry is
-** anchored in the Lua registry, or NULL. */
-static const void *anchor (int which) {
-  switch (which) {
-    case GBI_OBJECTS: return &anchors[1];
-    case GBI_CONSTRUCTORS: return &anchors[2];
-    case GBI_EXAMPLES: return &anchors[3];
-    default: return NULL;
-  }
-}
-
-
 /* Makes the table on the top user value `which` of the registry.
 ** [-1, +0, -] */
 static void adopt (lua_State *L, int at, int which) {
-  gbi_Registry *r = R(L, at);
-  r->changes++;
   if (which == GBI_OBJECTS) {
+    int hot;
     lua_pushvalue(L, -1);
     gbi_publish(L, at, 0);
-  }
-  if (r->is_default && anchor(which) != NULL) {
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, anchor(which));
-    if (which == GBI_OBJECTS
-        && lua_getiuservalue(L, at, GBI_HOT) == LUA_TTABLE) {
-      int i;
-      for (i = 1; lua_rawgeti(L, -1, i) == LUA_TFUNCTION; i++) {
-        lua_pushvalue(L, -3);
+    for (hot = GBI_HOTGET; hot <= GBI_HOTSTORE; hot++) {
+      if (lua_getiuservalue(L, at, hot) == LUA_TFUNCTION) {
+        lua_pushvalue(L, -2);
         lua_setupvalue(L, -2, 1);
-        lua_pop(L, 1);
       }
       lua_pop(L, 1);
     }
-    if (which == GBI_OBJECTS) lua_pop(L, 1);
+  }
+  if (R(L, at)->is_default && which <= GBI_EXAMPLES) {
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors[which]);
   }
   lua_setiuservalue(L, at, which);
 }
@@ -71,23 +53,13 @@ void gbiR_reset (lua_State *L, int at) {
   int which;
   luaL_checkstack(L, GBI_STACK, NULL);
   gbi_newweak(L, 0);
-  for (which = GBI_CONSTRUCTORS; which <= GBI_STASH2; which++)
+  for (which = GBI_CONSTRUCTORS; which <= GBI_BEFORE; which++)
     lua_newtable(L);
-  if (r->is_default) {  /* reserve the anchors; only the first time can fail */
-    for (which = GBI_OBJECTS; which <= GBI_EXAMPLES; which++) {
-      if (anchor(which) == NULL) continue;
-      if (lua_rawgetp(L, LUA_REGISTRYINDEX, anchor(which)) == LUA_TNIL) {
-        lua_pushboolean(L, 0);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, anchor(which));
-      }
-      lua_pop(L, 1);
-    }
-  }
-  for (which = GBI_STASH2; which >= GBI_CONSTRUCTORS; which--)
+  for (which = GBI_BEFORE; which >= GBI_CONSTRUCTORS; which--)
     adopt(L, at, which);
   adopt(L, at, GBI_OBJECTS);
   r->count = r->size = r->room = 0;
-  r->stashed[0] = r->stashed[1] = 0;
+  r->stashed = r->before = 0;
 }
 
 
@@ -105,12 +77,16 @@ void gbiR_new (lua_State *L, int is_default) {
 
 /* Pushes the default registry of the Lua state. [-0, +1, m] */
 void gbiR_default (lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, DEFAULTKEY) == LUA_TNIL) {
-    lua_pop(L, 1);  /* gbi is loaded for the first time */
-    gbiR_new(L, 1);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, DEFAULTKEY);
+  int key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, anchors) == LUA_TUSERDATA) return;
+  lua_pop(L, 1);  /* gbi is loaded for the first time */
+  for (key = 0; key <= GBI_EXAMPLES; key++) {  /* reserve the anchors */
+    lua_pushboolean(L, 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &anchors[key]);
   }
+  gbiR_new(L, 1);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, anchors);
 }
 
 /* }================================================================== */
@@ -122,7 +98,7 @@ void gbiR_default (lua_State *L) {
 
 /* Constructor of a user object: cg(source). Upvalues: the source, and the call
 ** site that registered the object, if recorded. [cg] -> [] */
-int gbiR_userconstructor (lua_State *L) {
+static int user_constructor (lua_State *L) {
   luaL_checkany(L, 1);
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -158,7 +134,7 @@ static int upvalue (lua_State *L, int at, lua_Integer i, int user,
     f = lua_tocfunction(L, -1);
   }
   else lua_pushnil(L);
-  if (f == gbiR_userconstructor) {
+  if (f == user_constructor) {
     kind = GBI_USER;
     n = user;
   }
@@ -341,7 +317,7 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   if (gbiG_finalizable(L, value)) gbiG_guard(L, at);
   if (created) lua_pushinteger(L, 0);  /* to be replaced by the index */
   if (recording) gbiS_place(L);
-  lua_pushcclosure(L, created ? created_constructor : gbiR_userconstructor,
+  lua_pushcclosure(L, created ? created_constructor : user_constructor,
                    1 + created + recording);
   i = r->count + 1;
   if (created) {
@@ -353,9 +329,12 @@ lua_Integer gbiR_register (lua_State *L, int at, int value, int created) {
   }
   leaveout(L, at, i);
   lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
-  lua_getiuservalue(L, at, GBI_OBJECTS);
+  lua_pushboolean(L, 0);  /* reserves the slot */
+  lua_rawseti(L, -2, i);
+  put(L, at, i, value);
   lua_pushvalue(L, constructor);
-  gbiR_add(L, r, constructor + 1, constructor + 2, value);
+  gbiR_seti(L, -2, i);
+  r->count = i;
   if (created) gbi_keep(L, at, GBI_EXAMPLES, i, value);
   lua_settop(L, constructor - 1);
   gbiG_dropfinalizable(L, at);
@@ -477,49 +456,23 @@ void gbiR_replace (lua_State *L, int at, const gbi_Values *v) {
 }
 
 
-/* Makes room for `n` objects in the stash that the present run uses after a
-** store. Returns the number of that stash. [-0, +0, m] */
-static int stashroom (lua_State *L, int at, lua_Integer n) {
-  gbi_Registry *r = R(L, at);
-  int next = gbiR_unstashed(r) ? r->fresh : !r->fresh;
-  lua_Integer i;
-  lua_getiuservalue(L, at, GBI_STASH + next);
-  for (i = r->stashed[next] + 1; i <= n; i++) gbi_reserve(L, -1, i);
-  lua_pop(L, 1);
-  return next;
-}
-
-
-/* Begins the next run: replaces the objects in the stash `next` with these.
-** [-0, +0, -] */
-static void newrun (lua_State *L, int at, int next, const gbi_Values *created) {
-  gbi_Registry *r = R(L, at);
-  lua_Integer i;
-  lua_getiuservalue(L, at, GBI_STASH + next);
-  for (i = 1; i <= created->n; i++) {
-    gbiR_pushvalue(L, created, i);
-    lua_rawseti(L, -2, i);
-  }
-  for (; i <= r->stashed[next]; i++) {
-    lua_pushnil(L);
-    lua_rawseti(L, -2, i);
-  }
-  lua_pop(L, 1);
-  r->stashed[next] = created->n;
-  r->fresh = next;
-}
-
-
-/* Replaces the side table with these objects, and stashes the `created` ones,
-** or changes nothing. [-0, +0, m] */
+/* Replaces the side table with these objects; lets go of what was stashed
+** before the last store, and stashes the `created` ones. Or changes nothing.
+** [-0, +0, m] */
 void gbiR_store (lua_State *L, int at, const gbi_Values *v,
                  const gbi_Values *created) {
   gbi_Registry *r = R(L, at);
   lua_Integer i;
-  int next;
+  int stash = created->n > 0 || !gbiR_unstashed(r);
   guardvalues(L, at, v);
+  if (stash) {
+    lua_newtable(L);
+    for (i = 1; i <= created->n; i++) {
+      gbiR_pushvalue(L, created, i);
+      lua_rawseti(L, -2, i);
+    }
+  }
   if (gbiR_inplace(r, v->n)) {
-    next = stashroom(L, at, created->n);
     lua_getiuservalue(L, at, GBI_OBJECTS);
     for (i = 1; i <= v->n; i++) {
       gbiR_pushvalue(L, v, i);
@@ -529,10 +482,15 @@ void gbiR_store (lua_State *L, int at, const gbi_Values *v,
   }
   else {
     int room = build(L, v);
-    next = stashroom(L, at, created->n);
     install(L, at, v->n, room);
   }
-  if (created->n > 0 || !gbiR_unstashed(r)) newrun(L, at, next, created);
+  if (stash) {
+    lua_getiuservalue(L, at, GBI_STASH);
+    lua_setiuservalue(L, at, GBI_BEFORE);
+    lua_setiuservalue(L, at, GBI_STASH);
+    r->before = r->stashed;
+    r->stashed = created->n;
+  }
   gbiG_dropfinalizable(L, at);
 }
 
@@ -541,11 +499,11 @@ void gbiR_store (lua_State *L, int at, const gbi_Values *v,
 ** [-0, +0, m] */
 void gbiR_stash (lua_State *L, int at, int value) {
   gbi_Registry *r = R(L, at);
-  lua_getiuservalue(L, at, GBI_STASH + r->fresh);
+  lua_getiuservalue(L, at, GBI_STASH);
   lua_pushvalue(L, value);
-  lua_rawseti(L, -2, r->stashed[r->fresh] + 1);
+  lua_rawseti(L, -2, r->stashed + 1);
   lua_pop(L, 1);
-  r->stashed[r->fresh]++;
+  r->stashed++;
 }
 
 /* }================================================================== */

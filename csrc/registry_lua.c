@@ -79,18 +79,15 @@ lua_Integer gbi_checkindex (lua_State *L, int arg) {
 }
 
 
-/* Is the value at `value` one of gbi's own sources, which always have a method
-** `reconstruct`? May leave its metatable on the stack. [-0, +(0|1), -] */
-static int isown (lua_State *L, const gbi_Registry *r, int value) {
-  return lua_getmetatable(L, value)
-      && lua_topointer(L, -1) == r->holder.state->sources;
-}
-
-
 /* Checks that argument `arg` is a source: anything with a method
-** `reconstruct`. [-0, +0, e] */
-static void checksource (lua_State *L, int arg) {
+** `reconstruct`, as gbi's own sources are. [-0, +0, e] */
+static void checksource (lua_State *L, int at, int arg) {
   int top = lua_gettop(L), t = lua_type(L, arg);
+  const gbi_Holder *holder = (const gbi_Holder *)lua_touserdata(L, at);
+  int own = lua_getmetatable(L, arg)
+            && lua_topointer(L, -1) == holder->state->sources;
+  lua_settop(L, top);
+  if (own) return;
   if (t == LUA_TTABLE
       || (t == LUA_TUSERDATA && luaL_getmetafield(L, arg, "__index"))) {
     t = lua_getfield(L, arg, "reconstruct");
@@ -140,34 +137,6 @@ string or a light userdata. `tostring` formats it as PyTorch formats its own.
 ** PyTorch's functions
 ** =================================================================== */
 
-/* The fast path of register(value, source) and registry:register(value,
-** source), for a value without a metatable, hence without a finalizer, and one
-** of gbi's own sources, while call sites are not recorded. Pushes the index;
-** or returns 0, with the registry untouched, if the general path is needed.
-** [-n, +m, m] */
-static int registerplain (lua_State *L, int top) {
-  int constructors, at = top == 3 ? 1 : DEFAULT, value = top - 1;
-  gbi_Registry *r;
-  lua_Integer changes;
-  if (top != 2 && top != 3) return 0;
-  r = (gbi_Registry *)lua_touserdata(L, at);
-  if (r == NULL || (top == 3 && !ismethod(L)) || r->size < r->count
-      || r->holder.state->recording || lua_type(L, value) < GBI_HELD
-      || lua_getmetatable(L, value) || !isown(L, r, top))
-    return 0;
-  changes = r->changes;
-  lua_getiuservalue(L, at, GBI_CONSTRUCTORS);
-  constructors = lua_gettop(L);
-  if (top == 3) lua_getiuservalue(L, 1, GBI_OBJECTS);
-  lua_pushvalue(L, top);
-  lua_pushcclosure(L, gbiR_userconstructor, 1);
-  if (r->changes != changes) return 0;  /* a finalizer has run */
-  lua_pushinteger(L, gbiR_add(L, r, constructors,
-                              top == 3 ? constructors + 1 : SIDE, value));
-  return 1;
-}
-
-
 /***
 Registers an object that the graph needs but does not take as an input, under
 the next index. The registry does not keep the object alive.
@@ -182,12 +151,9 @@ weakly; an argument error if `source` is not a source
 @seed register_user_object(value, source)
 */
 static int registry_register (lua_State *L) {
-  int arg, at, top = lua_gettop(L);
-  if (registerplain(L, top)) return 1;
-  lua_settop(L, top);
-  at = self(L, &arg);
+  int arg, at = self(L, &arg);
   luaL_checkany(L, arg);
-  checksource(L, arg + 1);
+  checksource(L, at, arg + 1);
   gbi_checkweak(L, arg, GBI_FORUSER);
   lua_settop(L, arg + 1);
   lua_pushinteger(L, gbiR_register(L, at, arg, 0));
@@ -716,23 +682,14 @@ static void setfuncs (lua_State *L, int t, const luaL_Reg *l, int def,
 }
 
 
-/* Gives the side table of the default registry at `def` to the function
-** `name` at `t`, now and after every change. The constructors are not given in
-** the same way: setting an upvalue marks the table, so constructors reset
-** during a collection would live until the next one. [-0, +0, m] */
-static void makehot (lua_State *L, int t, const char *name, int def) {
-  if (lua_getiuservalue(L, def, GBI_HOT) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, def, GBI_HOT);
-  }
+/* Gives the side table of the default registry at `def` to the function `name`
+** at `t`, now and, as user value `hot`, after every change. [-0, +0, m] */
+static void makehot (lua_State *L, int t, const char *name, int def,
+                     int hot) {
   lua_getfield(L, t, name);
-  lua_pushvalue(L, -1);
-  lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
   lua_getiuservalue(L, def, GBI_OBJECTS);
   lua_setupvalue(L, -2, 1);
-  lua_pop(L, 2);
+  lua_setiuservalue(L, def, hot);
 }
 
 
@@ -751,9 +708,8 @@ void gbi_openregistry (lua_State *L, int core) {
   lua_setfield(L, mt, "__index");
   gbiR_default(L);
   setfuncs(L, fs, registry_functions, def, 0);
-  makehot(L, fs, "get_external_object_by_index", def);
-  makehot(L, fs, "store_user_object_weakrefs", def);
-  makehot(L, fs, "register_user_object", def);
+  makehot(L, fs, "get_external_object_by_index", def, GBI_HOTGET);
+  makehot(L, fs, "store_user_object_weakrefs", def, GBI_HOTSTORE);
   lua_setfield(L, core, "default");
   /* in a table of their own: Lua's argument errors name a function after the
   ** loaded module that has it, which should be gbi, not gbi.core */
