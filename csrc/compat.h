@@ -267,8 +267,7 @@ static inline const char *compat_tolstring (lua_State *L, int i, size_t *len) {
   }
   else switch (lua_type(L, i)) {
     case LUA_TNUMBER: case LUA_TSTRING:
-      lua_pushvalue(L, i);
-      lua_tostring(L, -1);
+      lua_pushvalue(L, i);  /* lua_tolstring below converts it */
       break;
     case LUA_TBOOLEAN:
       lua_pushstring(L, lua_toboolean(L, i) ? "true" : "false");

@@ -1,8 +1,8 @@
 # Trying to break gbi. `make stress` takes more than an hour; `make test` does a
 # little of each (SHORT=1).
 
-.PHONY: stress faults growth collectors threads asan memcheck coverage cover graphs fuzz \
-        need-stress need-fuzz
+.PHONY: stress analyze merged suite apicheck faults growth collectors threads asan \
+        memcheck coverage cover graphs fuzz need-stress need-analyze need-fuzz
 
 # What a short run is about: some files of the suite (ARGS names others), and
 # the cases of spec/support/faults.lua with these words in their name.
@@ -14,6 +14,47 @@ stress: need-stress ## try to break it, for more than an hour: all that follows
 	@$(if $(SHORT),,$(MAKE) -s faults)
 	@$(MAKE) -s growth collectors threads asan memcheck
 	@$(if $(SHORT),,$(MAKE) -s graphs fuzz coverage)
+
+# With 5.4's headers, because the analysers do not know that the functions of
+# compat.h raise errors. cppcheck's warning about model.c is excused: world.c
+# keeps the indices in range.
+ANALYZED = $(sort $(C) $(C54))
+
+analyze: need-analyze ## what gcc, clang and cppcheck see in the C code
+	@for f in $(ANALYZED); do \
+	  echo "$$f"; \
+	  gcc $(WARN) -Werror -O2 -fanalyzer -Icsrc $(call cflags,lua5.4) -c $$f \
+	    -o /dev/null || exit 1; \
+	  clang --analyze -Xclang -analyzer-werror --analyzer-output text \
+	    -std=c99 -Icsrc $(call cflags,lua5.4) $$f || exit 1; \
+	done
+	cppcheck -q --error-exitcode=1 --enable=warning,portability,performance \
+	  --library=lua --std=c99 -DLUA_VERSION_NUM=504 -Icsrc \
+	  --suppress=arrayIndexOutOfBoundsCond:spec/c/model.c $(ANALYZED)
+
+# Addresses of constants are keys; gcc may give equal constants one address.
+merged: ## the suite, or ARGS, built with gcc's -fmerge-all-constants
+	@$(MAKE) -s suite BUILD=$(BUILD)-merged CC=gcc \
+	  CFLAGS="-O2 -fmerge-all-constants"
+
+suite: all users
+	$(BUSTED) $(SUITE)
+
+# The C files of a release of Lua 5.4, or of its repository.
+API_C  = $(filter-out %/luac.c %/onelua.c %/ltests.c,$(wildcard $(LUA_SOURCE)/*.c))
+API    = $(BUILD)-apicheck
+
+apicheck: ## the suite, or ARGS, in a Lua that checks calls of its API; LUA_SOURCE=its sources
+	@[ -f $(call quote,$(LUA_SOURCE)/lapi.c) ] || \
+	  { echo "LUA_SOURCE=FOLDER, of Lua's C files, is missing" >&2; exit 1; }
+	@$(MAKE) -s all users
+	@mkdir -p $(API)/bin
+	$(CC) -O1 -DLUA_USE_LINUX -DLUA_USE_APICHECK $(EXPORT) \
+	  -o $(API)/bin/$(LUA) $(API_C) -lm -ldl
+	@LUA_PATH="$$($(LUA) -e 'io.write(package.path)')" \
+	LUA_CPATH="$$($(LUA) -e 'io.write(package.cpath)')" \
+	PATH=$(call quote,$(HERE)/$(API)/bin):"$$PATH" \
+	  $(LUA) $(SCRIPT) --cpath="$(BUILD)/?.so" $(SUITE)
 
 faults: ## each allocation of each function fails, and then all after it
 	@$(MAKE) -s all users
@@ -168,6 +209,9 @@ suite-32: all users
 
 need-stress: need-test
 	$(NEED) valgrind:valgrind
+
+need-analyze:
+	$(NEED) $(BUILD_NEEDS) clang:clang cppcheck:cppcheck
 
 need-fuzz:
 	$(NEED) $(BUILD_NEEDS) clang:clang fuzzer:libclang-rt-dev

@@ -33,11 +33,11 @@ static const char *const names[KINDS] = {
 ** Errors
 ** =================================================================== */
 
-void gpu_error (lua_State *L, const Gpu *gpu, Result error,
-                const char *function) {
+int gpu_error (lua_State *L, const Gpu *gpu, Result error,
+               const char *function) {
   char text[200];
-  luaL_error(L, "%s: %s", function,
-             driver_error(&gpu->cu, error, text, sizeof(text)));
+  return luaL_error(L, "%s: %s", function,
+                    driver_error(&gpu->cu, error, text, sizeof(text)));
 }
 
 /* }================================================================== */

@@ -188,8 +188,8 @@ typedef struct Launch {
 Gpu *gpu_get (lua_State *L);
 
 /* Raises the error of a function of the driver. [-0, +0, e] */
-void gpu_error (lua_State *L, const Gpu *gpu, Result error,
-                const char *function);
+int gpu_error (lua_State *L, const Gpu *gpu, Result error,
+               const char *function);
 
 /* The same, unless there is none. [-0, +0, e] */
 static inline void gpu_check (lua_State *L, const Gpu *gpu, Result error,

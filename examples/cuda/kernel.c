@@ -33,8 +33,10 @@ static int cuda_module (lua_State *L) {
   Result error;
   if (code == NULL) return luaL_error(L, "not enough memory");
   error = gpu->cu.ModuleLoadData(&code->module, ptx);
-  if (error != 0) free(code);
-  gpu_check(L, gpu, error, "cuModuleLoadData");
+  if (error != 0) {
+    free(code);
+    return gpu_error(L, gpu, error, "cuModuleLoadData");
+  }
   code->refs = 1;
   box->code = code;
   return 1;
@@ -184,8 +186,9 @@ static int map (lua_State *L, Gpu *gpu, const Kernel *kernel, int at) {
   checkcount(L, kernel, at + 1, last - 1);
   for (i = 1; i < last; i++) {
     const Buffer *buffer = setparam(L, gpu, kernel, &launch, i, at + i);
+    if (buffer == NULL) continue;  /* not the first: see module_kernel */
     if (i == 1) n = buffer->n;
-    else if (buffer != NULL && buffer->n != n)
+    else if (buffer->n != n)
       luaL_argerror(L, at + i, "the buffers differ in length");
   }
   luaL_argcheck(L, n <= 2147483647, at + 1, "too long");

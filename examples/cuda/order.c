@@ -302,7 +302,10 @@ Block *gpu_alloc (lua_State *L, Gpu *gpu, int place, size_t bytes) {
       block = fresh(gpu, class, &error);
     }
   }
-  if (block == NULL) gpu_check(L, gpu, error, "cuMemAlloc");
+  if (block == NULL) {
+    gpu_error(L, gpu, error, "cuMemAlloc");
+    return NULL;  /* not reached */
+  }
   block->used = 0;
   block->refs = 1;
   gpu->free--;

@@ -89,6 +89,14 @@ static Calls calls[] = {
 };
 
 
+/* Returns new memory, all 0. */
+static void *new (size_t bytes) {
+  void *p = calloc(1, bytes);
+  if (p == NULL) abort();
+  return p;
+}
+
+
 /* Counts a call. Returns the error that it shall have. */
 static Result count (const char *name) {
   const char *fail = getenv("FAKECUDA_FAIL");
@@ -327,7 +335,7 @@ Result cuStreamCreate (Queue *queue, unsigned int flags) {
   int i = 0;
   CALLED("cuStreamCreate");
   if (flags != QUEUE_NON_BLOCKING) return 1;
-  *queue = (Queue)calloc(1, sizeof(**queue));
+  *queue = (Queue)new(sizeof(**queue));
   (*queue)->base = 1;
   while (all[i] != NULL) i++;
   all[i] = *queue;
@@ -386,7 +394,7 @@ Result cuEventCreate (Mark *mark, unsigned int flags);
 Result cuEventCreate (Mark *mark, unsigned int flags) {
   CALLED("cuEventCreate");
   if (flags != 0 && flags != MARK_DISABLE_TIMING) return 1;
-  *mark = (Mark)calloc(1, sizeof(**mark));
+  *mark = (Mark)new(sizeof(**mark));
   marks++;
   return 0;
 }
@@ -440,7 +448,7 @@ Result cuModuleLoadData (Module *module, const void *image);
 Result cuModuleLoadData (Module *module, const void *image) {
   CALLED("cuModuleLoadData");
   if (strncmp((const char *)image, ".version", 8) != 0) return 1;
-  *module = (Module)malloc(sizeof(**module));
+  *module = (Module)new(sizeof(**module));
   modules++;
   return 0;
 }
@@ -495,7 +503,7 @@ Result cuStreamBeginCapture_v2 (Queue queue, int mode);
 Result cuStreamBeginCapture_v2 (Queue queue, int mode) {
   CALLED("cuStreamBeginCapture_v2");
   if (mode != CAPTURE_RELAXED || queue->capture != NULL) return 1;
-  queue->capture = (Recorded)calloc(1, sizeof(*queue->capture));
+  queue->capture = (Recorded)new(sizeof(*queue->capture));
   queue->last = NULL;
   graphs++;
   return 0;
@@ -541,7 +549,7 @@ Result cuGraphInstantiateWithFlags (Exec *exec, Recorded recorded,
                                     unsigned long long flags) {
   CALLED("cuGraphInstantiateWithFlags");
   if (flags != 0) return 1;
-  *exec = (Exec)malloc(sizeof(**exec));
+  *exec = (Exec)new(sizeof(**exec));
   (*exec)->work = *recorded;
   (*exec)->from = recorded;
   execs++;

@@ -28,7 +28,7 @@ static const Step *const tables[] = {
 /* The step that a byte stands for. */
 static const Step *find_step (int b) {
   static int n = 0;
-  const Step *step = NULL;
+  const Step *step = tables[0];
   size_t i;
   if (n == 0)
     for (i = 0; i < NTABLES; i++)

@@ -323,7 +323,7 @@ int operand (World *w, lua_State *L) {
     }
     return id;
   }
-  if (w->m.vars[v] == 0 && v < OBJECTS) {
+  if (v < OBJECTS && w->m.vars[v] == 0) {
     id = new_object(w, L, byte(w));
     if (id == 0) return 0;
     lua_pushvalue(L, -1);
