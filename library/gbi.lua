@@ -794,7 +794,7 @@ function gbi.graph.transformer(g) end
 ---file is written completely or not at all, even if several processes write it
 ---at the same time.
 ---
----Raises if an object or a function has no source of gbi's own kinds, or an attribute is not plain data; the error names it
+---Raises if an object or a function has no source from `gbi.source`, or an attribute is not plain data; the error names it
 ---@param path string
 ---@return boolean? # true, or nil
 ---@return string? # why the file cannot be written

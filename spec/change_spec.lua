@@ -58,12 +58,13 @@ describe("a node", function()
   end)
 
   it("has no other fields, and says what to write instead", function()
-    raises('node x has no field "total"; for the value\'s write '
-      .. 'x:getitem("total"), g:get_attr(x, "total"), or to call it '
-      .. 'g:call_method("total", x, ...)', function() return x.total end)
-    raises("node x has no field 1; for the value's write x:getitem(1)",
-      function() return x[1] end)
-    raises('node x has no field "total"; to write the value\'s use '
+    raises('node x has no field "total"; to read a field of its value, use '
+      .. 'x:getitem("total") or g:get_attr(x, "total"); to call a method of '
+      .. 'its value, use g:call_method("total", x, ...)',
+      function() return x.total end)
+    raises("node x has no field 1; to read an element of its value, use "
+      .. "x:getitem(1)", function() return x[1] end)
+    raises('node x has no field "total"; to write a field of its value, use '
       .. 'g:set_item(x, "total", value)', function() x.total = 1 end)
     raises('field "args" of node x is read-only; use node:update_arg',
       function() x.args = {} end)
@@ -74,21 +75,21 @@ describe("a node", function()
   end)
 
   it("raises where Lua would answer with something else", function()
-    raises("a graph cannot see x < y: use x:lt(y) or x:gt(y)",
+    raises("a graph cannot record x < y: use x:lt(y) or x:gt(y)",
       function() return x < y end)
-    raises("a graph cannot see x <= y: use x:le(y) or x:ge(y)",
+    raises("a graph cannot record x <= y: use x:le(y) or x:ge(y)",
       function() return x <= y end)
     if pcall(pairs, setmetatable({}, { __pairs = function() error() end })) then
       return -- 5.1
     end
-    raises("a graph cannot see pairs(x): call pairs in the graph",
+    raises("a graph cannot record pairs(x): record a call of pairs",
       function() pairs(x) end)
   end)
 
   it("raises for too few operands, and without itself", function()
     raises("bad argument #1 to 'lt' (node or constant expected, got no value)",
       function() x:lt() end)
-    raises("bad argument #2 to 'lt' (nothing expected here)",
+    raises("bad argument #2 to 'lt' (no argument expected)",
       function() x:lt(1, 2) end)
     raises("bad argument #1 to 'lt' (gbi.node expected, got no value)",
       function() x.lt() end)
@@ -151,7 +152,7 @@ describe("changing", function()
     g:placeholder "first"
     g:inserting_after()
     has(g, "first x add sub unm mul div output")
-    raises("the graph has its output, nothing can follow it",
+    raises("no node can follow the graph's output",
       function() return x + 1 end)
   end)
 
@@ -159,20 +160,23 @@ describe("changing", function()
     assert.has_error(function()
       g:inserting_before(a, function() error "oops" end)
     end)
-    raises("the graph has its output, nothing can follow it",
+    raises("no node can follow the graph's output",
       function() return x + 1 end)
   end)
 
-  it("refuses what would come too late, and changes nothing", function()
+  it("refuses a node that comes after its user, and changes nothing", function()
     local before = tostring(g)
-    raises("bad argument #1 to 'mul' (node mul comes too late for it)",
+    raises("bad argument #1 to 'mul' (node mul comes after the node "
+      .. "that would use it)",
       function() g:inserting_before(a, function() return b * 2 end) end)
-    raises("bad argument #2 to 'update_arg' (node mul comes too late for it)",
+    raises("bad argument #2 to 'update_arg' (node mul comes after the "
+      .. "node that would use it)",
       function() a:update_arg(1, b) end)
-    raises("bad argument #2 to 'update_arg' (node add comes too late for it)",
+    raises("bad argument #2 to 'update_arg' (node add comes after the "
+      .. "node that would use it)",
       function() a:update_arg(1, a) end)
-    raises("bad argument #1 to 'update_arg' (number of an argument of add "
-      .. "expected)", function() a:update_arg(3, 1) end)
+    raises("bad argument #1 to 'update_arg' (add has no such argument)",
+      function() a:update_arg(3, 1) end)
     raises("bad argument #2 to 'update_arg' (node or constant expected, got "
       .. "table)", function() a:update_arg(1, {}) end)
     raises("node add is used by mul", function() g:erase_node(a) end)
@@ -207,8 +211,9 @@ describe("changing", function()
     assert.same({}, c:replace_all_uses_with(x, function() return false end))
     assert.same({ b }, c:replace_all_uses_with(7))
     assert.equal(14, g:compile()(3))
-    raises("bad argument #1 to 'replace_all_uses_with' (node mul comes too late"
-      .. " for it)", function() x:replace_all_uses_with(b) end)
+    raises("bad argument #1 to 'replace_all_uses_with' (node mul comes after"
+      .. " the node that would use it)",
+      function() x:replace_all_uses_with(b) end)
     assert.equal(14, g:compile()(3))
   end)
 
@@ -238,7 +243,7 @@ describe("changing", function()
     h:output(again, h:node_copy(a, function() return 10 end))
     local first, second = h:compile()(1)
     assert.same({ 10, 11 }, { first, second })
-    raises("bad argument #2 to 'node_copy' (there is nothing for node x)",
+    raises("bad argument #2 to 'node_copy' (no value for node x)",
       function() gbi.graph.new():node_copy(a) end)
   end)
 
@@ -495,33 +500,33 @@ describe("conditions and loops", function()
     local x = g:placeholder "x"
     local function id() return g:subgraph(function(a) return a end, { "a" }) end
     local function none() return g:subgraph(function() end, { "a" }) end
-    raises("cond: the then graph takes 1 inputs, there are 0 operands",
+    raises("cond: the then graph takes 1 inputs, but there are 0 operands",
       function() g:cond(x, id(), id()) end)
-    raises("cond: the then graph has 1 outputs, the else graph 0",
+    raises("cond: the then graph has 1 outputs, but the else graph has 0",
       function() g:cond(x, id(), none(), { x }) end)
     raises("cond: the then graph has no output",
       function() g:cond(x, g:subgraph(), id(), { x }) end)
     raises("while_loop: the cond graph has 0 outputs, not 1",
       function() g:while_loop(none(), id(), { x }) end)
-    raises("while_loop: the body graph has 0 outputs, there are 1 operands",
+    raises("while_loop: the body graph has 0 outputs, but there are 1 operands",
       function() g:while_loop(id(), none(), { x }) end)
-    raises("bad argument #2 to 'cond' (a graph cannot be a part of itself)",
+    raises("bad argument #2 to 'cond' (a graph cannot be part of itself)",
       function() g:cond(x, g, id(), { x }) end)
     raises("bad argument #2 to 'cond' (gbi.graph expected, got nil)",
       function() g:cond(x) end)
     local own = gbi.graph.trace(function(a) return a end, { "a" })
     own:inserting_before(own:output_node())
     own:external({}, G "t")
-    raises("bad argument #2 to 'cond' (it has external objects or attributes of"
-      .. " its own, make it with graph:subgraph)",
+    raises("bad argument #2 to 'cond' (the graph has external objects or "
+      .. "attributes of its own; create it with graph:subgraph)",
       function() g:cond(x, own, id(), { x }) end)
     assert.equal(1, nodes.count(g))
     local one, two = id(), id()
     local node = g:cond(x, one, two, { x })
-    raises("bad argument #2 to 'cond' (it is a part of cond already, use a "
-      .. "copy)", function() g:cond(x, one, id(), { x }) end)
-    raises("bad argument #2 to 'update_arg' (the then graph has 0 outputs, the "
-      .. "else graph 1)", function() node:update_arg(2, none()) end)
+    raises("bad argument #2 to 'cond' (the graph is already part of cond; "
+      .. "use a copy)", function() g:cond(x, one, id(), { x }) end)
+    raises("bad argument #2 to 'update_arg' (the then graph has 0 outputs, but "
+      .. "the else graph has 1)", function() node:update_arg(2, none()) end)
     node:update_arg(2, one:copy())
     assert.is_false(one.owner)
     g:erase_node(node)
@@ -583,8 +588,9 @@ describe("trace", function()
     local ok, g = pcall(gbi.graph.trace, f)
     if not ok then
       assert.truthy(_VERSION == "Lua 5.1")
-      raises("bad argument #2 to 'trace' (names of the inputs expected, they "
-        .. "are not known here)", function() gbi.graph.trace(f) end)
+      raises("bad argument #2 to 'trace' (the names of the function's "
+        .. "parameters are unknown; pass the names of the inputs)",
+        function() gbi.graph.trace(f) end)
       return
     end
     has(g, "x second varargs output")

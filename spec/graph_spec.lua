@@ -585,27 +585,27 @@ describe("misuse raises at the caller's line:", function()
     bad("call_function", 2, last, function() g:call_function(x, rest, 1) end)
     bad("call_method", 3, last, function() g:call_method("m", x, rest, 1) end)
     bad("output", 1, last, function() g:output(rest, nil) end)
-    bad("call_method", 2, "'...' is not one value",
+    bad("call_method", 2, "'...' is not a single value",
       function() g:call_method("m", rest) end)
-    bad("get_attr", 1, "'...' is not one value",
+    bad("get_attr", 1, "'...' is not a single value",
       function() g:get_attr(rest, "a") end)
-    bad("call_function", 2, "'...' is not one value",
+    bad("call_function", 2, "'...' is not a single value",
       function() g:call_function("unm", rest) end)
-    bad("add", 2, "'...' is not one value", function() return x + rest end)
-    bad("unm", 1, "'...' is not one value", function() return -rest end)
-    bad("add", 1, "'...' is not one value", function() return rest + x end)
+    bad("add", 2, "'...' is not a single value", function() return x + rest end)
+    bad("unm", 1, "'...' is not a single value", function() return -rest end)
+    bad("add", 1, "'...' is not a single value", function() return rest + x end)
     assert.equal(2, nodes.count(g))
   end)
 
   it("'...' before another input", function()
-    raises("bad argument #1 to 'placeholder' ('...' is the last input)",
+    raises("bad argument #1 to 'placeholder' ('...' must be the last input)",
       function() g:placeholder("y") end)
-    raises("bad argument #1 to 'placeholder' (input \"...\" is there already)",
+    raises("bad argument #1 to 'placeholder' (input \"...\" already exists)",
       function() g:placeholder("...") end)
   end)
 
   it("an input that is there, or has no name", function()
-    raises("bad argument #1 to 'placeholder' (input \"x\" is there already)",
+    raises("bad argument #1 to 'placeholder' (input \"x\" already exists)",
       function() g:placeholder("x") end)
     raises("bad argument #1 to 'placeholder' (string expected, got number)",
       function() g:placeholder(1) end)
@@ -633,9 +633,9 @@ describe("misuse raises at the caller's line:", function()
       raises(what:format(type(value)),
         function() g:call_function(value) end)
     end
-    raises("bad argument #1 to 'call_function' (no global and no field of a "
-      .. "loaded module is this function; give its source, or make it an "
-      .. "attribute)", function() g:call_function(function() end) end)
+    raises("bad argument #1 to 'call_function' (the function is neither a "
+      .. "global nor a field of a loaded module; pass its source, or make it "
+      .. "an attribute)", function() g:call_function(function() end) end)
     raises(what:format("nil"), function() g:call_function() end)
     raises("bad argument #1 to 'call_function' (node of another graph)",
       function() g:call_function(alien) end)
@@ -721,8 +721,8 @@ describe("misuse raises at the caller's line:", function()
     local call = x()
     local t = g:external({}, G "t")
     g:output()
-    local count, over = nodes.count(g), "the graph has its output, nothing can "
-      .. "follow it"
+    local count, over = nodes.count(g),
+      "no node can follow the graph's output"
     raises(over, function() g:output(x) end)
     raises(over, function() return x + 1 end)
     raises(over, function() return -x end)
@@ -789,8 +789,8 @@ describe("misuse raises at the caller's line:", function()
 
   it("results of what is no call, or of no number", function()
     local call, sum = x(), x + 1
-    raises("x is not a call, it has one value", function() x:results(2) end)
-    raises("add is not a call, it has one value", function() sum:results(1) end)
+    raises("x is not a call; it has one value", function() x:results(2) end)
+    raises("add is not a call; it has one value", function() sum:results(1) end)
     for _, n in ipairs { 0, -1, 201, 1.5, compat.integers and 2.0, "2",
                          portable.max } do
       raises("bad argument #1 to 'results' (number from 1 to 200 expected)",

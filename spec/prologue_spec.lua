@@ -188,7 +188,7 @@ describe("a prologue", function()
     wrong(second:format "table expected, got string", gbi.new(), "x")
     wrong(second:format "parameter 2: string expected, got number",
       gbi.new(), { "x", 1 })
-    wrong(second:format 'parameter 3: "x\\n" is there twice', gbi.new(),
+    wrong(second:format 'parameter 3: duplicate name "x\\n"', gbi.new(),
       { "x\n", "y", "x\n" })
   end)
 

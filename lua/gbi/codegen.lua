@@ -56,7 +56,7 @@ end
 
 local function check_count(n, fname, arg)
   if not compat.is_integer(n) or n < 0 then
-    errors.argument(3, fname, arg, "count expected")
+    errors.argument(3, fname, arg, "non-negative integer expected")
   end
 end
 
@@ -278,8 +278,8 @@ function Codegen:take(n, fname, level)
   local stack = self.stack
   local base = #stack - n
   if base < self.floor then
-    error(("'%s' needs %d values on the codegen's stack, there are %d"):format(
-      fname, n, #stack - self.floor), level or 3)
+    error(("'%s' needs %d values on the codegen's stack, but there are %d")
+      :format(fname, n, #stack - self.floor), level or 3)
   end
   local es = compat.move(stack, base + 1, #stack, 1, {})
   for i = #stack, base + 1, -1 do stack[i] = nil end

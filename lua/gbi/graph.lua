@@ -82,7 +82,7 @@ end
 -- Checks that a node inserted before `at` would not follow the output.
 function Graph:check_open(level, at)
   if at == self.root and self:output_node() then
-    error("the graph has its output, nothing can follow it", level + 1)
+    error("no node can follow the graph's output", level + 1)
   end
 end
 
@@ -108,8 +108,8 @@ function Graph:check_args(level, args, fname, first, at)
         bad(level + 1, fname, first + i - 1,
           "only the last argument can be '...'")
       elseif not chain.before(self.root, arg, at) then
-        bad(level + 1, fname, first + i - 1, ("node %s comes too late for it")
-          :format(f.name))
+        bad(level + 1, fname, first + i - 1,
+          ("node %s comes after the node that would use it"):format(f.name))
       end
     elseif not literal.is_constant(arg) then
       expected(level + 1, fname, first + i - 1, "node or constant", arg)
@@ -121,7 +121,7 @@ end
 function Graph:check_one(level, value, fname, arg, at)
   self:check_args(level + 1, { n = 1, value }, fname, arg, at)
   if is_node(value) and node.is_varargs(value) then
-    bad(level + 1, fname, arg, "'...' is not one value")
+    bad(level + 1, fname, arg, "'...' is not a single value")
   end
 end
 
@@ -229,7 +229,7 @@ end
 -- Checks that there is no input of this name.
 function Graph:check_input_name(level, name, fname)
   if self.inputs[name] then
-    bad(level + 1, fname, 1, ("input %s is there already"):format(
+    bad(level + 1, fname, 1, ("input %s already exists"):format(
       literal.of(name)))
   end
 end
@@ -259,7 +259,7 @@ function Graph:placeholder(name)
   local rest = self.inputs["..."]
   if name == "..." and input_follows(self)
      or rest and chain.before(self.root, rest, self.point) then
-    bad(2, "placeholder", 1, "'...' is the last input")
+    bad(2, "placeholder", 1, "'...' must be the last input")
   end
   self.inputs[name] = false -- makes room
   local new = self:append(2, "placeholder", name, { n = 0 },
@@ -322,8 +322,8 @@ function Graph:call_function(target, ...)
   end
   if type(target) == "function" then
     target = trace.source_of(target, self.env or _G)
-      or bad(2, "call_function", 1, "no global and no field of a loaded module "
-        .. "is this function; give its source, or make it an attribute")
+      or bad(2, "call_function", 1, "the function is neither a global nor a "
+        .. "field of a loaded module; pass its source, or make it an attribute")
   end
   new = self:call(2, "call_function", 2, target, ...)
   return new
@@ -439,20 +439,20 @@ function Graph:check_part(level, part, fname, arg)
   if getmetatable(part) ~= Graph then
     expected(level + 1, fname, arg, "gbi.graph", part)
   elseif part.owner then
-    bad(level + 1, fname, arg, ("it is a part of %s already, use a copy")
+    bad(level + 1, fname, arg, ("the graph is already part of %s; use a copy")
       :format(part.owner.name))
   end
   local outer = self
   while outer do
     if outer == part then
-      bad(level + 1, fname, arg, "a graph cannot be a part of itself")
+      bad(level + 1, fname, arg, "a graph cannot be part of itself")
     end
     outer = outer.owner and outer.owner.graph
   end
   if part.registry ~= self.registry
      and (#part.registry > 0 or next(part.attributes) ~= nil) then
-    bad(level + 1, fname, arg, "it has external objects or attributes of its "
-      .. "own, make it with graph:subgraph")
+    bad(level + 1, fname, arg, "the graph has external objects or attributes "
+      .. "of its own; create it with graph:subgraph")
   end
 end
 
@@ -501,7 +501,7 @@ function Graph:cond(predicate, then_graph, else_graph, operands)
   self:check_part(2, then_graph, "cond", 2)
   self:check_part(2, else_graph, "cond", 3)
   if then_graph == else_graph then
-    bad(2, "cond", 3, "it is the then graph, use a copy")
+    bad(2, "cond", 3, "already used as the then graph; use a copy")
   end
   local new = make_control(self, 2, control.COND,
     { n = 3, predicate, then_graph, else_graph }, operands, 4)
@@ -522,7 +522,7 @@ function Graph:while_loop(cond_graph, body_graph, operands)
   self:check_part(2, cond_graph, "while_loop", 1)
   self:check_part(2, body_graph, "while_loop", 2)
   if cond_graph == body_graph then
-    bad(2, "while_loop", 2, "it is the cond graph, use a copy")
+    bad(2, "while_loop", 2, "already used as the cond graph; use a copy")
   end
   local new = make_control(self, 2, control.WHILE,
     { n = 2, cond_graph, body_graph }, operands, 3)
@@ -576,8 +576,8 @@ function Graph:external(value, from)
     if not f.index then
       bad(2, "external", 1, ("%s is not an external object"):format(f.name))
     elseif f.graph.registry ~= self.registry then
-      bad(2, "external", 1, "external object of another graph, make this one "
-        .. "with graph:subgraph")
+      bad(2, "external", 1, "external object of another graph; create this "
+        .. "graph with graph:subgraph")
     end
     new = self:external_node(2, f.index, f.source, f.kind, f.name)
     new[F].construct = f.construct
@@ -771,7 +771,7 @@ end
 -- @tparam string path
 -- @treturn ?boolean true, or nil
 -- @treturn ?string why the file cannot be written
--- @raise if an object or a function has no source of gbi's own kinds, or an
+-- @raise if an object or a function has no source from @{gbi.source}, or an
 -- attribute is not plain data; the error names it
 function Graph:save(path)
   check_self(self, "save")
@@ -805,7 +805,8 @@ function graph.load(path, options)
     if limit then
       if not compat.is_integer(value) or value < 0
          or limit.never_more and value > limit.most then
-        bad(2, "load_graph", 2, ("field '%s' is not a limit"):format(name))
+        bad(2, "load_graph", 2, ("field '%s' is not a valid limit"):format(
+          name))
       end
       limits[name] = value
     elseif name ~= "env" then
