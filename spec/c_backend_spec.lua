@@ -123,7 +123,7 @@ describe("the backend to C", function()
       outcome(g:compile { backend = c_backend.backend }))
   end)
 
-  it("has nodes that go back to Lua", function()
+  it("returns to Lua for some nodes", function()
     local backend, build = c_batch()
     local random, graphs = math.random, {}
     for i = 1, 150 do
@@ -148,7 +148,7 @@ describe("the backend to C", function()
     assert.is_true(ended > 10 and failed > 10 and handed_on > 10)
   end)
 
-  it("compiles again for other types, up to a number", function()
+  it("compiles again for other types, but only so often", function()
     local built = 0
     local build = c_backend.build
     function c_backend.build(...)
@@ -215,7 +215,7 @@ describe("the backend to C", function()
     assert.same({ 0, { 4 }, { 3 } }, { f(4) })
   end)
 
-  it("does not run, nor object to, what is not used", function()
+  it("neither runs nor refuses unused nodes", function()
     local f = compile(function(a)
       local _ = a.graph:call_function("idiv", a, 0)
       _ = a.graph:get_attr(a, "field")
@@ -224,7 +224,7 @@ describe("the backend to C", function()
     assert.equal(1, f(1))
   end)
 
-  it("keeps the attributes of the time when it was compiled", function()
+  it("keeps the attributes that the graph had when it was compiled", function()
     local object = {}
     local g = gbi.graph.new()
     g:output(g:attribute("n", 5) + g:attribute("m", 0.5),
@@ -236,7 +236,7 @@ describe("the backend to C", function()
     assert.equal(object, o)
   end)
 
-  it("finds what sources find in an environment, of the inputs too", function()
+  it("finds the objects of sources in an environment and in inputs", function()
     local env = { f = function(x) return x + 1 end }
     local f = compile(function(x)
       local g = x.graph
@@ -273,7 +273,7 @@ describe("the backend to C", function()
     end, "c_backend has no placeholder '...'")
   end)
 
-  it("says what cc says", function()
+  it("reports the errors of cc", function()
     local ok, err = pcall(c_backend.build, "nonsense", { "run" })
     assert.is_false(ok)
     assert.truthy(err:find "^c_backend: .*error")
@@ -283,7 +283,7 @@ describe("the backend to C", function()
   end)
 end)
 
-it("examples/collatz.lua finds in C what Lua finds", function()
+it("computes in examples/collatz.lua what Lua computes", function()
   local out, ok = portable.run(portable.start()
     .. " examples/collatz.lua 2000")
   assert.is_true(ok)

@@ -32,7 +32,7 @@ describe("a node", function()
     sum = x + y
   end)
 
-  it("tells its neighbours, inputs and users", function()
+  it("has its neighbours, inputs and users", function()
     local twice = sum + sum
     local call = twice(sum, 1, twice)
     assert.equal("add_1 add_2", names(sum.users))
@@ -48,7 +48,7 @@ describe("a node", function()
     assert.is_false(gbi.graph.is_node(g))
   end)
 
-  it("tells of an external object what it is", function()
+  it("has the index, source and kind of an external object", function()
     local from = Attr(G "io", "stdout")
     local out, made = g:external(io.stdout, from), g:created({}, print)
     assert.same({ 1, from, "user" }, { out.index, out.source, out.kind })
@@ -74,7 +74,7 @@ describe("a node", function()
     end
   end)
 
-  it("raises where Lua would answer with something else", function()
+  it("raises where Lua would use the node itself", function()
     raises("a graph cannot record x < y: use x:lt(y) or x:gt(y)",
       function() return x < y end)
     raises("a graph cannot record x <= y: use x:le(y) or x:ge(y)",
@@ -86,7 +86,7 @@ describe("a node", function()
       function() pairs(x) end)
   end)
 
-  it("raises for too few operands, and without itself", function()
+  it("raises for a wrong number of operands, and without its node", function()
     raises("bad argument #1 to 'lt' (node or constant expected, got no value)",
       function() x:lt() end)
     raises("bad argument #2 to 'lt' (no argument expected)",
@@ -301,7 +301,7 @@ describe("changing", function()
     assert.equal(10004, nodes.count(g))
   end)
 
-  it("passes cost the same for each of the nodes", function()
+  it("passes take linear time", function()
     if debug.gethook() or rawget(_G, "jit") then return end
     local function cost(n)
       local h = gbi.graph.new()
@@ -388,7 +388,7 @@ describe("conditions and loops", function()
     assert.equal(1, select(2, g:code():gsub("local log = ", "")))
   end)
 
-  it("hand external objects on, once in a run", function()
+  it("hand external objects on, once per run", function()
     local g = gbi.graph.new()
     local n, f = g:placeholder "n", g:placeholder "f"
     local o = g:external(io, G "io")
@@ -462,7 +462,7 @@ describe("conditions and loops", function()
     assert.same(got, { gbi.graph.interpreter(g):run(3) })
   end)
 
-  it("nest 50 deep, and no deeper than Lua can", function()
+  it("nest 50 deep, but no deeper than Lua allows", function()
     local function nested(g, x, depth)
       if depth == 0 then return x + 1 end
       local inner = g:subgraph()
@@ -551,7 +551,7 @@ describe("attributes", function()
       function() g:get_attr "x" end)
   end)
 
-  it("are saved if they are plain data, and named if not", function()
+  it("are saved if they are plain data; else the error names them", function()
     local path, g = fixture.path(), gbi.graph.new()
     g:output(g:attribute("data", { 1, 2.5, "x", { a = true, [false] = -0.0 } }),
       (g:get_attr "data"))
@@ -583,7 +583,22 @@ describe("trace", function()
     assert.equal(Attr(G "math", "max"), nodes.list(g)[4].target)
   end)
 
-  it("takes the names of the parameters where Lua tells them", function()
+  it("refuses names that are not strings, repeated, or after '...'", function()
+    local function f() end
+    local function trace(list)
+      return function() gbi.graph.trace(f, list) end
+    end
+    raises("bad argument #2 to 'trace' (table expected, got string)",
+      trace "x")
+    raises("bad argument #2 to 'trace' (name 2: string expected, got number)",
+      trace { "x", 1 })
+    raises("bad argument #2 to 'trace' (name 2: duplicate name \"x\")",
+      trace { "x", "x" })
+    raises("bad argument #2 to 'trace' ('...' must be the last input)",
+      trace { "...", "x" })
+  end)
+
+  it("takes the names of the parameters if Lua knows them", function()
     local function f(x, second, ...) return x, second, ... end
     local ok, g = pcall(gbi.graph.trace, f)
     if not ok then
@@ -598,7 +613,7 @@ describe("trace", function()
 end)
 
 describe("an interpreter", function()
-  it("calls the methods that are overridden, in branches, too", function()
+  it("calls overridden methods, in branches, too", function()
     local g = gbi.graph.new()
     local x = g:placeholder "x"
     g:output(g:cond(x:gt(0), g:subgraph(function(a) return a * 2 end, { "a" }),
@@ -645,7 +660,7 @@ describe("an interpreter", function()
 end)
 
 describe("env", function()
-  it("is all that sources can reach", function()
+  it("is the only table that sources can reach", function()
     local g = gbi.graph.new()
     g:output(g:get_attr(G "os"), g:get_attr(G "word"))
     local os_, word = g:compile { env = { word = "mine" } }()
@@ -666,7 +681,7 @@ describe("env", function()
   end)
 end)
 
-it("what cannot be held is refused, with and without a backend", function()
+it("refuses a value that cannot be held, with and without a backend", function()
   for _, value in ipairs { false, 5, "s" } do
     for _, backend in ipairs { false, function() return print end } do
       local g = gbi.graph.new()

@@ -123,7 +123,7 @@ describe("a state closes", function()
     end)
   end
 
-  it("while the youngest finalizer can still get what is alive", function()
+  it("while the youngest finalizer can still get live objects", function()
     assert.equal("alive\nnil\tdead\n", run [[
       object("oldest", function() print(r:find(1)) end)
       r:register(object "a", X)
@@ -239,7 +239,7 @@ describe("no finalizer is given a finalized object", function()
   end)
 end)
 
-describe("a registry that a finalizer brings back", function()
+describe("a registry that a finalizer resurrects", function()
   it("works as before", function()
     assert.equal("2\ttrue\ttrue\n", run [[
       do

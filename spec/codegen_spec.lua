@@ -202,7 +202,7 @@ describe("a codegen operation", function()
     assert.equal(1, n)
   end)
 
-  it("pop_top drops the top and evaluates it all the same", function()
+  it("pop_top drops the top, but still evaluates it", function()
     local log = {}
     local x = setmetatable({}, { __index = function(_, key)
       log[#log + 1] = key
@@ -315,7 +315,7 @@ describe("the order of evaluation", function()
     cg:call_function(0)
   end
 
-  it("is that of the arguments of a call", function()
+  it("of the arguments of a call", function()
     assert.equal("x.f x() y() x.f()", logged(function(cg)
       cg:load_local "x"
       cg:load_attr "f"
@@ -325,7 +325,7 @@ describe("the order of evaluation", function()
     end))
   end)
 
-  it("looks a method up after the arguments", function()
+  it("of a method call: the method is looked up after the arguments", function()
     for _, name in ipairs { "m", "end", "a b" } do
       local m = "x." .. name
       assert.equal(("y() y.z %s %s()"):format(m, m), logged(function(cg)
@@ -344,7 +344,7 @@ describe("the order of evaluation", function()
     end
   end)
 
-  it("is that of what is indexed, then the key", function()
+  it("of indexing: the object, then the key", function()
     local order = logged(function(cg)
       call(cg, "x")
       call(cg, "y")
@@ -353,7 +353,7 @@ describe("the order of evaluation", function()
     assert.equal("x() y() x().", order:sub(1, 12))
   end)
 
-  it("is kept when what is above is dropped, copied or stored", function()
+  it("is kept when a value above is dropped, copied or stored", function()
     for _, name in ipairs { "pop_top", "dup_top", "store" } do
       assert.equal("x() y() x().a", logged(function(cg)
         call(cg, "x")
@@ -608,7 +608,7 @@ describe("a random program", function()
     package.loaded[NAME] = nil
   end)
 
-  it("does what a machine does", function()
+  it("computes what a simulated machine computes", function()
     math.randomseed(SEED)
     for round = 1, 150 do
       local registry, programs, params = gbi.new(), {}, { "a", "b c" }
@@ -806,7 +806,7 @@ describe("misuse", function()
     return ("bad argument #%d to '%s' (%s)"):format(arg, name, expected)
   end
 
-  it("leaves other than one value", function()
+  it("leaves no value, or several", function()
     local function left(n)
       return ("the constructor of external object 1 left %d values on the "
         .. "codegen's stack, not 1"):format(n)
@@ -822,7 +822,7 @@ describe("misuse", function()
     end)
   end)
 
-  it("takes more than is there", function()
+  it("takes more values than there are", function()
     local function short(name, needs, has)
       return ("'%s' needs %d values on the codegen's stack, but there are %d")
         :format(name, needs, has)
@@ -846,7 +846,7 @@ describe("misuse", function()
     end)
   end)
 
-  it("takes what the constructor was not given", function()
+  it("takes values that its constructor did not push", function()
     for _, name in ipairs { "pop_top", "dup_top", "load_item", "store" } do
       local ok, err = pcall(compile, function(cg)
         cg:load_local "x"
@@ -860,7 +860,7 @@ describe("misuse", function()
     end
   end)
 
-  it("uses what is no variable of the codegen", function()
+  it("uses a value that is not a variable of a codegen", function()
     for _, name in ipairs { "store", "load" } do
       for _, var in pairs { "x", "v1", "nothing\n", 1, true, {}, NAN } do
         misused(wrong(1, name, "not a variable of this codegen"), true,
@@ -891,7 +891,7 @@ describe("misuse", function()
       end)
   end)
 
-  it("loads before it stores", function()
+  it("loads a variable before it stores it", function()
     local ok, err = pcall(compile, function(cg) cg:load(cg:new_var()) end)
     assert.is_false(ok)
     assert.matches("^spec/codegen_spec%.lua:%d+: bad argument #1 to 'load' "
@@ -928,12 +928,12 @@ describe("misuse", function()
     check(1, "load_local", unknown:format "1", 1)
   end)
 
-  it("imports a member that is no constant", function()
+  it("imports a member that is not a constant", function()
     misused(wrong(2, "load_import", "constant expected, got table"), true,
       function(cg) cg:load_import("io", {}) end)
   end)
 
-  it("obtains what is no source", function()
+  it("obtains a value that is not a source", function()
     for _, other in ipairs { 1, "x", true, print, {} } do
       misused(wrong(1, "codegen", "source expected, got " .. type(other)), true,
         function(cg) cg(other) end)

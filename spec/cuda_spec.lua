@@ -57,7 +57,7 @@ describe("without a driver, the module cuda", function()
   end)
   teardown(function() run("rm -r " .. empty) end)
 
-  it("loads, and says so when it is asked", function()
+  it("loads, and says that there is no driver", function()
     local out, ok = script([[
       local cuda = require "cuda"
       local available, reason = cuda.available()
@@ -68,7 +68,7 @@ describe("without a driver, the module cuda", function()
     assert.truthy(out:find("^there is no CUDA driver: .*libcuda.so.1"), out)
   end)
 
-  it("raises that from whatever needs one, at the caller's line", function()
+  it("raises where a driver is needed, at the caller's line", function()
     local out = script([[
       local cuda = require "cuda"
       for _, name in ipairs { "stream", "pool_stream", "event", "device",
@@ -83,7 +83,7 @@ describe("without a driver, the module cuda", function()
     assert.equal("all\n", out)
   end)
 
-  it("tells of one that is too old", function()
+  it("says that a driver is too old", function()
     local folder = portable.folder()
     write(folder .. "/old.c", "int cuInit(unsigned f) { return (int)f; }\n")
     assert.is_true(portable.execute(("cc -shared -fPIC -o %s/libcuda.so.1 "
@@ -95,7 +95,7 @@ describe("without a driver, the module cuda", function()
       .. "cuGetErrorName\n", out)
   end)
 
-  it("tells why a driver does not start", function()
+  it("says why a driver does not start", function()
     local out = script("print(select(2, require 'cuda'.available()))",
       ("LD_LIBRARY_PATH=%s FAKECUDA_FAIL=cuInit:100"):format(FAKE))
     assert.equal("the CUDA driver does not start: cuInit: "
@@ -183,7 +183,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("takes handles, and says what is wrong with one", function()
+  it("takes handles, and says what is wrong with a bad one", function()
     passes [[
       local h = gbi.handles
       local event, number = cuda.event(), h:weak(main)
@@ -203,7 +203,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("gives a stream and an event one number each, for good", function()
+  it("gives a stream and an event one number each, for ever", function()
     passes [[
       local event, n = cuda.event(), cuda.number(main)
       assert(cuda.number(main) == n and cuda.number(n) == n)
@@ -270,7 +270,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("gives back what was collected and never closed", function()
+  it("frees objects that were collected but never closed", function()
     passes [[
       local function use()
         local stream = cuda.stream()
@@ -293,7 +293,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("notices what a finalizer closes in the middle of a call", function()
+  it("notices objects that a finalizer closes during a call", function()
     passes [[
       local x = cuda.from(main, { 1, 2, 3 })
       local victim -- what the next finalizer closes
@@ -344,7 +344,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("hands out the streams of the pool in turns", function()
+  it("hands out the streams of the pool in turn", function()
     passes [[
       local first, n = cuda.pool_stream(), 1
       while cuda.pool_stream() ~= first do n = n + 1 end
@@ -485,7 +485,7 @@ local function specs(setup)
       ]]
     end)
 
-    it("refuses by name what it cannot capture", function()
+    it("names the node that it cannot capture", function()
       passes [[
         rawset(_G, "kernels", kernels)
         local function graph(add)
@@ -531,7 +531,7 @@ local function specs(setup)
   end)
 end
 
-describe("with a library in the driver's place, the module cuda", function()
+describe("with a fake driver, the module cuda", function()
   local setup = "LD_LIBRARY_PATH=" .. FAKE
   specs(setup)
 

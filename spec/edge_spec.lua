@@ -108,7 +108,7 @@ describe("an index at the edge", function()
     end)
 
     if not name:find "get" and name ~= "set" then
-      it("is no integer: " .. name, function()
+      it("is not an integer: " .. name, function()
         local r, objects = three()
         local before = state(r)
         for _, i in ipairs(NONE) do
@@ -224,7 +224,7 @@ describe("a call with many arguments", function()
     assert.equal(240, (g:compile()(unpack({}, 1, 120))))
   end)
 
-  it("keeps the nils among them where Lua has no table.pack", function()
+  it("keeps nils even if Lua has no table.pack", function()
     local pack = table.pack
     finally(function() table.pack = pack end) -- luacheck: ignore 122
     table.pack = nil -- luacheck: ignore 122
@@ -363,7 +363,7 @@ describe("where the stack overflows", function()
   end
 end)
 
-describe("a hundred registries, one in the other,", function()
+describe("a hundred nested registries", function()
   -- The first of n; each holds the next. A table holds all of them.
   local function chain(n)
     local all = {}

@@ -39,7 +39,7 @@ describe("the guide", function()
     output("rm -r " .. folder)
   end)
 
-  it("pytorch has every name of theirs that a comment gives", function()
+  it("pytorch has every PyTorch name in the comments", function()
     local text = read("docs/pytorch.md")
     local model = dofile("tools/annotate.lua").read()
     for name, item in pairs(model.items) do
@@ -51,7 +51,7 @@ describe("the guide", function()
     end
   end)
 
-  it("for contributors names targets and folders that there are", function()
+  it("for contributors names targets and folders that exist", function()
     local makefile = read("Makefile") .. read("spec/stress.mk")
       .. read("examples/cuda/cuda.mk")
     local text = read("CONTRIBUTING.md")

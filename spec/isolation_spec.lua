@@ -113,7 +113,7 @@ describe("isolation: recursion", function()
   end
 
   for _, kind in ipairs(kinds.all) do
-    it("as deep as that of a plain function: objects " .. kind, function()
+    it("as deep as a plain function's: objects " .. kind, function()
       local f, see = compiled(kind)
       local plain, _, full = dive(BY_HAND[kind], nothing, math.huge)
       assert.matches("stack overflow", full)
@@ -439,7 +439,7 @@ describe("isolation: graphs", function()
     assert.equal(0, #second.registry)
   end)
 
-  it("do not see gbi.default, nor it them", function()
+  it("share nothing with gbi.default", function()
     finally(gbi.reset_user_object_tracking)
     local mine, o = object("mine"), object("o")
     gbi.register_user_object(mine, G "mine")
@@ -456,7 +456,7 @@ describe("isolation: graphs", function()
     end
   end)
 
-  it("do not see what their registry holds, nor does a run change it",
+  it("neither see nor change the side table of their registry",
     function()
       for _, kind in ipairs(kinds.all) do
         local f, see, g = compiled(kind)
@@ -473,7 +473,7 @@ describe("isolation: graphs", function()
       end
     end)
 
-  it("of which one is compiled and run while another is compiled", function()
+  it("compiled and run while another one is being compiled", function()
     local function backend(depth)
       return function()
         if depth > 0 then
@@ -496,7 +496,7 @@ describe("isolation: graphs", function()
     assert.equal(b, f(b))
   end)
 
-  it("that are compiled and run by their own backend", function()
+  it("compiled and run by their own backend", function()
     local g = gbi.graph.new()
     g:placeholder("o")
     local f, o = g:placeholder("f"), g:external({}, L "o")
@@ -515,7 +515,7 @@ describe("isolation: graphs", function()
     assert.equal(b, h(b, get))
   end)
 
-  it("that are compiled and run in the middle of a run", function()
+  it("compiled and run in the middle of a run", function()
     local f, see, g = compiled(HANDED_ON)
     local a, b = object("a"), object("b")
     f(a, function(handle)
@@ -794,7 +794,7 @@ describe("no growth:", function()
   end)
 
   for _, kind in ipairs(kinds.all) do
-    it("it lets its graph go when nobody needs it: objects " .. kind,
+    it("a function that nobody needs lets its graph go: objects " .. kind,
       function()
         local weak = setmetatable({}, { __mode = "k" })
         local f, _, g = compiled(kind)
@@ -904,7 +904,7 @@ describe("pay for what you use:", function()
     refers_to((g:compile()))
   end)
 
-  it("one that uses its objects directly refers to the check of them",
+  it("a graph that uses its objects directly refers only to their check",
     function()
       local function refers_to_checks_and(f, ...)
         if rawget(_G, "jit") then
@@ -918,7 +918,7 @@ describe("pay for what you use:", function()
       refers_to_checks_and((compiled(IN_RUN)), "enter", "leave", "body")
     end)
 
-  it("a backend without external objects has one run, and an empty one",
+  it("a backend without external objects has a single, empty run",
     function()
       local g, runs = gbi.graph.new(), {}
       g:external({}, G "unused")
@@ -935,7 +935,7 @@ describe("pay for what you use:", function()
       refers_to(f, "run", "body")
     end)
 
-  it("an object that nobody uses is not obtained", function()
+  it("an unused object is not obtained", function()
     _G.obtain = function() error("obtained") end
     finally(function() _G.obtain = nil end)
     local boom = source.CallFunctionNoArgsSource(G "obtain")

@@ -101,7 +101,7 @@ describe("a constant", function()
     end
   end)
 
-  it("may be used where an operand stands", function()
+  it("can be used as an operand", function()
     assert.equal(-7, read("0 + " .. literal.of(-7)))
     assert.equal(portable.min, read("0 + " .. literal.of(portable.min)))
     assert.equal(-math.huge, read("0 + " .. literal.of(-math.huge)))
@@ -160,7 +160,7 @@ describe("a name", function()
     assert.is_false(literal.is_identifier(nil))
   end)
 
-  it("indexes a table, whatever it is", function()
+  it("indexes a table, whatever the name", function()
     local keys = { "x", "a b", "", "\n", "\\\n", "]]", "é", ALL_BYTES, 1, -1,
                    1.5, -0.5, math.huge, -math.huge, portable.min, true,
                    false }
@@ -194,7 +194,7 @@ describe("a decimal comma", function()
     return list
   end
 
-  it("of any locale that is here is written as a point", function()
+  it("of any installed locale is written as a point", function()
     local before, old = texts(), os.setlocale()
     finally(function() os.setlocale(old) end)
     for _, name in ipairs(LOCALES) do

@@ -54,7 +54,7 @@ describe("loading", function()
     assert.equal("x is 1\nx is ", check(STRICT, USE))
   end)
 
-  it("works where the libraries that a host may leave out are missing",
+  it("works without the libraries that a host may leave out",
     function()
       check([[
         debug, jit = nil, nil
@@ -131,7 +131,7 @@ describe("loading", function()
     assert.equal("", check('require "gbi"', TOUCH))
   end)
 
-  it("leaves for later what is not asked for", function()
+  it("loads modules only when they are used", function()
     check(STRICT, [[
       local gbi = require "gbi"
       assert(gbi.handles:get(gbi.handles:weak(gbi)) == gbi)
@@ -171,7 +171,7 @@ describe("loading", function()
     ]])
   end)
 
-  it("of what was left for later may fail, and then succeed", function()
+  it("of a module at its first use may fail, and later succeed", function()
     -- 5.1's require would say "loop or previous error" ever after
     check([[
       local gbi = require "gbi"

@@ -163,7 +163,7 @@ describe("a loop of look-ups", function()
       end)
   end
 
-  it("stops to find what was collected", function()
+  it("no longer finds a collected object", function()
     for face, text in pairs(FACES) do
       local r = face == "the module function" and gbi.default or gbi.new()
       local loop = looper(text)
@@ -249,7 +249,7 @@ describe("a look-up", function()
     end)
   end
 
-  it("takes a registry for one whatever its metatable says", function()
+  it("recognizes a registry, whatever is in its metatable", function()
     local r, x = gbi.new(), {}
     r:store(x)
     local get, metatable = r.get, getmetatable(r)

@@ -98,13 +98,13 @@ describe("the rockspec", function()
 end)
 
 describe("the release rockspec", function()
-  it("is the scm one, but for version and source", function()
+  it("differs from the scm one only in version and source", function()
     local release, scm = rockspec(HEADER .. "-1"), rockspec("scm-1")
     release.version, release.source = scm.version, scm.source
     assert.same(scm, release)
   end)
 
-  it("leaves one thing to be filled in, which the page on releases names",
+  it("has one placeholder, which the page on releases names",
     function()
       for _, version in ipairs { HEADER .. "-1", "scm-1" } do
         local _, path = rockspec(version)
@@ -128,7 +128,7 @@ describe("an uninstalled checkout", function()
     must("rm -r %s", empty)
   end)
 
-  it("comes before what the environment has, and leaves it there", function()
+  it("precedes the paths of the environment, and keeps them", function()
     local empty = folder()
     must("echo 'return 5' >%s/other.lua", empty)
     assert.equal("5\n", must("export LUA_PATH='%s/?.lua' && "
@@ -185,7 +185,7 @@ describe("a second copy in one Lua state", function()
       %s]]):format(empty, text)))
   end
 
-  it("is the first, if it is of the same version", function()
+  it("gives the first one, if the versions are the same", function()
     assert.equal("user\tstored\ttrue\ttrue\n", (script [[
       local gbi = require "gbi"
       local core = require "gbi.core"
@@ -200,7 +200,7 @@ describe("a second copy in one Lua state", function()
         core.default == gbi.default)]]))
   end)
 
-  it("is refused, with both versions, if it is of another", function()
+  it("is refused, naming both versions, if they differ", function()
     assert.equal(("gbi 9.8.7 cannot be opened in a Lua state that has gbi %s\n"
       .. "gbi %s cannot be opened in a Lua state that has gbi 0.1.0\n"):format(
         HEADER, HEADER), (script [[
@@ -211,7 +211,7 @@ describe("a second copy in one Lua state", function()
       print(message(open, "/same"))]]))
   end)
 
-  it("of the Lua files is refused, if it does not fit the core", function()
+  it("of the Lua files is refused if the core's version differs", function()
     assert.equal("gbi 9.8.7\nthe Lua files of gbi " .. HEADER
       .. " found the gbi.core of gbi 9.8.7 (LUA_PATH and LUA_CPATH lead to two "
       .. "versions)\n", (script [[
@@ -220,7 +220,7 @@ describe("a second copy in one Lua state", function()
       print(message(require, "gbi"))]]))
   end)
 
-  it("may be loaded as often as anyone likes", function()
+  it("may be loaded any number of times", function()
     -- each one left 0.3 KB
     assert.equal("true\n", (script [[
       local kilobytes = require "spec.support.memory"
@@ -307,7 +307,7 @@ describe("tools/need", function()
       .. INSTALL .. "apt-get update\n" .. INSTALL, out)
   end)
 
-  it("installs nothing for others who were not asked", function()
+  it("installs nothing for other users without asking", function()
     local out, ok = need(1000, "LUA=lua9")
     assert.is_false(ok)
     assert.equal("gbi needs what is not there: lua9\n"
@@ -318,7 +318,7 @@ describe("tools/need", function()
     assert.truthy(out:find("\nsudo apt%-get update\nsudo apt%-get install"))
   end)
 
-  it("says nothing when nothing is missing", function()
+  it("prints nothing when nothing is missing", function()
     assert.same({ "", true }, { need(1000, "LUA=" .. LUA) })
   end)
 end)
@@ -409,7 +409,7 @@ describe("make dist", function()
 
   -- A Lua that is not Debian's may have its busted in LUA_PATH alone, and none
   -- of LuaRocks.
-  it("packs what builds and tests by itself", function()
+  it("makes a tarball that builds and passes its tests", function()
     local _, busted = sh("%s -e 'require [[busted]]'", LUA)
     if not busted then pending "this Lua has no busted" end
     local out = must("cd %s && make test LUA=%s CFLAGS=-O0 "
@@ -426,7 +426,7 @@ describe("make dist", function()
     if not rocks then pending "LuaRocks does not know this Lua" end
   end
 
-  it("packs what `luarocks make` installs, and `luarocks test` tests",
+  it("makes a tarball that works with `luarocks make` and `luarocks test`",
     function()
       need_luarocks()
       local rocks = ("luarocks --lua-version %s --tree %s/tree"):format(VERSION,
@@ -441,7 +441,7 @@ describe("make dist", function()
       assert.truthy(out:find(" 0 failures / 0 errors", 1, true), out)
     end)
 
-  it("packs what the release rockspec builds", function()
+  it("makes a tarball that the release rockspec builds", function()
     need_luarocks()
     local _, path = rockspec(HEADER .. "-1")
     local text = read(path):gsub("url = .-,\n",

@@ -114,7 +114,7 @@ describe("a prologue", function()
     end
   end)
 
-  it("stores only when all objects are there", function()
+  it("stores only after all objects are obtained", function()
     local registry = registry_of { L "x", Call(L "f") }
     local old, new = {}, {}
     registry:store(old, old)
@@ -127,7 +127,7 @@ describe("a prologue", function()
     assert.equal(new, registry:get(1))
   end)
 
-  it("keeps each object alive for the length of the call", function()
+  it("keeps each object alive until the call ends", function()
     for _, n in ipairs { 2, 50, 59, 60, 61, 100 } do
       local registry, made = gbi.new(), setmetatable({}, { __mode = "v" })
       for _ = 1, n do registry:register(print, Call(L "f")) end
@@ -192,7 +192,7 @@ describe("a prologue", function()
       { "x\n", "y", "x\n" })
   end)
 
-  it("names the object whose source wants another parameter", function()
+  it("names the object whose source needs another parameter", function()
     local registry = registry_of { G "io", Attr(L "o", "x") }
     local err = failure(function()
       gbi.compile_prologue(registry, { "x" })
@@ -328,7 +328,7 @@ describe("a string", function()
     end
   end)
 
-  it("of a source is named in a comment of one line", function()
+  it("of a source appears in a one-line comment", function()
     local registry = registry_of { L "a\nb", setmetatable({
       reconstruct = function(_, cg) cg:load_global "io" end,
     }, { __tostring = function() return "mine\n\r\27is long" end }) }
@@ -412,7 +412,7 @@ describe("under a strict _G", function()
     fails(gbi.compile_prologue(registry_of { G "gbi_spec" }))
   end)
 
-  it("so it is when _G became strict after compiling", function()
+  it("also if _G became strict after compiling", function()
     local prologue, text = gbi.compile_prologue(registry_of { G "gbi_spec" })
     strict()
     fails(prologue, text)
@@ -691,7 +691,7 @@ describe("a prologue that yields", function()
     error("too late", 0)
   end
 
-  it("fails with the error of what fails after it", function()
+  it("fails with an error raised after it yielded", function()
     local _, prologue = yielding(3)
     local run = coroutine.wrap(prologue)
     run({}, fail)
@@ -713,7 +713,7 @@ describe("a prologue that yields", function()
 end)
 
 describe("a nested prologue", function()
-  it("may be another registry's", function()
+  it("may belong to another registry", function()
     local inner = registry_of { L "x" }
     local inner_prologue = gbi.compile_prologue(inner, { "x" })
     local outer = registry_of { L "x", Call(L "f"), L "x" }
@@ -729,7 +729,7 @@ describe("a nested prologue", function()
     assert.equal(x, outer:get(3))
   end)
 
-  it("may be the same one", function()
+  it("may be the same prologue", function()
     for _, n in ipairs { 3, 100 } do
       local registry = gbi.new()
       registry:register(print, L "x")
@@ -760,7 +760,7 @@ describe("a nested prologue", function()
     end
   end)
 
-  it("that fails is named, and the one that it is in", function()
+  it("that fails is named, and the outer one, too", function()
     local inner = gbi.compile_prologue(registry_of { Call(L "f") }, { "f" })
     local outer = gbi.compile_prologue(registry_of { G "io", Call(L "f") },
       { "f" })

@@ -210,7 +210,7 @@ describe("a run", function()
     end, o, "more"))
   end)
 
-  it("gives handles of objects alone, at the caller's line", function()
+  it("gives handles only of objects, at the caller's line", function()
     with(function(run)
       raises("bad argument #1 to 'handle' (the run has no external object 1)",
         function() run:handle(1) end)
@@ -254,7 +254,7 @@ describe("a run", function()
     assert.equal(0, live())
   end)
 
-  it("that failed gives its handles while somebody holds it", function()
+  it("that failed still gives handles while something holds it", function()
     local kept, handle
     local o = object("o")
     assert.is_false(pcall(with, function(run)

@@ -214,7 +214,7 @@ describe("what is saved is loaded:", function()
     end)
   end)
 
-  it("without what nobody uses", function()
+  it("without unused nodes", function()
     local h = again(graph(function(g)
       local x = g:placeholder("x")
       g:external({}, { reconstruct = print }) -- which could not be saved
@@ -241,7 +241,7 @@ describe("what is saved is loaded:", function()
     assert.equal(g:code(), h:code())
   end)
 
-  it("over a file that is there", function()
+  it("over an existing file", function()
     write("something else")
     assert.equal(2, nodes.count(again(graph(function(g)
       return g:placeholder("x")
@@ -305,7 +305,7 @@ describe("what cannot be saved:", function()
     end)
   end)
 
-  it("a source that is made of the user's own", function()
+  it("a source that contains the user's own", function()
     fails("external object 1 (my own.x)", function(g)
       return g:external({}, Attr(own, "x"))
     end)
@@ -352,7 +352,7 @@ describe("a path", function()
 
   before_each(function() g = graph(function() end) end)
 
-  it("that is none raises", function()
+  it("that is not a string raises", function()
     raises("bad argument #1 to 'save' (string expected, got nil)",
       function() g:save() end)
     raises("bad argument #1 to 'save' (string expected, got number)",
@@ -392,7 +392,7 @@ describe("a path", function()
     assert.is_nil(io.open("spec.tmp"))
   end)
 
-  it("that cannot be written leaves the file that is there", function()
+  it("that cannot be written keeps the existing file", function()
     assert.is_true(g:save(path))
     local before = read()
     local folder = portable.folder()
@@ -572,7 +572,7 @@ describe("a file that was damaged gives nil and a reason:", function()
     end
   end)
 
-  it("with bytes put in, taken out or exchanged", function()
+  it("with bytes inserted, removed or exchanged", function()
     for i = 1, #text do
       for _, more in ipairs { "\0", "0", "n", "\n" } do
         if text:sub(i, i) ~= more and text:sub(i - 1, i - 1) ~= more then
@@ -615,7 +615,7 @@ describe("a file that was damaged gives nil and a reason:", function()
 end)
 
 describe("a file with a right checksum is refused for", function()
-  it("a list that is no list of nodes", function()
+  it("a malformed list of nodes", function()
     for _, payload in ipairs { "", "n", "t", "i0;", "i1;", "i-1;", "d2;",
         "s1:2", "i2;" .. X, "i1;" .. X, "i1;" .. X .. OUT, list(X, OUT) .. "n",
         list(X, OUT) .. list(X, OUT), " " .. list(X, OUT), "i02" .. X .. OUT,
@@ -626,7 +626,7 @@ describe("a file with a right checksum is refused for", function()
     end
   end)
 
-  it("counts of arguments that are none", function()
+  it("wrong counts of arguments", function()
     for _, n in ipairs { -1, portable.min, portable.max, 2147483648,
         9007199254740992,
         1000000, 2, FLOAT, "1", false, raw "n", raw "dnan;", raw "dinf;",
@@ -675,7 +675,7 @@ describe("a file with a right checksum is refused for", function()
     assert.equal(3, nodes.count(accepts(X, add("a", ref(1)), OUT)))
   end)
 
-  it("no output, or more than one, or what follows it", function()
+  it("no output, several outputs, or data after the output", function()
     refuses()
     refuses(X)
     refuses(OUT, X)
@@ -687,7 +687,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(OUT, node("call_method", "m", "m", ref(1)))
   end)
 
-  it("kinds of nodes that there are not", function()
+  it("unknown kinds of nodes", function()
     for _, op in ipairs { "", "call", "call_module", "append", "lint", "save",
         "compile", "__index", "nodes", "registry", "external", "set_item", 1,
         false, raw "n", ref(1), from("G", "x") } do
@@ -695,14 +695,14 @@ describe("a file with a right checksum is refused for", function()
     end
   end)
 
-  it("names that are no identifiers, or taken", function()
+  it("names that are not identifiers, or are taken", function()
     for _, name in ipairs { "", "1", "a b", "end", "nil", "a.b", "a\n", "x",
         "x = hit --", "\0", "é", 1, false, raw "n", ref(1) } do
       refuses(X, node("call_method", name, "m", ref(1)), OUT)
     end
   end)
 
-  it("inputs that are none", function()
+  it("malformed inputs", function()
     refuses(X, node("placeholder", "y", "x"), OUT)
     refuses(node("placeholder", "rest", "..."), X, OUT)
     refuses(node("placeholder", "x", 1), OUT)
@@ -712,7 +712,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(node("placeholder", "x", from("G", "x")), OUT)
   end)
 
-  it("operators that there are not, or operands", function()
+  it("unknown operators, or wrong operands", function()
     for _, target in ipairs { "", "plus", "+", "__add", "os.exit", "operands",
         1, false, raw "n" } do
       refuses(X, node("call_function", "a", target, ref(1), ref(1)), OUT)
@@ -746,7 +746,7 @@ describe("a file with a right checksum is refused for", function()
     accepts(X, setitem, OUT)
   end)
 
-  it("methods and fields that are none", function()
+  it("malformed methods and fields", function()
     refuses(X, node("call_method", "a", 1, ref(1)), OUT)
     refuses(X, node("call_method", "a", ref(1), ref(1)), OUT)
     refuses(X, node("call_method", "a", from("G", "f"), ref(1)), OUT)
@@ -757,7 +757,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(X, node("get_attr", "a", ref(1)), OUT)
   end)
 
-  it("indices that are none", function()
+  it("malformed indices", function()
     local t = from("G", "t")
     for _, index in ipairs { 0, -1, 9007199254740992, 9007199254740993,
         portable.max, portable.min, 2147483648, 1099511627776, FLOAT, 1.5,
@@ -789,7 +789,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(X, node("call_method", "t", target, 1) .. t, OUT)
   end)
 
-  it("a handle of what has none", function()
+  it("a handle of a node that cannot have one", function()
     local op, target = "call_function", "external_object_handle"
     local t = external("t", 1, from("G", "t"))
     refuses(X, node(op, "i", target, ref(1)), OUT)
@@ -802,7 +802,7 @@ describe("a file with a right checksum is refused for", function()
     accepts(t, node(op, "i", target, ref(1)), OUT)
   end)
 
-  it("results of what is no call, or of no number", function()
+  it("results of other nodes than calls, or a wrong number", function()
     local op, target = "call_function", "call_result"
     local call = node("call_method", "m", "m", ref(1))
     refuses(X, node(op, "r", target, ref(1), 1), OUT)
@@ -855,7 +855,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(X, external("t", 1, g), OUT)
   end)
 
-  it("an object that is found through an input that is not there", function()
+  it("an object whose source is a missing input", function()
     refuses(external("t", 1, from("L", "x")), OUT)
     refuses(X, external("t", 1, from("A", from("L", "y"), "z")), OUT)
     refuses(X, node("call_function", "f", from("L", "y")), OUT)
@@ -863,7 +863,7 @@ describe("a file with a right checksum is refused for", function()
     accepts(X, external("t", 1, from("L", "x")), OUT)
   end)
 
-  it("more arguments than there can be", function()
+  it("too many arguments", function()
     local n = 2000000
     local text = "i2;" .. X .. value "output" .. value "output"
       .. value "output" .. value(n) .. ("n"):rep(n)
@@ -874,8 +874,8 @@ describe("a file with a right checksum is refused for", function()
   end)
 end)
 
-describe("an unusual file is accepted, and right:", function()
-  it("one result asked for twice", function()
+describe("an unusual file is accepted and works:", function()
+  it("one result recorded twice", function()
     local f = accepts(node("placeholder", "f", "f"),
       node("call_function", "c", ref(1)),
       node("call_function", "a", "call_result", ref(2), 2),
@@ -885,7 +885,7 @@ describe("an unusual file is accepted, and right:", function()
     assert.same({ 2, 2 }, { a, b })
   end)
 
-  it("names that are the generator's own", function()
+  it("names that the generator uses itself", function()
     local written, last = { X }, 1
     for _, name in ipairs { "run", "enter", "leave", "hand_on", "registry",
                             "v1", "p1", "vars" } do
@@ -911,7 +911,7 @@ describe("an unusual file is accepted, and right:", function()
 end)
 
 describe("random changes with a right checksum", function()
-  it("never raise, and what is accepted compiles", function()
+  it("never raise, and accepted files compile", function()
     math.randomseed(SEED)
     local random = math.random
     assert.is_true(everything():save(path))
@@ -1010,7 +1010,7 @@ describe("limits of load_graph", function()
     end)
   end
 
-  it("bytes is met at one more", function()
+  it("bytes is exceeded at one more", function()
     local size = #portable.read(file)
     assert.truthy(gbi.load_graph(file, { bytes = size }))
     assert.same({ nil, ("%s: the file has more than %d bytes (option 'bytes')")
@@ -1018,7 +1018,7 @@ describe("limits of load_graph", function()
       { gbi.load_graph(file, { bytes = size - 1 }) })
   end)
 
-  it("are numbers", function()
+  it("must be numbers", function()
     for _, option in ipairs { { nodes = "1" }, { bytes = -1 }, { depth = 101 },
                               { nodes = 1.5 } } do
       assert.has_error(function() gbi.load_graph(file, option) end)

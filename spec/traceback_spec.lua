@@ -90,21 +90,21 @@ describe("gbi.traceback names", function()
     assert.same({ WRITE }, notes(said, { ["gbi graph(out, t)"] = code }))
   end)
 
-  it("the object that has no such method", function()
+  it("the object that lacks a method", function()
     local co, err = fail(writer, {}, 1)
     assert.matches("^gbi graph%(out, t%):%d+: attempt to call .*'write'", err)
     assert.same({ WRITE }, notes(traceback(co, err),
       { ["gbi graph(out, t)"] = code }))
   end)
 
-  it("the operator, the one of several", function()
+  it("the right operator among several", function()
     local co, err = fail(writer, { write = function() end }, 1)
     assert.same({ "local getitem = add[1] => node getitem: "
       .. "call_function getitem" }, notes(traceback(co, err),
       { ["gbi graph(out, t)"] = code }))
   end)
 
-  it("the function that a source finds, and the one that is a node", function()
+  it("a function that a source finds, and a function that is a node", function()
     global("gbi_spec", oops)
     local f = compile({ "x" }, function(g) g:call_function(G "gbi_spec") end)
     assert.same({ 'node gbi_spec: call_function G["gbi_spec"]' },
@@ -114,7 +114,7 @@ describe("gbi.traceback names", function()
       notes(traceback(fail(f, oops))))
   end)
 
-  it("all objects that a node works on, once, also by number", function()
+  it("all objects that a node works on, once each, also by number", function()
     local f = compile({ "f", "a", "b" }, function(g, f)
       local a, b = g:external({}, L "a"), g:external({}, L "b")
       f(b, a:handle(), b)
@@ -159,7 +159,7 @@ describe("gbi.traceback names", function()
     end
   end)
 
-  it("what is wrong in an object that cannot be held", function()
+  it("an object that cannot be held", function()
     local registry = gbi.new()
     registry:register({}, L "x")
     local co, err = fail(gbi.compile_prologue(registry, { "x" }), 5)
@@ -191,7 +191,7 @@ describe("gbi.traceback names", function()
     assert.same({ "the backend's function" }, notes(traceback(fail(f, {}))))
   end)
 
-  it("what a suspended coroutine waits in", function()
+  it("the node in which a coroutine is suspended", function()
     local f = compile({ "f" }, function(_, f) f(1) f(2) end)
     local co = coroutine.create(f)
     assert(coroutine.resume(co, coroutine.yield))
@@ -204,7 +204,7 @@ describe("gbi.traceback names", function()
     assert.same({ "node f_1: call_function %f" }, notes(traceback(protected)))
   end)
 
-  it("a node on one line, whatever it is called", function()
+  it("a node on one line, whatever its name", function()
     local name = "a\nb"
     local mine = setmetatable({
       reconstruct = function(_, cg) cg:load_local(name) end,
@@ -228,13 +228,13 @@ describe("gbi.traceback tells apart", function()
     end)
   end
 
-  it("a graph and the one that it calls, as an input", function()
+  it("a graph and the graph that it calls, as an input", function()
     local f = compile({ "f", "x" }, function(_, f, x) return f(x) end)
     assert.same({ "node m: call_method m", "node f_1: call_function %f" },
       notes(traceback(fail(f, inner "m", { m = oops }))))
   end)
 
-  it("a graph and the one that it calls, found by a source", function()
+  it("a graph and the graph that it calls, found by a source", function()
     global("gbi_spec", (inner "m"))
     local f = compile({ "x" }, function(g, x)
       return g:call_function(G "gbi_spec", x)
@@ -255,7 +255,7 @@ describe("gbi.traceback tells apart", function()
       notes(said))
   end)
 
-  it("generated code and code that is called like it", function()
+  it("generated code and other code with the same chunk name", function()
     local f = compat.load("local f = ... f() return 1", "=gbi graph(f)")
     inner "m"
     assert.same({}, notes(traceback(fail(f, oops))))
@@ -314,7 +314,7 @@ describe("gbi.traceback of a deep stack", function()
     return generated
   end
 
-  it("names nodes on both sides of what is left out", function()
+  it("names nodes on both sides of the gap", function()
     start(oops)
     for depth = 1, 40 do
       local said = traceback((fail(even, depth)), "m")
@@ -339,7 +339,7 @@ describe("gbi.traceback of a deep stack", function()
     end
   end)
 
-  it("comes when the stack overflows, as debug.traceback does", function()
+  it("works when the stack overflows, as debug.traceback does", function()
     portable.jit(false) -- what LuaJIT compiled decides where its stack ends
     finally(function() portable.jit(true) end)
     start(function() even(-1) end)
@@ -358,7 +358,7 @@ describe("gbi.traceback of a deep stack", function()
     assert.is_true(check(said) > 0)
   end)
 
-  it("comes when calls of C overflow the stack", function()
+  it("works when calls of C overflow the stack", function()
     portable.jit(false)
     finally(function() portable.jit(true) end)
     local function sorted(n)
@@ -382,7 +382,7 @@ describe("gbi.traceback, like debug.traceback,", function()
     return compat.unpack(results, 1, results.n)
   end
 
-  it("says the same where nothing is generated", function()
+  it("returns the same without generated code", function()
     alone(function()
       local a, b = gbi.traceback(), debug.traceback()
       assert.equal(b, a)
@@ -427,7 +427,7 @@ describe("gbi.traceback, like debug.traceback,", function()
     end
   end)
 
-  it("takes no message for one that is nil", function()
+  it("treats a nil message as no message", function()
     local co = fail(oops)
     assert.equal(debug.traceback(co), gbi.traceback(co, nil))
     assert.equal(debug.traceback(co, "", 1), "\n" .. gbi.traceback(co, nil, 1))
@@ -451,7 +451,7 @@ describe("gbi.traceback, like debug.traceback,", function()
     assert.is_false(gbi.traceback(false))
   end)
 
-  it("refuses a level that is none, at its caller's line", function()
+  it("refuses a level that is not an integer, at its caller's line", function()
     for _, level in ipairs { "x", {}, 1.5 } do
       local line = debug.getinfo(1, "l").currentline
       local ok, err = pcall(function() local _ = gbi.traceback("m", level) end)
@@ -515,7 +515,7 @@ describe("gbi.traceback with gbi.debug(true)", function()
       place) }, notes(traceback(fail(prologue))))
   end)
 
-  it("names nothing of what was recorded before", function()
+  it("names no places for nodes recorded before", function()
     local g = gbi.graph.new()
     g:call_function(g:placeholder("f"))
     gbi.debug(true)
@@ -533,7 +533,7 @@ describe("gbi.traceback never puts a note under another line", function()
     return (f(x))
   end
 
-  it("although a name looks like an entry", function()
+  it("even if a name looks like an entry", function()
     local entry = "\n\tgbi graph(x):%d: in function 'x'"
     for i = 1, 64 do
       local line, depth = i % 8, i > 32 and 100 or 0
@@ -554,7 +554,7 @@ describe("gbi.traceback never puts a note under another line", function()
 end)
 
 describe("a function that gbi.traceback knows", function()
-  it("can be collected, although its graph's objects lead to it", function()
+  it("can be collected, even if its graph's objects refer to it", function()
     local witness = setmetatable({}, { __mode = "k" })
     do
       local g, example = gbi.graph.new(), {}
@@ -587,7 +587,7 @@ describe("where a host has no debug library", function()
       tostring(select(2, pcall(error)))), out) -- a string in 5.5
   end)
 
-  it("or only a traceback, it returns that", function()
+  it("with only a traceback, gbi.traceback returns that", function()
     local out = portable.script [[
       debug = { traceback = debug.traceback }
       package.loaded.debug = debug

@@ -29,7 +29,7 @@ local r
 
 before_each(function() r = gbi.new() end)
 
-describe("a registry does not hold", function()
+describe("a registry does not keep alive", function()
   local function upvalue() return r end
   local KINDS = {
     table = function() return {} end,
@@ -67,7 +67,7 @@ describe("a registry does not hold", function()
     end)
   end
 
-  it("what the default registry is given", function()
+  it("an object of the default registry", function()
     gbi.reset_user_object_tracking()
     gbi.register_user_object({}, from)
     collect()
@@ -90,7 +90,7 @@ describe("a graph-created example", function()
     assert.is_false(alive())
   end)
 
-  it("is kept alive with others, whatever takes its index", function()
+  it("stays alive with others, whatever takes its index", function()
     local alive = {}
     for i = 1, 5 do
       alive[i] = witness(r:get(r:register_created({}, noop)))
@@ -115,8 +115,8 @@ describe("a graph-created example", function()
   end)
 end)
 
-describe("what set puts there", function()
-  it("is kept alive, one for each index", function()
+describe("an object given to set", function()
+  it("is kept alive, one per index", function()
     local alive = {}
     for i = 1, 3 do
       r:set(i, {})
@@ -146,7 +146,7 @@ describe("what set puts there", function()
   end)
 end)
 
-describe("what is stashed", function()
+describe("a stashed object", function()
   it("survives the next store and is let go by the one after", function()
     local first, same = witness(r:stash({})), witness(r:stash({}))
     assert.is_true(first())
@@ -169,7 +169,7 @@ describe("what is stashed", function()
     assert.is_false(alive())
   end)
 
-  it("is let go by reset, of whichever run", function()
+  it("is let go by reset, from any run", function()
     local first = witness(r:stash({}))
     r:store()
     local second = witness(r:stash({}))
@@ -285,7 +285,7 @@ describe("a registry does not grow", function()
     check(function() r:set(1, {}) end)
   end)
 
-  it("by a million objects set behind the last stored index", function()
+  it("by a million objects set past the last stored index", function()
     for _ = 1, 8 do r:register(r, from) end
     check(function()
       r:store()
@@ -328,7 +328,7 @@ describe("a dead object", function()
     assert.equal(expected, err:match("^[^:]+:%d+: (.*)$"))
   end
 
-  it("is called so, with its source where that has a name", function()
+  it("is named in errors, with its source if that has a name", function()
     r:register({}, from)
     collect()
     fails "external object 1 is no longer alive"
@@ -352,7 +352,7 @@ describe("a dead object", function()
     fails "external object 1 is no longer alive"
   end)
 
-  it("is called so whatever the source's __tostring does", function()
+  it("is named in errors, whatever the source's __tostring does", function()
     for _, hostile in ipairs {
       function() error "no" end,
       function() error {} end,
@@ -370,7 +370,7 @@ describe("a dead object", function()
     end
   end)
 
-  it("is called so when __tostring resets the registry", function()
+  it("is named in errors even if __tostring resets the registry", function()
     r:register({}, source(function()
       r:reset()
       collect()
@@ -381,7 +381,7 @@ describe("a dead object", function()
     fails "external object 1 is not registered (the registry holds 0)"
   end)
 
-  it("stays dead when its finalizer brings it back", function()
+  it("stays dead when its finalizer resurrects it", function()
     local back, seen
     r:register(setmetatable({}, {
       __gc = function(object)
@@ -452,7 +452,7 @@ describe("a hostile object", function()
     collectgarbage("restart")
   end)
 
-  it("that raises whatever is asked of it", function()
+  it("that raises from every metamethod", function()
     use(hostile(boom))
     portable.collect_all()
   end)
@@ -468,7 +468,7 @@ describe("a hostile object", function()
     assert.equal(1, calls) -- its finalizer
   end)
 
-  it("is still told to be of another type", function()
+  it("still gets a type error", function()
     for _, action in ipairs { boom, coroutine.yield, noop } do
       r:reset()
       local object = hostile(action)

@@ -45,10 +45,10 @@ function Graph:check_self(fname)
 end
 local check_self = Graph.check_self
 
-local MAX_NAME = 100 -- bytes of a hint, for a name is written for each use
+local MAX_NAME = 100 -- bytes of a hint, because a name is written at each use
 
--- A name without the numbers that were put behind it: f of f_1 and f_1_2. (By
--- steps from its end, as a pattern would try again from each place.)
+-- Returns a name without the numbers appended to it: f for f_1 and f_1_2. (It
+-- steps from the end, because a pattern would be tried again at every place.)
 local function unnumbered(name)
   local from_end, at = name:reverse(), 1
   repeat
@@ -58,8 +58,8 @@ local function unnumbered(name)
   return at <= #name and name:sub(1, #name - at + 1) or name
 end
 
--- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
--- what it begins with, and the last number put behind that.
+-- Finds a name for a node that no other node has: its hint, hint_1, hint_2 …
+-- Returns the name, its base, and the last number appended to the base.
 local function unique(self, hint)
   local base = hint:sub(1, MAX_NAME):gsub("[^%w_]", "_"):gsub("^%d", "_%0")
   if not literal.is_identifier(base) then base = base .. "_" end
@@ -88,7 +88,7 @@ end
 
 -- Checks the arguments of a node before `at`, by default at the point of
 -- insertion. They must be constants and nodes that come before it; only the
--- last may stand for many values. Errors name them the arguments of `fname`
+-- last may stand for many values. Errors call them the arguments of `fname`,
 -- from number `first` on.
 function Graph:check_args(level, args, fname, first, at)
   at = at or self.point
@@ -173,7 +173,7 @@ local function make(registry, attributes)
     -- @tfield table attributes
     attributes = attributes,
     root = root,
-    point = root, -- before which nodes are inserted
+    point = root, -- new nodes go before this node
     names = {}, -- name -> is it taken?
     counts = {}, -- name -> the last number appended to it
     inputs = {}, -- target -> placeholder
@@ -268,7 +268,7 @@ function Graph:placeholder(name)
   return new
 end
 
--- Applies an operator to operands; errors name them the arguments of `fname`
+-- Applies an operator to operands; errors call them the arguments of `fname`,
 -- from number `first` on.
 function Graph:operate(level, name, fname, first, ...)
   local args, operator = compat.pack(...), operators[name]
@@ -283,8 +283,8 @@ function Graph:operate(level, name, fname, first, ...)
   return new
 end
 
--- Records a call of a source's object or a node's value; errors name its
--- arguments those of `fname` from number `first` on.
+-- Records a call of a source's object or a node's value; errors call its
+-- arguments those of `fname`, from number `first` on.
 function Graph:call(level, fname, first, target, ...)
   local args, hint = compat.pack(...), "call"
   if is_node(target) then
@@ -700,9 +700,8 @@ end
 -- `run[index]` is an external object of this run, or nil; `run:handle(index)`
 -- returns a handle of it, like `node:handle()`. A run also has the objects that
 -- the backend registers while it compiles.
--- @tfield ?table env the globals that sources find, in place of `_G`; modules
--- are found by its own `require`. Constants keep their methods: a string has
--- those of `string`.
+-- @tfield ?table env the globals that sources find, in place of `_G`; its
+-- `require` finds modules. String constants keep the methods of `string`.
 
 --- Compiles the graph and its prologue to one Lua function.
 -- @tparam ?gbi.options options
@@ -786,10 +785,10 @@ end
 -- this process, even `os.execute`; pass `env` to confine them.
 -- @function gbi.load_graph
 -- @tparam string path
--- @tparam ?table options `env`: the globals that its sources find, as
--- @{gbi.graph.options} has it; `bytes`, `nodes`, `depth`: how much a file may
--- have of these, 64 MiB, 1,000,000 and 100 otherwise. (`depth` is of graphs in
--- graphs, sources in sources, tables in tables; it may not be more.)
+-- @tparam ?table options `env`: the globals that its sources find, as in
+-- @{gbi.graph.options}; `bytes`, `nodes`, `depth`: the most that a file may
+-- have; default: 64 MiB, 1,000,000 and 100. (`depth` limits graphs in graphs,
+-- sources in sources, and tables in tables; it cannot be more than 100.)
 -- @treturn ?gbi.graph
 -- @treturn ?string why the file cannot be loaded
 function graph.load(path, options)

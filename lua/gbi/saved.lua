@@ -234,7 +234,8 @@ function Reader:match(pattern)
   return a
 end
 
--- What a file may have, and how an error calls it: the options of load_graph.
+-- The limits of a file, which are options of load_graph, and the errors for
+-- files that exceed them.
 saved.LIMITS = {
   nodes = { most = 1000000, "the file has more than %d nodes" },
   depth = { most = MAX_DEPTH, never_more = true,
@@ -242,14 +243,15 @@ saved.LIMITS = {
   bytes = { most = 64 * 1024 * 1024, "the file has more than %d bytes" },
 }
 
-local MAX_NAME = 200 -- bytes of a node's name, which is written for each use
+local MAX_NAME = 200 -- bytes of a node's name, which is written at each use
 
--- Fails because a limit was met.
+-- Fails because the file exceeds a limit.
 local function too_much(limits, name)
   fail((saved.LIMITS[name][1] .. " (option '%s')"):format(limits[name], name))
 end
 
--- Reads a whole file of so many bytes at most; or returns nil and why not.
+-- Reads a whole file, which must not exceed the limit of bytes. Returns its
+-- text, or nil and the reason.
 local function read(file, limits)
   local parts, size = {}, 0
   repeat
@@ -457,7 +459,7 @@ end
 --- Reads a graph into an empty one.
 -- @tparam gbi.graph graph
 -- @tparam string path
--- @tparam table limits the names in saved.LIMITS -> the most
+-- @tparam table limits for each name in saved.LIMITS, the most
 -- @treturn graph; or nil and what is wrong
 function saved.load(graph, path, limits)
   local file, reason = io.open(path, "rb")
