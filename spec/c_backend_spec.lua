@@ -1,5 +1,5 @@
--- The backend of the examples that compiles to C: numbers, guards, what goes
--- back to Lua. Random graphs: control_spec.lua.
+-- The example backend that compiles to C: numbers, guards, and the nodes that
+-- return to Lua. Random graphs: control_spec.lua.
 local c_batch = require "spec.support.c_batch"
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
@@ -31,7 +31,7 @@ local function show(value)
   return type(value) == "number" and portable.digits(value) or tostring(value)
 end
 
--- What a call returns, or the error without position and names of variables.
+-- The results of a call, or its error without position and names of variables.
 local function outcome(f, ...)
   local results = compat.pack(pcall(f, ...))
   for i = 2, results.n do results[i] = show(results[i]) end
@@ -61,7 +61,7 @@ VALUES[VALUES.n] = nil
 
 local function Global(name) return source.GlobalSource(name) end
 
--- A graph of what f does with its inputs, compiled to C, and by gbi itself.
+-- A graph that records f, compiled to C, and by gbi itself.
 local function compile(f, options)
   local g = gbi.graph.trace(f)
   local in_lua = g:compile(options)

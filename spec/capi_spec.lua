@@ -182,7 +182,7 @@ describe("C", function()
     for _, i in ipairs { 0, 1, 1000000001, 2147483647 } do
       assert.equal(i, capi.pointer(i))
     end
-    if capi.pointer_bits < 64 then return end -- no handle is greater there
+    if capi.pointer_bits < 64 then return end -- the greatest handle
     for _, i in ipairs { 2147483648, 9007199254740992, -1, portable.max } do
       assert.equal(i, capi.pointer(i))
     end
@@ -203,7 +203,7 @@ describe("C", function()
       end
     end
     assert.equal(17, n)
-    -- in one that has, all of them work, by their own errors
+    -- in a state that has gbi, all of them work, with their own errors
     local core = assert(package.loadlib(portable.build .. "/gbi/core.so",
       "luaopen_gbi_core"))
     for name, err in pairs(capi.bare(core)) do

@@ -1,4 +1,4 @@
--- Graphs that are read, changed, branched in, traced and interpreted.
+-- Graphs that are read, changed, branched, traced and interpreted.
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
 local nodes = require "spec.support.nodes"
@@ -14,7 +14,7 @@ local function names(list)
   return table.concat(out, " ")
 end
 
--- Asserts that a graph is sound, and what its nodes are.
+-- Asserts that a graph is sound and consists of these nodes.
 local function has(g, expected)
   assert.equal(expected, names(nodes.list(g)))
   if g:output_node() then assert(g:lint()) end

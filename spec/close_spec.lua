@@ -1,6 +1,6 @@
 -- The end of a state: finalizers run from the youngest object to the oldest,
--- weak tables are not cleared any more, and no index may lead to an object
--- that has been finalized. Each case is a script in a Lua of its own.
+-- weak tables are no longer cleared, and no index may lead to a finalized
+-- object. Each case is a script in a Lua of its own.
 
 local portable = require "spec.support.portable"
 
@@ -142,7 +142,7 @@ describe("a state closes", function()
   end)
 end)
 
--- How objects a, b and c come into the registry.
+-- How objects a, b and c get into the registry.
 local WAYS = {
   register = "for _, o in ipairs(objects) do r:register(o, X) end",
   register_created =
@@ -159,8 +159,8 @@ local WAYS = {
     r:restore(snapshot)]],
 }
 
--- When they do: `put` is one of these ways, with a, b and c; the objects
--- named so are older than all that is put, the young one is younger.
+-- When they get there: `put` is one of these ways. The object "young" is younger
+-- than a, b and c, so its finalizer puts them while the state closes.
 local CASES = {
   ["before"] = "put()",
   ["before, twice"] = "put() put() r:reset() put()",

@@ -18,7 +18,8 @@ local function compile(emit, params)
 end
 
 -- Runs what emit(cg) emits with parameters f, x, y; returns its value, of any
--- type, and the text. It is an argument of a function that wants exactly one.
+-- type, and the text. The value is an argument of a function that wants exactly
+-- one.
 local function value(emit, f, x, y)
   local box
   local prologue, _, text = compile(function(cg)
@@ -263,7 +264,7 @@ describe("a codegen operation", function()
       call(cg)
       cg:load_item()
     end, nil, three, { one = "found" }))
-    assert.equal(string.len, value(function(cg) -- as what is indexed
+    assert.equal(string.len, value(function(cg) -- as an indexed object
       call(cg)
       cg:load_attr "len"
     end, nil, three))
@@ -278,7 +279,7 @@ describe("a codegen operation", function()
       cg:load(var)
       cg:call_function(2)
     end, pack, three))
-    assert.equal("one", value(function(cg) -- as what is called
+    assert.equal("one", value(function(cg) -- as a function
       cg:load_local "y"
       cg:call_function(0)
       cg:call_function(0)
@@ -287,7 +288,7 @@ describe("a codegen operation", function()
 end)
 
 describe("the order of evaluation", function()
-  -- A thing logs what is done with it.
+  -- A thing logs its operations.
   local log
 
   local function thing(name)
@@ -408,7 +409,7 @@ describe("the order of evaluation", function()
   end)
 end)
 
--- A machine with the codegen's operations that carries them out at once.
+-- A machine with the codegen's operations, which executes them at once.
 local Machine = {}
 Machine.__index = Machine
 
@@ -464,9 +465,9 @@ function Machine:new_var()
   return self.nvars
 end
 
--- A world is made of things. Whatever is done with one is logged and gives a
--- new one, so what is done twice, not at all or out of order shows; and what
--- is called changes the global variable and the module of the world.
+-- A world consists of things. Every operation on a thing is logged and makes a
+-- new thing, so an operation that runs twice, not at all or out of order shows;
+-- a call changes the global variable and the module of the world.
 local NAME = "gbi_spec"
 
 local function world()
@@ -514,9 +515,9 @@ local METHODS = { "m", "end", "a b", "", "\n]]" }
 
 local function one_of(list) return list[math.random(list.n or #list)] end
 
--- A random program: a list of { operation, argument ... }, that leaves a thing
--- on the stack. `things[i]` tells whether value i of the stack is one, and not
--- a constant that can only be passed on; `vars` the same of variables.
+-- A random program: a list of { operation, argument ... } that leaves a thing
+-- on the stack. `things[i]` says whether value i of the stack is a thing, not a
+-- constant, which can only be passed on; `vars` says the same of variables.
 local function random_program(length)
   local program, things, vars = {}, {}, {}
 
@@ -587,7 +588,7 @@ local function random_program(length)
   return program
 end
 
--- Has the codegen or a machine carry out a program.
+-- Makes the codegen or a machine execute a program.
 local function replay(program, target)
   local vars = {}
   for _, op in ipairs(program) do
@@ -792,8 +793,8 @@ describe("sizes", function()
 end)
 
 describe("misuse", function()
-  -- The message of the error that compiling `emit` raises; `here`: at a line
-  -- of this file?
+  -- The error message that compiling `emit` raises; `here`: is it raised at a
+  -- line of this file?
   local function misused(message, here, emit)
     local ok, err = pcall(compile, emit, { "x" })
     assert.is_false(ok)

@@ -1,4 +1,4 @@
--- What gbi asks the running Lua, and how.
+-- The questions that gbi asks the running Lua.
 
 local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
@@ -9,7 +9,7 @@ describe("an operator", function()
     return compat.is_operator(f, "__shl", 1, 40, BIG)
   end
 
-  -- `<<` of `bits` bits that asks the metamethod `event`.
+  -- `<<` with `bits` bits, which calls the metamethod `event`.
   local function shl(bits, event)
     return function(a, b)
       if type(a) == "table" then return getmetatable(a)[event](a, b) end
@@ -27,8 +27,8 @@ describe("an operator", function()
   end)
 
   -- LuaJIT, since 2026, parses `& | ~ << >>`, with results of 32 bits and
-  -- without metamethods. That it parses was all that was asked: the node of
-  -- `1 << 40` gave 256, also in a graph that 5.4 had saved.
+  -- without metamethods. gbi only checked that it parses: the node of `1 << 40`
+  -- gave 256, even in a graph that 5.4 had saved.
   it("does not exist with results of 32 bits", function()
     assert.equal(256, shl(32, "__shl")(1, 40))
     assert.is_false(is_shl(shl(32, "__shl")))

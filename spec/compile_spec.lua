@@ -14,7 +14,7 @@ local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
 
 local SEED = require "spec.support.seed" "compile_spec"
 
-local live -- counts the handles that the spec which runs left
+local live -- counts the handles left by the running spec
 
 before_each(function() live = handles_since() end)
 
@@ -61,7 +61,7 @@ describe("operators compute what Lua's operators do:", function()
   local OPERANDS = { { 1, 2 } }
   for _, operand in ipairs(CONSTANTS) do table.insert(OPERANDS, operand) end
 
-  -- Asserts that both do the same with a and b.
+  -- Asserts that both give the same results for a and b.
   local function agree(plain, f, a, b)
     local expected, got = compat.pack(pcall(plain, a, b)),
       compat.pack(pcall(f, a, b))
@@ -69,8 +69,8 @@ describe("operators compute what Lua's operators do:", function()
     same_values(expected, got)
   end
 
-  -- What Lua makes of `text` with constants in place of a and b, or of one.
-  -- (It folds constants: x - 0 is x + 0, also for -0.0.)
+  -- The result in Lua of `text` with constants in place of a and b, or of one.
+  -- (Lua folds constants: x - 0 is x + 0, also for -0.0.)
   local function with(text, a, b)
     text = text:gsub("%f[%w][ab]%f[%W]", {
       a = a ~= "a" and ("(%s)"):format(portable.quote(a)),
@@ -164,7 +164,7 @@ describe("operators compute what Lua's operators do:", function()
 end)
 
 describe("constants arrive as they are", function()
-  -- While they last, constants of every type have methods and fields.
+  -- While these last, constants of every type have methods and fields.
   local function with_methods(f)
     local methods = {
       give = function(self, ...) return self, ... end,
@@ -200,7 +200,7 @@ describe("constants arrive as they are", function()
     for i = 0, #CONSTANTS do f(CONSTANTS[i]) end
   end
 
-  -- What the compiled functions gave, to be looked at without methods.
+  -- The results of the compiled functions, compared without methods.
   local function compare(build, expect)
     local cases = {}
     each(function(c)
@@ -255,7 +255,7 @@ describe("constants arrive as they are", function()
     local fs, expected = {}, {}
     each(function(c)
       table.insert(fs, (compile({ "t" }, function(g, t)
-        g:set_item(t, 1, t) -- a name just before what may begin with "("
+        g:set_item(t, 1, t) -- a name just before text that may begin with "("
         g:set_item(c, c, c)
       end)))
       table.insert(expected, compat.pack(c, c, c))
@@ -398,7 +398,7 @@ describe("results", function()
     end)
   end
 
-  -- A function that gives n results: 10, 20 and so on, every fifth nil.
+  -- A function that returns n results: 10, 20 and so on, every fifth nil.
   local function giving(n)
     local list = {}
     for i = 1, n do list[i] = i % 5 > 0 and i * 10 or nil end
@@ -475,7 +475,7 @@ end)
 describe("arguments", function()
   local function count(...) return select("#", ...), ... end
 
-  -- The numbers 1 to n with nil for every fourth.
+  -- The numbers 1 to n, with nil for every fourth.
   local function numbers(n)
     local list = { n = n }
     for i = 1, n do list[i] = i % 4 > 0 and i or nil end
@@ -864,7 +864,7 @@ describe("a graph that cannot be compiled", function()
 end)
 
 describe("a failure at run time", function()
-  -- What gbi.traceback says where f(...) fails, and the names of the nodes in
+  -- What gbi.traceback says when f(...) fails, and the names of the nodes in
   -- it, the innermost first.
   local function traced(f, ...)
     local args, names = compat.pack(...), {}
@@ -879,8 +879,8 @@ describe("a failure at run time", function()
     return text, names
   end
 
-  -- Asserts that a graph of x and y fails in a node, so does in a coroutine,
-  -- and with the error of generated code at the line `code`, if that is given.
+  -- Asserts that a graph of x and y fails in a node, also in a coroutine, and
+  -- with the error of generated code at the line `code`, if that is given.
   local function fails(name, code, build, ...)
     local f, _, text = compile({ "x", "y" }, build)
     local _, names = traced(f, ...)
@@ -932,7 +932,7 @@ describe("a failure at run time", function()
     end
     local f, _, text = compile({ "x", "y" }, build)
     local by_hand = assert(compat.load([[
--- by hand
+-- written by hand
 
 return function(x, y)
   local x_1 = x(y)
@@ -1144,7 +1144,7 @@ describe("names", function()
     "v2", "p2", "v101", "p51", "_G", "_ENV", "self", "arg", "load", "and",
     "end", "goto", "local", "nil", "return", "true", "while", "" }
 
-  -- Everything that the generator's own names are for.
+  -- Names for which the generator has its own uses.
   local function use_all(g, f)
     local o = g:created({}, function(_, cg)
       cg:load_import("gbi.compat", "pack")

@@ -1,14 +1,14 @@
--- examples/cuda: the module over the CUDA driver and what is built on it. All
--- is tried with a library in the driver's place (spec/c/fakecuda.c), which does
--- nothing before it must; and with the driver, where there is one.
+-- examples/cuda: the module over the CUDA driver and what is built on it.
+-- Everything runs with a fake driver (spec/c/fakecuda.c), which delays work as
+-- long as it may; and with the real driver, if there is one.
 
 local portable = require "spec.support.portable"
 local HERE = portable.run("pwd"):match("[^\n]+")
 local FAKE = ("%s/%s/fakecuda"):format(HERE, portable.build)
 local run, write = portable.run, portable.write
 
--- Runs a script with examples/cuda in reach. `setup` are variables of the
--- shell, to find the driver by.
+-- Runs a script that can load examples/cuda. `setup` consists of shell
+-- variables that choose the driver.
 local function script(text, setup)
   local path = os.tmpname()
   write(path, text)
@@ -112,7 +112,7 @@ describe("without a driver, the module cuda", function()
   end)
 end)
 
--- Everything that holds for both drivers.
+-- The specs for both drivers.
 local function specs(setup)
   local function passes(text)
     local out, ok = script(PRELUDE .. text, setup)
@@ -296,11 +296,11 @@ local function specs(setup)
   it("notices objects that a finalizer closes during a call", function()
     passes [[
       local x = cuda.from(main, { 1, 2, 3 })
-      local victim -- what the next finalizer closes
+      local victim -- the object that the next finalizer closes
       local function close() if victim then victim:close() end end
       local function garbage()
         for k = 1, 5 do
-          local _ = ("x"):rep(math.random(400)) .. k -- a step may be any time
+          local _ = ("x"):rep(math.random(400)) .. k -- may make a step
           if newproxy then getmetatable(newproxy(true)).__gc = close
           else setmetatable({}, { __gc = close }) end
         end
@@ -321,7 +321,7 @@ local function specs(setup)
           wrong = wrong + 1
         end
       end
-      -- in Lua 5.2 no finalizer was ever seen to run just there
+      -- in Lua 5.2, no finalizer was ever seen to run just there
       assert(right > 0 and (wrong > 0 or _VERSION == "Lua 5.2"), right)
     ]]
   end)
@@ -367,7 +367,7 @@ local function specs(setup)
       local slow
       for i = 1, 200 do
         slow = kernels.slow_add:map(main, source, i, 200000)
-        slow:close() -- its memory is main's now
+        slow:close() -- its memory is now main's
         local mine = cuda.from(other, { i })
         kernels.add:launch(other, 1, mine, mine, 1, 1)
         same(mine:read(other), i + 1)
@@ -381,7 +381,7 @@ local function specs(setup)
       for i = 1, 50 do
         local x = cuda.from(main, { i })
         main:synchronize()
-        -- two streams use it that know nothing of each other
+        -- two streams that do not know of each other use it
         local a = kernels.slow_add:map(main, x, 1, 200000)
         local b = kernels.slow_add:map(other, x, 2, 200000)
         x:close()
@@ -521,7 +521,7 @@ local function specs(setup)
         end), { stream = "main" })
         fails("input n of a CUDA graph is not a buffer %(got number%)", number,
           cuda.from(main, { 1 }), main, 3)
-        -- and afterwards all is as before
+        -- and afterwards everything is as before
         same(kernels.add:map(main, cuda.from(main, { 1 }), 1):read(main), 2)
         local again = cudagraph.compile(graph(function() end),
           { stream = "main" })

@@ -1,5 +1,5 @@
--- One comment for each public name, beside the function; and what is made of
--- them is up to date.
+-- Every public name has one comment, beside its function; and everything that
+-- is generated from these comments is up to date.
 
 local gbi = require "gbi"
 local core = require "gbi.core"
@@ -9,14 +9,14 @@ local annotate = dofile("tools/annotate.lua")
 
 local model, read = annotate.read(), portable.read
 
--- Asserts that `name` has a comment, an internal one only where it may.
+-- Asserts that `name` has a comment; an internal one only if allowed.
 local function documented(name, may_be_internal)
   assert.truthy(model.items[name] or may_be_internal
     and (model.internal[name] or model.internal[name:gsub(":", ".")]),
     name .. " has no doc comment")
 end
 
--- The names in a table, without those of metamethods but for `__call`.
+-- The names in a table, except metamethods other than `__call`.
 local function names(t)
   local list = {}
   for name in pairs(t) do
@@ -29,7 +29,7 @@ local function names(t)
   return ipairs(list)
 end
 
--- The codegen that a constructor is given.
+-- The codegen that a constructor gets.
 local function codegen()
   local r, given = gbi.new(), nil
   r:register_created({}, function(_, cg)
@@ -40,7 +40,7 @@ local function codegen()
   return given
 end
 
--- The run that a backend's function is given.
+-- The run that a backend's function gets.
 local function run()
   local g, given = gbi.graph.new(), nil
   g:output()

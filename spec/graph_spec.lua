@@ -1,4 +1,4 @@
--- Graphs: what is recorded, how it prints, what lint finds, what misuse gets.
+-- Graphs: what they record, print, find by lint, and refuse.
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
@@ -9,8 +9,8 @@ local source = gbi.source
 
 local L, G, Attr = source.LocalSource, source.GlobalSource, source.AttrSource
 
--- Asserts that lint refuses the graph, compile with the same words, and that
--- compile does so at the line of its caller.
+-- Asserts that lint refuses the graph, that compile raises the same message,
+-- and at the line of its caller.
 local function refused(g, message)
   local ok, reason = g:lint()
   assert.is_nil(ok)
@@ -18,7 +18,7 @@ local function refused(g, message)
   raises(message, function() g:compile() end)
 end
 
--- Asserts what a node is.
+-- Asserts the fields of a node.
 local function is(node, op, target, ...)
   assert.equal(op, node.op)
   assert.equal(target, node.target)
@@ -301,7 +301,7 @@ output       output  output  (%write,)
   end)
 end)
 
--- What Graphviz says about a graph: true, or false and its complaint.
+-- Graphviz's opinion of a graph: true, or false and its complaint.
 local function dot(text)
   local name = os.tmpname()
   local p = assert(io.popen(("dot -Tplain >%s 2>&1"):format(name), "w"))
@@ -318,7 +318,7 @@ describe("to_dot", function()
   local has_dot = p:read("*a"):find("version", 1, true)
   p:close()
 
-  -- Asserts that `g` is one dot graph with its nodes and `edges` edges.
+  -- Asserts that `g` is drawn as one graph with its nodes and `edges` edges.
   local function draws(g, edges)
     local text = g:to_dot()
     assert.equal("digraph gbi {\n", text:sub(1, 14))
@@ -540,8 +540,8 @@ describe("misuse raises at the caller's line:", function()
     alien = gbi.graph.new():placeholder("alien")
   end)
 
-  -- How every function that takes values is called with one at its first and
-  -- at its last place; and where those stand.
+  -- How to call every function that takes values with one at its first and at
+  -- its last place; and the numbers of those places.
   local TAKERS = {
     call_function = { function(v) g:call_function(x, v, 1) end,
       function(v) g:call_function(x, 1, v) end, 2 },

@@ -1,19 +1,19 @@
--- The code in the guides runs, in the order it is printed, and prints what
--- they say.
+-- The code in the guides runs, in the order it is printed, and prints what the
+-- guides say.
 
 local portable = require "spec.support.portable"
 local printed = require "spec.support.printed"
 local read, write = portable.read, portable.write
 local promised, matches = printed.promised, printed.matches
 
--- What a command prints; it must succeed.
+-- Returns the output of a command, which must succeed.
 local function output(command)
   local text, ok = portable.run(command)
   assert.is_true(ok, text)
   return text
 end
 
--- The code of a guide's blocks in a language, put together.
+-- The code of a guide's blocks in a language, concatenated.
 local function blocks(path, language)
   return table.concat(printed.blocks(path, language), "\n")
 end
@@ -81,7 +81,7 @@ describe("the guide", function()
         for name in path:gmatch("`([^`]+)`") do named[name] = true end
       end
       for name in output("ls " .. folder):gmatch("[^\n]+") do
-        -- gbi.h is in the first table; LuaRocks leaves *.o
+        -- gbi.h is in the first table; LuaRocks leaves *.o files
         if name ~= "gbi.h" and not name:find("%.o$") then
           there[name:gsub(ending .. "$", "")] = true
         end

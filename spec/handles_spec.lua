@@ -5,7 +5,7 @@ local portable = require "spec.support.portable"
 local gbi = require "gbi"
 
 local collect = portable.collect
--- No handle is less.
+-- No handle is smaller.
 local FIRST = 1000000001
 
 local function noop() end
@@ -188,7 +188,7 @@ describe("a handle", function()
     local other = gbi.new_handles()
     local given = other:strong(1)
     pcall(h.weak, h, nil)
-    assert.equal(given + 1, h:strong(1)) -- a failure takes no number
+    assert.equal(given + 1, h:strong(1)) -- an error shows no number
   end)
 
   it("appears in entries, in order, and in count, while it is live", function()
@@ -408,9 +408,9 @@ describe("on_collect", function()
 end)
 
 describe("a handle table stays small:", function()
-  -- Ten million rounds, ten handles alive at any time, in a Lua of its own:
-  -- garbage grows with what else the process has. Returns how much memory is
-  -- left, in KiB, more than a hundred rounds left.
+  -- Ten million rounds, with ten handles alive at any time, in a Lua of its
+  -- own, because garbage grows with the size of the process. Returns how much
+  -- more memory, in KiB, is left than after a hundred rounds.
   local function growth(prelude, round)
     local out = portable.script(([[
       local live = {}
@@ -440,8 +440,8 @@ describe("a handle table stays small:", function()
     assert.is_true(grown < 16, grown)
   end)
 
-  -- What the collector had not yet cleared stays as an empty part of the
-  -- table. In 5.2 and 5.3 that is much, in every table with weak values.
+  -- Entries that the collector has not yet cleared stay as an empty part of the
+  -- table. In 5.2 and 5.3 that part is large, in every weak table.
   it("ten million handles whose objects are collected", function()
     local grown = growth(GBI, [[
       local object = {}
@@ -476,15 +476,15 @@ describe("finalizers", function()
     assert.is_true(log[2] > handle and log[3] > log[2])
     assert.is_true(log[4])
     assert.same({ nil, "dead" }, { h:find(handle) })
-    assert.is_true(h:release(log[3])) -- the object was brought back
+    assert.is_true(h:release(log[3])) -- the object was resurrected
   end)
 end)
 
 describe("while a state closes", function()
   local PRELUDE = [[
     gbi, portable = require "gbi", require "spec.support.portable"
-    -- 5.1 unloads C libraries amid a finalizer that doubles the memory used,
-    -- as loading this in one may
+    -- 5.1 unloads C libraries during a finalizer that doubles the memory in
+    -- use, as loading this library in one may do
     local _ = gbi.graph
     kept, handles = {}, {}
     function object(name, finalizer)

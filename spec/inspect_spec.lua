@@ -1,4 +1,4 @@
--- Seeing: the table of a registry, and the places that registered its entries.
+-- Looking inside: the table of a registry, and the call sites of its entries.
 
 local gbi = require "gbi"
 local fixture = require "spec.support.fixture"
@@ -14,7 +14,7 @@ local function here()
   return ("%s:%d"):format(info.short_src, info.currentline)
 end
 
--- The rows of a registry's table, each its cells by the header's names.
+-- The rows of a registry's table: each maps the header's names to its cells.
 local function rows(text)
   local header, list = {}, {}
   local lines = text:gmatch("([^\n]*)\n")
@@ -245,7 +245,7 @@ describe("gbi.debug", function()
   end)
 
   it("survives finalizers that register and reset while it records", function()
-    -- in a small Lua of its own, where collections are frequent
+    -- in a small Lua state of its own, where collections are frequent
     local out = portable.script([[
       local gbi = require "gbi"
       gbi.debug(true)

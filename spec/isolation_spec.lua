@@ -1,6 +1,6 @@
 -- The promises that hold everywhere, for compiled functions: runs never see
--- each other's objects, nothing grows, nothing is left half done, finalizers
--- may do anything, and only what is used costs.
+-- each other's objects, memory does not grow, nothing is left half done,
+-- finalizers may do anything, and unused features cost nothing.
 local gbi = require "gbi"
 local handles_since = require "spec.support.handles_since"
 local blamed = require "spec.support.generated".blamed
@@ -17,7 +17,7 @@ local compiled, each_kind = kinds.compiled, kinds.each
 
 local SEED = require "spec.support.seed" "isolation_spec"
 
-local live -- counts the handles that the spec which runs left
+local live -- counts the handles left by the running spec
 
 before_each(function() live = handles_since() end)
 
@@ -66,7 +66,7 @@ describe("isolation: recursion", function()
     end)
   end)
 
-  -- What one would write by hand in place of each kind.
+  -- The hand-written equivalent of each kind.
   local BY_HAND = {}
 
   BY_HAND[DIRECTLY] = function(o, act)
@@ -91,8 +91,8 @@ describe("isolation: recursion", function()
     end
   end
 
-  -- Calls f in itself, `most` deep. Returns how deep it came, how often it saw
-  -- a wrong object on its way there and back, and its error.
+  -- Calls f in itself, `most` deep. Returns how deep it got, how often it saw a
+  -- wrong object on the way there and back, and its error.
   local function dive(f, see, most)
     local depth, reached, wrong, objects = 0, 0, 0, { [0] = object(0) }
     local function act(handle)
@@ -202,7 +202,7 @@ describe("isolation: coroutines", function()
     assert.equal("over", co())
   end)
 
-  -- Runs f(o, act) with a helper: a coroutine that looks handles up for it.
+  -- Runs f(o, act) with a helper: a coroutine that looks up handles for it.
   local function with_helper(f, see, o, act)
     local helper = coroutine.wrap(function(handle)
       while true do handle = coroutine.yield(see(handle)) end
@@ -299,14 +299,14 @@ describe("isolation: coroutines", function()
     end)
   end)
 
-  -- Activations that recurse, yield, fail and end at random; each looks its
-  -- own object up before and after.
+  -- Activations that recurse, yield, fail and end at random; each looks up its
+  -- own object before and after.
   it("mixed with recursion, failures and several functions at random",
     function()
       math.randomseed(SEED)
       local random = math.random
       local fs, threads, checks = {}, {}, 0
-      local caught = {} -- coroutine -> in how many pcalls it is
+      local caught = {} -- coroutine -> how many pcalls it is in
 
       local function yieldable()
         return not portable.is_main()
@@ -327,7 +327,7 @@ describe("isolation: coroutines", function()
         table.insert(fs, { f, see, kind == HANDED_ON or kind == BY_RUN })
       end
 
-      -- A handle of a run that may be over finds its object or none.
+      -- A handle of a run that may be over finds its object or nothing.
       local kept = {}
       local function keep(handle, o)
         kept[random(50)] = setmetatable({ o = o, handle = handle },
@@ -685,16 +685,17 @@ describe("a reset of the graph's registry in the middle of a run", function()
 end)
 
 describe("no growth:", function()
-  -- Asserts that `n` calls of f leave memory where the first ones left it.
+  -- Asserts that `n` calls of f leave as much memory in use as the first calls.
   local function constant(n, f)
     collectgarbage("restart") -- for spec/support/collector.lua
-    finally(portable.collector { -- `pause` where it is not generational: else
-      -- the garbage of a cycle is as large as what busted keeps
+    -- `pause` is for Luas without the generational mode: by default, a cycle's
+    -- garbage is as large as the memory that busted keeps
+    finally(portable.collector {
       mode = "generational", minormul = 20, minormajor = 100, pause = 100,
     })
     for _ = 1, 2000 do f() end
-    -- what runs leave behind stays until a collection, and how much that is
-    -- depends on the collector (spec/support/collector.lua)
+    -- garbage of runs stays until a collection, and how much stays depends on
+    -- the collector (spec/support/collector.lua)
     local limit = os.getenv "GBI_COLLECTOR" and 2 ^ 26 or 500000
     local grown
     for _ = 1, 2 do -- Lua's table of strings may double, but not twice
@@ -886,7 +887,7 @@ describe("finalizers are code too:", function()
 end)
 
 describe("pay for what you use:", function()
-  -- Asserts that a compiled function refers to these alone, by name.
+  -- Asserts that a compiled function refers only to these upvalues, by name.
   local function refers_to(f, ...)
     local expected, names, i = {}, {}, 1
     for _, name in ipairs { ... } do expected[name] = true end

@@ -2,7 +2,7 @@
 
 local portable = require "spec.support.portable"
 
--- Uses every module of gbi. The host's part comes before it.
+-- Uses every module of gbi, after the host's part.
 local USE = [[
   local gbi = require "gbi"
   local source = gbi.source
@@ -26,7 +26,7 @@ local USE = [[
   assert(gbi.handles:get(gbi.handles:weak(g)) == g)
 ]]
 
--- Has everything loaded that `require` leaves out.
+-- Loads everything that `require` loads later.
 local TOUCH = [[
   for _, name in ipairs { "source", "graph", "load_graph", "compile_prologue",
                           "inspect", "debug", "traceback" } do
@@ -172,7 +172,7 @@ describe("loading", function()
   end)
 
   it("of a module at its first use may fail, and later succeed", function()
-    -- 5.1's require would say "loop or previous error" ever after
+    -- 5.1's require would say "loop or previous error" for ever
     check([[
       local gbi = require "gbi"
       package.preload["gbi.node"] = function() error("not enough memory", 0) end

@@ -1,5 +1,5 @@
--- What is installed and packed: it is all there, it agrees with itself, and it
--- works from an empty folder.
+-- Everything that is installed and packed is complete and consistent, and works
+-- from an empty folder.
 
 local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
@@ -9,15 +9,15 @@ local VERSION = _VERSION:match("%d+%.%d+")
 
 local HERE = portable.run("pwd"):match("[^\n]+")
 
--- Without the folders of this checkout, such as `make asan` puts there.
+-- Without the folders of this checkout, such as those that `make asan` adds.
 local PATH = {}
 for folder in os.getenv("PATH"):gmatch("[^:]+") do
   if folder:sub(1, #HERE) ~= HERE then PATH[#PATH + 1] = folder end
 end
 PATH = table.concat(PATH, ":")
 
--- Runs a command as somebody would who has no part of this checkout in his
--- environment. Returns what it printed, and whether it succeeded.
+-- Runs a command without any part of this checkout in the environment. Returns
+-- its output, and whether it succeeded.
 local function sh(command, ...)
   return portable.run(("unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS "
     .. "BUILD MAKEFLAGS MAKELEVEL; PATH='%s'; "):format(PATH)
@@ -32,14 +32,14 @@ end
 
 local EXAMPLE = printed.blocks("README.md", "lua")[2] -- its graph
 
--- A new folder, with README's example in it and nothing else.
+-- A new folder that contains only README's example.
 local function folder()
   local path = portable.folder()
   write(path .. "/example.lua", EXAMPLE)
   return path
 end
 
--- Runs README's example in the folder, after the shell's `setup`.
+-- Runs README's example in the folder, after the shell commands `setup`.
 local function example(path, setup)
   printed.matches(printed.promised(EXAMPLE),
     must("cd %s && %s && %s example.lua", path, setup, LUA))
@@ -150,8 +150,9 @@ describe("an uninstalled checkout", function()
   end)
 end)
 
--- The second copy took over the first one's metatables, and told constructors
--- by the address of a function that was its own: kinds and objects were wrong.
+-- The second copy took over the metatables of the first, and recognized
+-- constructors by the address of a function of its own: kinds and objects were
+-- wrong.
 describe("a second copy in one Lua state", function()
   local empty
 
@@ -168,7 +169,7 @@ describe("a second copy in one Lua state", function()
     must("rm -r %s", empty)
   end)
 
-  -- What a script prints, with `copies`, the folder, and open(copy), which
+  -- The output of a script, with `copies`, the folder, and open(copy), which
   -- opens another copy of the core.
   local function script(text)
     return (portable.script(([[
@@ -221,7 +222,7 @@ describe("a second copy in one Lua state", function()
   end)
 
   it("may be loaded any number of times", function()
-    -- each one left 0.3 KB
+    -- each load left 0.3 KB
     assert.equal("true\n", (script [[
       local kilobytes = require "spec.support.memory"
       local function reload(n)
@@ -269,7 +270,7 @@ describe("make install", function()
   end)
 
   it("takes any PREFIX", function()
-    -- sed took a | in it for the end of what it replaces
+    -- sed took a | in it for the end of the replaced text
     local empty = folder()
     must("make install LUA=%s DESTDIR=%s PREFIX='/a|b & c'", LUA, empty)
     local pc = read(empty .. "/a|b & c/share/pkgconfig/gbi.pc")
@@ -284,8 +285,8 @@ describe("make install", function()
 end)
 
 describe("tools/need", function()
-  -- Runs it where a Lua is missing and `id -u` says `id`; the programs that
-  -- would install it say what they were told.
+  -- Runs it with a Lua missing and `id -u` printing `id`; the programs that
+  -- would install the Lua print their arguments.
   local function need(id, setup)
     local bin = portable.folder()
     for name, text in pairs { id = "echo " .. id, sudo = 'echo sudo "$@"',
@@ -374,8 +375,8 @@ describe("make amalgamation", function()
   local _, clang = sh("command -v clang");
   (clang and it or pending)("has clang, if it is there, find no fault",
     function()
-      -- clang warns of what a file has and does not use, where gcc overlooks
-      -- it in functions that are inline
+      -- clang warns about unused definitions in a file; gcc overlooks them in
+      -- inline functions
       compile("clang", ("-c %s/gbi.c -o %s/gbi.o"):format(dir, empty))
     end)
 end)
@@ -383,7 +384,7 @@ end)
 describe("make dist", function()
   local empty, dist
 
-  -- In a tarball there is no git; there the folder itself is packed.
+  -- A tarball has no git; there, the folder itself is packed.
   setup(function()
     empty = folder()
     local _, tracked = sh("git rev-parse --git-dir")
@@ -407,8 +408,8 @@ describe("make dist", function()
     must("rm -r %s", empty)
   end)
 
-  -- A Lua that is not Debian's may have its busted in LUA_PATH alone, and none
-  -- of LuaRocks.
+  -- A Lua that is not Debian's may have its busted only in LUA_PATH, and no
+  -- LuaRocks.
   it("makes a tarball that builds and passes its tests", function()
     local _, busted = sh("%s -e 'require [[busted]]'", LUA)
     if not busted then pending "this Lua has no busted" end
@@ -417,7 +418,7 @@ describe("make dist", function()
     assert.truthy(out:find(" 0 failures / 0 errors", 1, true), out)
   end)
 
-  -- Debian's busted is no rock that LuaRocks knows.
+  -- LuaRocks does not know Debian's busted as a rock.
   local CONFIG = 'rocks_provided = { busted = "2.0.0-1" }\n'
 
   local function need_luarocks()

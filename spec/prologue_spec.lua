@@ -25,14 +25,14 @@ local function reload(text, registry)
     compat.unpack)
 end
 
--- What a prologue raises.
+-- The error that a prologue raises.
 local function failure(prologue, ...)
   local ok, err = pcall(prologue, ...)
   assert.is_false(ok)
   return err
 end
 
--- The external objects that gbi.traceback names where a prologue fails, the
+-- The external objects that gbi.traceback names if a prologue fails, the
 -- innermost first.
 local function blamed(prologue, ...)
   local arguments, names = compat.pack(...), {}
@@ -48,8 +48,9 @@ local function blamed(prologue, ...)
 end
 
 describe("a prologue", function()
-  -- A registry of n objects, each an element of a parameter or, without any,
-  -- of a global table; the parameters' names and values; and the objects.
+  -- A registry of n objects, each an element of a parameter or, without
+  -- parameters, of a global table; the parameters' names and values; and the
+  -- objects.
   local function sized(n, nparams)
     local registry, objects, names, tables = gbi.new(), {}, {}, {}
     for i = 1, nparams do names[i], tables[i] = "name" .. i, {} end
@@ -212,7 +213,7 @@ describe("a name", function()
                   "\255", "]]", "--", "print", "_G" }
 
   -- Obtains every parameter, and an element of each in more steps than the
-  -- generator has locals for.
+  -- generator has locals.
   local function check(names)
     local registry, values = gbi.new(), {}
     for i, name in ipairs(names) do
@@ -255,7 +256,7 @@ describe("a name", function()
 end)
 
 describe("a string", function()
-  -- Code that would be seen to run, in the clothes it might escape in.
+  -- Code that would show if it ran, in forms that might escape from the text.
   local CODE = 'G.os.execute("gbi")'
   local STRINGS = {
     CODE, " " .. CODE, "x\n" .. CODE, "x\r" .. CODE, "x\r\n" .. CODE .. "\n",
@@ -269,7 +270,7 @@ describe("a string", function()
     "\\u{0a}" .. CODE, "\27" .. CODE, "\226\128\168" .. CODE, "\133" .. CODE,
   }
 
-  -- One registry in which every string that reaches the text is `s`.
+  -- A registry in which every string that gets into the text is `s`.
   local function check(s)
     local object, called, got = {}, {}, {}
     local x = { [s] = object, m = { [s] = function(self, argument)
@@ -277,7 +278,7 @@ describe("a string", function()
       return object
     end } }
     fixture.global(s, object)
-    -- require reads no further than a NUL
+    -- require reads only up to a NUL
     fixture.module(s:sub(1, (s .. "\0"):find("\0", 1, true) - 1), x)
     local registry = registry_of { L(s), G(s), Attr(L "x", s), Item(L "x", s),
       Import(s), Import(s, s) }
@@ -420,9 +421,9 @@ describe("under a strict _G", function()
 end)
 
 describe("when an object cannot be obtained", function()
-  -- Object 2 of 3 (or of 60) fails: gbi.traceback names it, the error is as it
-  -- was raised, and the side table is as it was. `where` tells whether that was
-  -- in the prologue's own line.
+  -- Object 2 of 3 (or of 60) fails: gbi.traceback names it, the error is
+  -- unchanged, and so is the side table. `where` says whether it failed in the
+  -- prologue's own line.
   local function check(name, where, what, s, ...)
     for _, n in ipairs { 3, 60 } do
       local registry = gbi.new()

@@ -1,4 +1,4 @@
--- The registry: what every function and method promises, and what misuse gets.
+-- The registry: the promises of every function and method, and misuse.
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
@@ -6,7 +6,7 @@ local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
 local source = require "spec.support.named_source"
 
-local from = source "from" -- where an object comes from, if that is all one
+local from = source "from" -- for specs in which any source will do
 
 -- The module function and the method of each of the seed's functions.
 local SEED = {
@@ -20,7 +20,7 @@ local SEED = {
   stash = "stash_graph_created_object",
 }
 
--- gbi.default with the module functions in place of the methods beside them.
+-- gbi.default with module functions in place of its methods.
 local functions = portable.setmetatable({}, {
   __index = function(_, method)
     local f = SEED[method] and gbi[SEED[method]]
@@ -63,7 +63,7 @@ local function constructor(r, index)
   end
 end
 
--- Values that have no identity to lose; nil is number 0.
+-- Values that cannot be held weakly; nil is number 0.
 local VALUES = { [0] = nil, true, false, 1, 0.5, "two\nlines",
                  require "capi".light() }
 
@@ -444,7 +444,7 @@ describe("the seed's functions", function()
     for _, module in ipairs { gbi, again } do
       assert.has_error(function() module.get_external_object_by_index(1) end)
     end
-    -- so are the sources that one and the other made
+    -- so are the sources that the two copies made
     local mine, other = gbi.source.LocalSource "x", again.source.LocalSource "x"
     assert.equal(mine, other)
     for _, module in ipairs { gbi, again } do
@@ -478,8 +478,8 @@ describe("the seed's functions", function()
     gbi.default:reset()
   end)
 
-  -- A register makes a closure, so it can start a collection, and that call
-  -- finalizers that put other tables in place than it has looked at.
+  -- A register makes a closure, so it can start a collection, which calls
+  -- finalizers that replace the tables that the register has looked up.
   it("register in the tables that a finalizer left behind", function()
     local own, kept, ran = gbi.source.LocalSource "x", { {}, {} }, 0
     local function garbage(f)
@@ -814,9 +814,9 @@ describe("a registry", function()
     end
   end)
 
-  -- The room that the side table was made with was still noted when register
-  -- or set had written behind it, or a restore had made a shorter table. A
-  -- store in place then ran out of memory between two of its slots.
+  -- The size that the side table was made with was still recorded after
+  -- register or set had written past it, or a restore had made a shorter table.
+  -- A store in place then ran out of memory between two of its slots.
   it("stores all or nothing when out of memory, in a table of any history",
     function()
       local path = fixture.path()
@@ -990,14 +990,14 @@ describe("a registry", function()
     end
   end)
 
-  -- Each call changed what the next one found: the room of the side table, its
-  -- length, and which slots were left out.
+  -- Each call changed the state that the next one relied on: the size of the
+  -- side table, its length, and which slots were left out.
   it("finds the right object at every index, after any five calls", function()
     local objects = {}
     for i = 1, 12 do objects[i] = {} end
     local slots, size, count, snapshot, saved, saved_size, fresh
 
-    local function object() -- another one each time
+    local function object() -- a different object each time
       fresh = fresh % 12 + 1
       return objects[fresh]
     end
@@ -1293,8 +1293,8 @@ describe("misuse", function()
     assert.equal(4, r:register(objects[1], from))
   end
 
-  -- Misuse of a method, and of the module function beside it: argument `n`
-  -- of those that follow is wrong because of `why`.
+  -- Misuse of a method, and of the module function beside it: argument `n` of
+  -- those given is wrong because of `why`.
   local function wrong(method, n, why, ...)
     local args = compat.pack(...)
     local list = args.n > 0 and "select(2, ...)" or ""
@@ -1404,7 +1404,7 @@ describe("misuse", function()
   end)
 
   -- The next index overflowed, and the loop over the rest never ended. In a
-  -- process of its own, which is given two seconds.
+  -- process of its own, which gets two seconds.
   it("of the iterators: the greatest integer there is", function()
     for _, method in ipairs { "entries", "constructors" } do
       local script = ([[

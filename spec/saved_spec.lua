@@ -1,5 +1,5 @@
--- Graphs in files: what is saved comes back, here and in another process; any
--- other file gives nil and a reason.
+-- Graphs in files: a saved graph loads, here and in another process; any other
+-- file gives nil and a reason.
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
@@ -19,7 +19,7 @@ local CONSTANTS = { true, false, 0, 1, -1, 0.0, -0.0, 0.1 + 0.2, 1e300, 5e-324,
   2.0 ^ 53, 1 / 0, -1 / 0, 0 / 0, portable.max, portable.min, "", "nil",
   "a\nb\r\0\200\255", "s5:hello", "]]", ("x"):rep(10000) }
 
-local path -- of a file for the spec that runs; there is none yet
+local path -- for a file of the running spec; does not exist yet
 
 before_each(function()
   path = os.tmpname()
@@ -48,7 +48,7 @@ local function graph(build)
   return g
 end
 
--- A graph of every kind of node, none of them dead.
+-- A graph of every kind of node, all of them live.
 local function everything()
   return graph(function(g)
     local x, y, f = g:placeholder("x"), g:placeholder("end"),
@@ -85,7 +85,7 @@ end
 
 
 -- A text about a graph, with the indices of its external objects counted from
--- 1 as they are in a file.
+-- 1, as in a file.
 local function dense(g, text)
   local indices, counted = {}, {}
   for _, each in ipairs(nodes.list(g)) do
@@ -363,7 +363,7 @@ describe("a path", function()
       function() gbi.load_graph({}) end)
   end)
 
-  -- Asserts that a call gave nil and a reason.
+  -- Asserts that a call returned nil and a reason.
   local function refused(result, reason)
     assert.is_nil(result)
     assert.equal("string", type(reason))
@@ -405,7 +405,7 @@ describe("a path", function()
       g:output((g:placeholder("x")))
       print(g:save(%q))
     ]]):format(inside))
-    -- no file may grow past nothing, as on a disk that is full
+    -- the greatest size of a file is 0, as on a full disk
     local said = portable.run(("trap '' XFSZ; ulimit -f 0; %s %s"):format(
       portable.start(), script))
     assert.truthy(said:find("nil\t" .. inside .. ": ", 1, true), said)
@@ -416,7 +416,7 @@ describe("a path", function()
     os.remove(folder)
   end)
 
-  -- GBI_SAVES=1000 tries it for longer.
+  -- GBI_SAVES=1000 tries longer.
   it("that several write at a time always has one whole file", function()
     local folder, script = portable.folder(), fixture.path()
     local inside = folder .. "/graph"
@@ -448,10 +448,10 @@ describe("a path", function()
 end)
 
 
--- A float that is no index and no count, also where 1.0 is an integer.
+-- A float that is neither index nor count, even if 1.0 is an integer.
 local FLOAT = compat.integers and 1.0 or 1.5
 
--- The format, written anew from its description.
+-- The format, implemented again from its description.
 
 -- Adler-32.
 local function checksum(text)
@@ -471,7 +471,7 @@ local function raw(text) return { raw = text } end
 
 local function ref(n) return raw(("r%d;"):format(n)) end
 
--- A value of the format.
+-- A value in the format.
 local function value(v)
   if type(v) == "table" then return v.raw
   elseif v == nil then return "n"
@@ -509,7 +509,8 @@ local function list(...)
   return value(select("#", ...)) .. table.concat { ... }
 end
 
--- Loads the file, in as many instructions as are enough for each of these.
+-- Loads the file, within a number of instructions that is enough for each of
+-- these.
 local function load_quickly()
   if debug.gethook() then return gbi.load_graph(path) end -- make coverage
   debug.sethook(function() error "it takes too long" end, "", 100000000)
@@ -519,7 +520,7 @@ local function load_quickly()
   return g, reason
 end
 
--- Asserts that a file is refused: nil and a reason, soon.
+-- Asserts that a file is refused quickly: nil and a reason.
 local function refused(text)
   write(text)
   local g, reason = load_quickly()
@@ -531,7 +532,7 @@ end
 -- Asserts that nodes are refused.
 local function refuses(...) refused(sealed(list(...))) end
 
--- Asserts that nodes are accepted, and a graph that compiles; returns it.
+-- Asserts that nodes are accepted and compile; returns their graph.
 local function accepts(...)
   write(sealed(list(...)))
   local g = assert(gbi.load_graph(path))
@@ -929,17 +930,17 @@ describe("random changes with a right checksum", function()
         local k = random(#some)
         return s:sub(1, i - 1) .. some:sub(k, k) .. s:sub(i + 1)
       end,
-      function(s, i) -- a piece put in
+      function(s, i) -- a piece inserted
         return s:sub(1, i - 1) .. PIECES[random(#PIECES)] .. s:sub(i)
       end,
-      function(s, i) -- a piece taken out
+      function(s, i) -- a piece removed
         return s:sub(1, i - 1) .. s:sub(i + random(20))
       end,
       function(s, i) -- a piece copied
         local k = random(#s)
         return s:sub(1, i - 1) .. s:sub(k, k + random(40)) .. s:sub(i)
       end,
-      function(s) -- a value exchanged for another
+      function(s) -- a value replaced by another
         local from_at, to = s:find("[nirs]%d+[;:]", random(#s))
         if not from_at then return s end
         return s:sub(1, from_at - 1) .. PIECES[random(#PIECES)] .. s:sub(to + 1)
@@ -984,7 +985,7 @@ describe("random changes with a right checksum", function()
 end)
 
 describe("limits of load_graph", function()
-  -- A file of 1 MB could ask for as much of everything as it liked.
+  -- A file of 1 MB could make the reader allocate any amount.
   local file
 
   before_each(function()

@@ -13,7 +13,7 @@ local Const, Call, Import = source.ConstantSource,
 
 local NAN = 0 / 0
 
--- What each source prints as, and how it is made. All of them differ.
+-- How each source prints, and how to make it. All of them differ.
 local SOURCES = {
   { 'L["x"]', function() return L "x" end },
   { 'L["y"]', function() return L "y" end },
@@ -265,7 +265,7 @@ end)
 describe("a source that a user writes", function()
   local object = { "object" }
 
-  local Twice = {} -- what a source's object returns when it is called twice
+  local Twice = {} -- returned if a source's object is called twice
   Twice.__index = Twice
   function Twice.__tostring(self) return tostring(self.base) .. "()()" end
   function Twice:reconstruct(cg) cg(Call(Call(self.base))) end
@@ -275,7 +275,7 @@ describe("a source that a user writes", function()
   local userdata = gbi.new():snapshot()
   debug.setmetatable(userdata, { __index = { reconstruct = reconstruct } })
 
-  -- The ways to write one that obtains parameter x.
+  -- Ways to write a source that obtains parameter x.
   local MADE = {
     ["a plain table"] = { reconstruct = reconstruct },
     ["an object of a class"] = setmetatable({}, {

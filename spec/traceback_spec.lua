@@ -18,8 +18,8 @@ local function compile(params, build)
   return f, text
 end
 
--- Calls f(...) in a coroutine, which must fail. Returns the coroutine, where
--- the stack is that of the error, and the error.
+-- Calls f(...) in a coroutine, which must fail. Returns the coroutine, whose
+-- stack is that of the error, and the error.
 local function fail(f, ...)
   local co = coroutine.create(f)
   local ok, err = coroutine.resume(co, ...)
@@ -32,15 +32,15 @@ local function plain(text)
   return (text:gsub("\n\t\t[^\n]*", ""))
 end
 
--- The notes of a traceback, in order: the code of the line that each is about,
--- where `texts` has the source of its chunk, and the note.
+-- The notes of a traceback, in order: the code of the line of each, if `texts`
+-- has the source of its chunk, and the note.
 local function notes(text, texts)
   local list, entry = {}, nil
   for line in text:gmatch("[^\n]+") do
     local note = line:match("^\t\t(.*)$")
     if note then
       local chunk, number = entry:match("^\t(gbi %l+%b()):(%d*)")
-      if number == "" then -- LuaJIT does not know it, where a coroutine failed
+      if number == "" then -- LuaJIT does not know it in a failed coroutine
         number = text:match("^gbi %l+%b():(%d+): ")
       end
       local code, n = texts and texts[chunk], 0
@@ -57,8 +57,8 @@ local function notes(text, texts)
   return list
 end
 
--- What gbi.traceback says of a coroutine; it must be what debug.traceback says
--- but for the notes.
+-- What gbi.traceback says of a coroutine; except for the notes, it must be what
+-- debug.traceback says.
 local function traceback(co, message)
   local text = gbi.traceback(co, message)
   assert.equal(debug.traceback(co, message or ""):gsub("^\n", ""), plain(text))
@@ -297,7 +297,8 @@ describe("gbi.traceback of a deep stack", function()
     end)
   end
 
-  -- Asserts that each line of generated code has its note, and no other line.
+  -- Asserts that each line of generated code has its note, and other lines have
+  -- none.
   local function check(said)
     local _, generated = said:gsub("\n\tgbi graph%(", "")
     local list = notes(said, texts)
@@ -340,7 +341,7 @@ describe("gbi.traceback of a deep stack", function()
   end)
 
   it("works when the stack overflows, as debug.traceback does", function()
-    portable.jit(false) -- what LuaJIT compiled decides where its stack ends
+    portable.jit(false) -- compiled code of LuaJIT decides where its stack ends
     finally(function() portable.jit(true) end)
     start(function() even(-1) end)
     local function said_by(handler)
@@ -376,7 +377,8 @@ describe("gbi.traceback of a deep stack", function()
 end)
 
 describe("gbi.traceback, like debug.traceback,", function()
-  -- Runs f in a coroutine, where the stack is short enough to be shown whole.
+  -- Runs f in a coroutine, where the stack is short enough to be shown
+  -- completely.
   local function alone(f)
     local results = compat.pack(coroutine.wrap(f)())
     return compat.unpack(results, 1, results.n)
@@ -526,8 +528,8 @@ describe("gbi.traceback with gbi.debug(true)", function()
 end)
 
 describe("gbi.traceback never puts a note under another line", function()
-  -- The name of a method is a part of the traceback: here one that looks like
-  -- the entries which follow it.
+  -- The name of a method is part of the traceback: this name looks like the
+  -- entries that follow it.
   local function deep(n, f, x)
     if n > 0 then return (deep(n - 1, f, x)) end
     return (f(x))
@@ -546,7 +548,7 @@ describe("gbi.traceback never puts a note under another line", function()
       local said = traceback(co, "m")
       assert.is_true(#notes(said) <= 1)
       local at = said:find("\n\t\t", 1, true)
-      if at then -- under the last of them, which is the graph's
+      if at then -- under the last of them, the graph's own
         assert.is_nil(said:find("\n\tgbi graph(x):", at, true))
       end
     end

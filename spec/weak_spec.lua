@@ -1,5 +1,5 @@
--- What is only true when something is really collected: who holds an object
--- and for how long, what is said of a dead one, and finalizers that interfere.
+-- Facts that only collections show: who holds an object and for how long, the
+-- messages about dead objects, and finalizers that interfere.
 
 local gbi = require "gbi"
 local kilobytes = require "spec.support.memory"
@@ -8,15 +8,14 @@ local source = require "spec.support.named_source"
 
 local collect, setmetatable = portable.collect, portable.setmetatable
 
--- LuaJIT cannot load them in a finalizer, where its compiler cannot be turned
--- off.
+-- LuaJIT cannot load them in a finalizer if its compiler cannot be turned off.
 assert(gbi.graph and gbi.compile_prologue)
 
 local from = { reconstruct = function() end } -- a source without a name
 
 local function noop() end
 
--- Witness of an object: tells whether it is still in memory.
+-- A witness of an object: says whether it is still in memory.
 local function witness(object)
   local seen = setmetatable({ object }, { __mode = "v" })
   return function()
@@ -257,7 +256,7 @@ describe("a registry does not grow", function()
     local before = kilobytes()
     for _ = 1, ROUNDS do round() end
     local growth = kilobytes() - before
-    -- spec/support/collector.lua lets garbage grow as it likes
+    -- spec/support/collector.lua lets garbage grow without limit
     if os.getenv "GBI_COLLECTOR" then limit = 2 ^ 16 end
     assert.is_true(growth < (limit or 16), ("%.1f KB"):format(growth))
   end
@@ -414,7 +413,7 @@ describe("a hostile object", function()
     return setmetatable({}, metatable)
   end
 
-  -- Does everything that can be done with an object.
+  -- Does everything possible with an object.
   local function use(object)
     local h = gbi.new_handles()
     r:reset()
@@ -491,11 +490,11 @@ describe("finalizers", function()
   local assert, collectgarbage = assert, collectgarbage -- found in no time
   local ran = 0 -- how many
 
-  -- Calls `f` again and again while finalizers do `action`, until enough of
-  -- them were in the middle of functions of the registry.
+  -- Calls `f` again and again while finalizers run `action`, until enough of
+  -- them ran in the middle of functions of the registry.
   local function during(action, f)
     local inside, enough, failure = 0, portable.closes and 300 or 30, nil
-    local co -- what is interrupted, where a finalizer does not see it
+    local co -- an interrupted function, where finalizers do not see it
     local metatable = {
       __gc = function()
         ran = ran + 1
@@ -507,8 +506,7 @@ describe("finalizers", function()
       end,
     }
     math.randomseed(1)
-    -- Before 5.4, a step is a whole collection where there is little to
-    -- collect.
+    -- Before 5.4, a step is a whole collection if there is little to collect.
     local ballast = {}
     for i = 1, portable.closes and 0 or 20000 do ballast[i] = {} end
     -- a step every few bytes
@@ -537,13 +535,13 @@ describe("finalizers", function()
   end
 
   -- Asserts what is true unless a finalizer has run since `ran` was `n`. Before
-  -- 5.4 it may, on the way into a function; and in LuaJIT when the collector is
-  -- stopped, where compiled code ends.
+  -- 5.4 one may run on the way into a function; and in LuaJIT when the
+  -- collector is stopped, where compiled code ends.
   local function holds(n, ok)
     assert(ok or ran ~= n)
   end
 
-  -- Asserts that all that can be counted agrees, at one moment.
+  -- Asserts that all counts agree, at one moment.
   local function consistent()
     collectgarbage("stop")
     local n, ok = ran, true
@@ -609,8 +607,8 @@ describe("finalizers", function()
     end,
   }
 
-  -- What a program does meanwhile, with two objects; each call is whole,
-  -- whatever a finalizer did before it came to its end.
+  -- The program's work meanwhile, with two objects; each call has its full
+  -- effect, whatever a finalizer did before the call ended.
   local STEPS = {
     function(a, b)
       r:store(a, b)
