@@ -160,7 +160,7 @@ local WAYS = {
 }
 
 -- When they get there: `put` is one of these ways. The object "young" is younger
--- than a, b and c, so its finalizer puts them while the state closes.
+-- than a, b and c, so its finalizer puts them during the closing.
 local CASES = {
   ["before"] = "put()",
   ["before, twice"] = "put() put() r:reset() put()",
