@@ -159,8 +159,8 @@ local WAYS = {
     r:restore(snapshot)]],
 }
 
--- When they get there: `put` is one of these ways. The object "young" is younger
--- than a, b and c, so its finalizer puts them during the closing.
+-- When they get there: `put` is one of these ways. The object "young" is the
+-- youngest, so its finalizer puts them during the closing.
 local CASES = {
   ["before"] = "put()",
   ["before, twice"] = "put() put() r:reset() put()",
