@@ -123,7 +123,7 @@ describe("a doc comment", function()
       assert.is_nil(var and text:find(var .. ":" .. method .. "(", 1, true),
         name)
     end
-    local codegens = text:match("A codegen `cg`.-\n\n"):gsub("`cg:", "`")
+    local codegens = text:match("Call a codegen `cg`.-\n\n"):gsub("`cg:", "`")
     for method in codegens:gmatch("`([%w_]+)%(") do
       assert.truthy(model.items["gbi.codegen:" .. method], method)
     end

@@ -79,7 +79,7 @@ end
 
 local table_rows = {
   { "bare", "bare driver calls", outside(bare, "create") },
-  { "reuse", "the same, with an event kept for each stream",
+  { "reuse", "the same, with one event kept per stream",
     outside(bare, "reuse") },
   { "bare graph", "bare driver calls, CUDA graph", outside(bare, "graph") },
   { "gbi", "gbi", inside(rows.gbi()) },
@@ -144,7 +144,7 @@ local name, driver = cuda.device()
 add("%s, driver %s%s; median of %d batches of %d calls each, in turns, in one "
   .. "run:", name, driver, version and (", " .. version) or "", ROUNDS, CALLS)
 add("")
-add("| | µs a call | least – most | of the bare calls |")
+add("| | µs per call | least – most | of the bare calls |")
 add("|---|---|---|---|")
 local base = median("bare")
 for _, row in ipairs(table_rows) do
@@ -202,7 +202,7 @@ end
 local svg = { ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" '
   .. 'height="%d" font-family="sans-serif" font-size="12">'):format(
   LEFT + WIDTH + 70, #table_rows * HEIGHT + 40) }
-svg[#svg + 1] = ('<text x="%d" y="16">microseconds a call, %s</text>')
+svg[#svg + 1] = ('<text x="%d" y="16">microseconds per call, %s</text>')
   :format(LEFT, name)
 for i, row in ipairs(table_rows) do
   local y, value = i * HEIGHT + 6, median(row[1])

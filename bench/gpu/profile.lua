@@ -27,7 +27,7 @@ if not ROW then
     end
     if mode ~= "null" then -- the bare program checks its results
       for _, row in ipairs { "create", "reuse", "graph" } do
-        run("printf 'bare C, %s, us a call: ' && echo '%s %d' | "
+        run("printf 'bare C, %s, us per call: ' && echo '%s %d' | "
           .. "%s%s/gpu-profile/gpu-bare %s", row, row, n, env, build, path)
       end
     end
@@ -46,4 +46,5 @@ cuda.synchronize()
 local began = cuda.clock()
 for _ = 1, CALLS do f(x, main):close() end
 cuda.synchronize()
-print(("%s, us a call: %.3f"):format(ROW, (cuda.clock() - began) / CALLS * 1e6))
+print(("%s, us per call: %.3f"):format(ROW,
+  (cuda.clock() - began) / CALLS * 1e6))
