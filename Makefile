@@ -180,7 +180,7 @@ DIST  = gbi-$(shell git show $(REV):csrc/gbi.h | $(READ_VERSION))
 dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.2.0
 	@root=$$(git rev-parse --show-toplevel 2>/dev/null); \
 	[ "$$root" = $(call quote,$(HERE)) ] || { \
-	  echo "make dist packs what git tracks, and this is no checkout" >&2; \
+	  echo "make dist packs the files that git tracks; this is not a checkout" >&2; \
 	  exit 1; }
 	@mkdir -p $(BUILD)
 	git archive --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar.gz $(REV)

@@ -311,7 +311,7 @@ function c_backend.generate(graph, name, types, env)
     local values = {}
     for i, input in ipairs(inputs) do
       if input.target == "..." then
-        error("c_backend has no placeholder '...'", 0)
+        error("c_backend does not support the input '...'", 0)
       end
       local kind = types:sub(i, i)
       values[i] = self:set(self:variable(input, 1), { type = kind,
@@ -380,7 +380,7 @@ end
 -- The backend, for g:compile.
 function c_backend.backend(graph, _, env)
   if not math.type then
-    error("c_backend knows the numbers of Lua 5.3 and 5.4", 0)
+    error("c_backend needs Lua 5.3 or 5.4", 0)
   end
   graph = graph:copy()
   graph:eliminate_dead_code()

@@ -351,7 +351,7 @@ local function specs(setup)
       assert(n > 1 and cuda.pool_stream() ~= first)
       for _ = 1, n - 1 do cuda.pool_stream() end
       local streams = {}
-      fails("%d+ streams are open", function()
+      fails("all %d+ streams are open", function()
         for i = 1, 100 do streams[i] = cuda.stream() end
       end)
       streams = nil

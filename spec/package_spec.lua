@@ -393,7 +393,7 @@ describe("make dist", function()
     else
       local out, ok = sh("make dist")
       assert.is_false(ok)
-      assert.truthy(out:find("this is no checkout", 1, true))
+      assert.truthy(out:find("this is not a checkout", 1, true))
       must("mkdir -p %s/build %s/copy/gbi-%s && tar -cf - --exclude='./build*' "
         .. "--exclude='*.o' . | tar -xf - -C %s/copy/gbi-%s", empty, empty,
         HEADER, empty, HEADER)

@@ -115,7 +115,7 @@ local function check_params(item, params, complain)
     i = i + 1
     local given = item.params[i] and item.params[i].name
     if given ~= name then
-      complain(("parameter %d is %s, documented is %s"):format(i, name,
+      complain(("parameter %d is %s, but documented as %s"):format(i, name,
         tostring(given)))
     end
   end

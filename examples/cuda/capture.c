@@ -75,7 +75,7 @@ static int cuda_capture (lua_State *L) {
   Graph *graph;
   luaL_argcheck(L, n <= MAXINPUTS, MAXINPUTS + 2, "too many inputs");
   for (i = 0; i < n; i++) gpu_argbuffer(L, gpu, i + 2);
-  if (gpu->capture != NULL) luaL_error(L, "a graph is being captured already");
+  if (gpu->capture != NULL) luaL_error(L, "another graph is being captured");
   graph = (Graph *)gpu_new(L, gpu, GRAPH, sizeof(Graph));
   graph->launches = (Launch *)malloc(MAXLAUNCHES * sizeof(Launch));
   if (graph->launches == NULL) luaL_error(L, "not enough memory");

@@ -171,8 +171,8 @@ function cudagraph.backend(options)
           local arg = node.args[i]
           if not is_node(arg) or cuda.type(callee(graph, arg)) ~= "mapper"
              and (arg.op ~= "call_method" or arg.target ~= "map") then
-            error(("output %d cannot be captured in a CUDA graph: it is no "
-              .. "buffer that a kernel makes"):format(i), 0)
+            error(("output %d cannot be captured in a CUDA graph: it is "
+              .. "not a buffer that a kernel makes"):format(i), 0)
           end
           outputs[i], results[i] = arg, "r" .. i
         end

@@ -17,7 +17,7 @@ static Stream *newstream (lua_State *L, Gpu *gpu) {
   Stream *stream = gpu_newslot(L, gpu, STREAM);
   int place = 0;
   while (place < MAXSTREAMS && gpu->places[place].queue != NULL) place++;
-  if (place == MAXSTREAMS) luaL_error(L, "%d streams are open", MAXSTREAMS);
+  if (place == MAXSTREAMS) luaL_error(L, "all %d streams are open", MAXSTREAMS);
   gpu_check(L, gpu, gpu->cu.StreamCreate(&gpu->places[place].queue,
                                          QUEUE_NON_BLOCKING), "cuStreamCreate");
   stream->place = place;
