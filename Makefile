@@ -22,7 +22,7 @@ WARN = -std=c99 -pedantic -Wall -Wextra -Wshadow -Wstrict-prototypes \
        -Wmissing-prototypes -Wcast-qual
 SHARED = $(if $(filter Darwin,$(shell uname -s)),-bundle -undefined dynamic_lookup,-shared)
 
-# for a program that modules are loaded into; macOS does so by itself
+# for a program that loads modules; macOS exports by itself
 EXPORT = $(if $(filter Darwin,$(shell uname -s)),,-Wl,-E)
 
 SRC  = $(wildcard csrc/*.c)
@@ -30,24 +30,24 @@ OBJ  = $(SRC:csrc/%.c=$(BUILD)/%.o)
 CORE = $(BUILD)/gbi/core.so
 # C of the examples, which use gbi.h, and of the specs
 USERS = $(BUILD)/ref.so $(BUILD)/wheel.so $(BUILD)/host $(BUILD)/capi.so $(BUILD)/faults
-# what gbi is measured against
+# the modules that gbi is compared with
 BENCH = $(BUILD)/floor.so $(BUILD)/find.so $(BUILD)/steady.so
 # C for all Luas, and for 5.4 alone
 C54   = $(wildcard bench/*.c spec/c/fuzz*.c spec/c/steps_*.c) \
         $(addprefix spec/c/,model.c replay.c threads.c world.c)
 C     = $(SRC) $(filter-out $(C54),$(wildcard examples/*/*.c spec/c/*.c))
 
-# one word of the shell, whatever is in it
+# quotes a text as one word of the shell
 quote = '$(subst ','\'',$(1))'
 
 HERE := $(CURDIR)
-# before what the caller has there already, a LuaRocks tree perhaps; `value`,
-# because make would expand a $ in it
+# before the caller's own paths, perhaps of a LuaRocks tree; `value`, because
+# make would expand a $ in them
 export LUA_PATH  := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua;$(or $(value LUA_PATH),;)
 export LUA_CPATH := $(HERE)/$(BUILD)/?.so;$(or $(value LUA_CPATH),;)
 # the specs start this Lua and these programs, and compile with these flags
 export LUA BUILD LUA_CFLAGS LUA_LIBS
-# so the make of another Lua must not find them
+# but the make of another Lua must not see them
 OTHER = env -u BUILD -u LUA_CFLAGS -u LUA_LIBS $(MAKE) --no-print-directory
 
 # the fuzzers are for 5.4 and 5.5
@@ -116,7 +116,7 @@ lint: need-lint amalgamation ## luacheck, and the C code with every warning an e
 	@$(foreach lua,$(LUA) $(filter-out $(LUA),$(LUAS)) lua5.5,$(call compile,$(lua),$(C) $(ONE)/gbi.c))
 	@$(foreach lua,lua5.4 lua5.5,$(call compile,$(lua),$(C54)))
 
-# $(call compile,LUA,FILES): where the headers of this Lua are installed
+# $(call compile,LUA,FILES): compiles if the headers of this Lua are installed
 compile = if [ -f $(patsubst -I%,%,$(firstword $(call cflags,$(1))))/lua.h ]; then \
 	  for f in $(2); do \
 	    echo "$(CC) -Werror $$f ($(1))"; \
@@ -125,7 +125,7 @@ compile = if [ -f $(patsubst -I%,%,$(firstword $(call cflags,$(1))))/lua.h ]; th
 
 users: $(USERS)
 
-# the rows find their modules, and start Lua themselves, under callgrind
+# the rows find their modules, and themselves start Lua under callgrind
 MEASURE = LUA_PATH="bench/?.lua;$$LUA_PATH" LUA=$(LUA) BUILD=$(BUILD) $(LUA)
 
 docs/graph.svg: examples/graph.lua lua/gbi/view.lua ## the picture in the README
@@ -158,7 +158,7 @@ LUA_VERSION = $(if $(findstring luajit,$(LUA)),5.1,$(shell \
   $(LUA) -e 'print(_VERSION:match "[%d.]+")'))
 
 TO = $(call quote,$(DESTDIR)$(PREFIX))
-# what sed puts in as it is, between |
+# escapes a text that sed inserts between |
 literal = $(subst &,\&,$(subst |,\|,$(subst \,\\,$(1))))
 
 install: all ## install under PREFIX
@@ -180,7 +180,7 @@ DIST  = gbi-$(shell git show $(REV):csrc/gbi.h | $(READ_VERSION))
 dist: ## write build/gbi-VERSION.tar.gz, of what is committed; REV=v0.2.0
 	@root=$$(git rev-parse --show-toplevel 2>/dev/null); \
 	[ "$$root" = $(call quote,$(HERE)) ] || { \
-	  echo "make dist packs what git tracks, and this is no checkout" >&2; \
+	  echo "make dist packs the files that git tracks; this is not a checkout" >&2; \
 	  exit 1; }
 	@mkdir -p $(BUILD)
 	git archive --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar.gz $(REV)
@@ -204,7 +204,7 @@ $(BUILD)/wheel.so $(BUILD)/ref.so $(BUILD)/capi.so: $(wildcard csrc/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) -o $@ $(filter %.c,$^)
 
-# a Lua whose allocations can be made to fail, and that modules are loaded into
+# a Lua that can make allocations fail, and that loads modules
 $(BUILD)/faults: spec/c/faults.c csrc/compat.h
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) $(EXPORT) -o $@ $< $(LUA_LIBS) -ldl
@@ -216,7 +216,7 @@ $(BENCH): $(BUILD)/%.so: bench/%.c csrc/gbi.h
 $(BUILD)/host: examples/c/host.c $(SRC) $(wildcard csrc/*.h)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< $(SRC) $(LUA_LIBS)
 
-# What a target needs: `tools/need` installs it
+# The packages that a target needs: `tools/need` installs them
 NEED = @CC="$(CC)" tools/need
 
 HEADERS_luajit = libluajit-5.1-dev

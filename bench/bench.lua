@@ -17,8 +17,8 @@ local measure, median, seconds =
 local ROUNDS, SLOW_ROUNDS, CURVE_ROUNDS = 51, 5, 5
 local largest = math.tointeger(tonumber(arg[2] or 10000000))
 
--- Bytes that each side takes for an entry; and how many are left of each
--- after they have been dropped.
+-- Bytes per entry for each side; and how many of each are left after they have
+-- been dropped.
 local function memory(holders, n)
   local objects = rows.tables(n)
   local taken, left = {}, {}
@@ -70,8 +70,8 @@ do
 end
 
 -- The curves: each operation on registries and handle tables of many entries,
--- at places that a generator of random numbers picks. The objects are few, so
--- that what is seen is the cost of the tables.
+-- at random places. There are only a few objects, so that the curves show the
+-- cost of the tables.
 local objects = rows.tables(1000)
 
 -- A function of n that calls `f` with `n` random numbers up to `size`.
@@ -85,8 +85,8 @@ local function randomly(size, f)
   end
 end
 
--- Nanoseconds that f(object) takes when it is called for each of the list; the
--- median of some rounds, each after `make` made what is filled.
+-- Nanoseconds that f(object) takes when called for each object of the list; the
+-- median of some rounds, each after `make` has made the container to fill.
 local function filling(list, make, f)
   local size, times = #list, {}
   for round = 1, size < 1000000 and CURVE_ROUNDS or 1 do
@@ -103,7 +103,7 @@ local function curve_of(size)
   local list = {}
   for i = 1, size do list[i] = objects[i % 1000 + 1] end
   local n, from = 200000, gbi.source.LocalSource("x")
-  local registry, other, refs -- and, to be filled, a table of handles
+  local registry, other, refs -- and a table of handles to fill
   local handles, other_handles
   local function register(into, value) into:register(value, from) end
   local function weak(into, value) into:weak(value) end
@@ -163,8 +163,8 @@ local function curve_of(size)
 end
 
 -- A point may be worse than the first of its curve by this factor. Caches may
--- make it worse: then the peer or luaL_ref, with tables of that size, are as
--- much worse.
+-- make it worse: then the peer or luaL_ref, with tables of that size, are worse
+-- by as much.
 local FLAT = 1.2
 
 print()

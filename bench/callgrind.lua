@@ -2,7 +2,7 @@
 local LUA = os.getenv("LUA") or "lua5.4"
 local BUILD = os.getenv("BUILD") or "build"
 
--- Instructions an operation of the row `number` takes on this side.
+-- Instructions per operation of the row `number` on this side.
 return function(number, side)
   local pipe = io.popen(("LD_PRELOAD=%s/steady.so valgrind --tool=callgrind "
     .. "--callgrind-out-file=/dev/null --collect-atstart=no "

@@ -1,6 +1,6 @@
 --- Runs one side of one row once, for callgrind: count.lua ROW SIDE
 --
--- What is counted is the second run: a shorter one before it has made what
+-- The second run is counted: a shorter one before it has made everything that
 -- only the first needs.
 local floor = require "floor"
 local rows = require "rows"

@@ -45,7 +45,7 @@ static int find_handle (lua_State *L) {
 }
 
 
-/* own_handle(n, first) -> found; by one call, in the state's own table */
+/* own_handle(n, first) -> found; a single call, on the state's own table */
 static int find_own_handle (lua_State *L) {
   const gbi_API *gbi = gbi_open(L);
   lua_Integer first = luaL_checkinteger(L, 2);

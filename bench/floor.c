@@ -102,7 +102,7 @@ static int ref_register (lua_State *L) {
 }
 
 
-/* get(number) -> value; nil, or what luaL_ref left there, for a stale one */
+/* get(number) -> value; nil, or a value left by luaL_ref, for a stale one */
 static int ref_get (lua_State *L) {
   lua_rawgeti(L, TABLE, luaL_checkinteger(L, 1));
   return 1;
@@ -111,7 +111,7 @@ static int ref_get (lua_State *L) {
 /* }================================================================== */
 
 
-/* measured(f, ...): calls f(...). Callgrind counts what is done in here. */
+/* measured(f, ...): calls f(...). Callgrind counts the instructions in here. */
 static int measured (lua_State *L) {
   lua_call(L, lua_gettop(L) - 1, 0);
   return 0;

@@ -1,20 +1,21 @@
---- The rows of look-ups, on any Lua: lookups.lua prints them. A row's floor is
--- the same in Lua alone,
---   bare     over a weak table, without a check;
---   checked  with gbi's: a registry is known from anything else, an index that
---            finds nothing is an error that says why, a type can be asked for,
---            and the module function follows a table that is replaced.
+--- The rows of look-ups, on any Lua: lookups.lua prints them. The floor of a
+-- row does the same in Lua alone,
+--   bare     in a weak table, without a check;
+--   checked  with gbi's checks: a registry is distinguished from any other
+--            value, an index that finds nothing is an error that says why, a
+--            type can be required, and the module function follows a table
+--            that is replaced.
 local gbi = require "gbi"
 
 local SIZE = 1000
 local jit = rawget(_G, "jit")
 local load = loadstring or load -- luacheck: ignore 113
 
--- What must be reached: look-ups stay in LuaJIT's trace; elsewhere they are as
--- fast as in Lua alone.
+-- The requirements: look-ups stay in LuaJIT's trace; elsewhere they are as fast
+-- as in Lua alone.
 local MUST = { bare = jit and 2 or nil, checked = not jit and 1.05 or nil }
 
--- A weak table of the objects; the first at this number.
+-- A weak table of the objects, from this number on.
 local function weak(objects, first)
   local side = setmetatable({}, { __mode = "v" })
   for i = 1, #objects do side[first + i - 1] = objects[i] end
@@ -74,7 +75,7 @@ function alone.checked(first)
   return get, self, store
 end
 
--- A function (n) that looks n objects up; `call` is Lua, of f, self and i.
+-- A function (n) that looks up n objects; `call` is Lua, of f, self and i.
 local function looking(call, f, self, first)
   return load(([[
     local f, self, first, SIZE = ...
@@ -88,7 +89,7 @@ end
 
 local rows = {}
 
--- `make` returns gbi's object for a list, and the number of the first.
+-- `make` returns gbi's object for a list, and the number of its first element.
 local function row(name, call, make)
   for _, kind in ipairs { "bare", "checked" } do
     rows[#rows + 1] = {

@@ -15,9 +15,9 @@ function measure.seconds(f, n)
   return os.clock() - start
 end
 
--- Nanoseconds an operation, by side: the medians of `rounds` runs. Where the
--- sides are a function that makes them, each round makes them anew, for where a
--- function or table happens to lie in memory can be worth some per cent.
+-- Nanoseconds per operation, by side: the medians of `rounds` runs. If the
+-- sides are a function that makes them, each round makes them anew, because the
+-- place of a function or table in memory can change the time by some per cent.
 function measure.sides(sides, n, rounds)
   local times, values = {}, {}
   for round = 0, rounds do -- the first warms up

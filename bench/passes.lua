@@ -1,8 +1,8 @@
---- What a pass over a graph costs a node, against the number of nodes: each
--- must cost the same for 10^5 as for 10^3, within a factor of 2.
+--- The cost of a pass over a graph per node, against the number of nodes: each
+-- pass must cost the same for 10^5 as for 10^3, within a factor of 2.
 local gbi = require "gbi"
 
--- Nanoseconds a node of processor time that f() takes, the best of 3.
+-- Nanoseconds of processor time per node that f() takes, the best of 3.
 local function cost(n, make, f)
   local best = math.huge
   for _ = 1, 3 do

@@ -1,10 +1,10 @@
---- What a user would write instead of gbi, in Lua alone: the same design, with
--- the same checks.
+--- A user's alternative to gbi, in Lua alone: the same design, with the same
+-- checks.
 local peer = {}
 
 local WEAK = { __mode = "v" }
 
--- What a weak table holds weakly, by type.
+-- The types that a weak table holds weakly.
 local held = {
   table = true, ["function"] = true, userdata = true, thread = true,
 }
@@ -79,7 +79,7 @@ end
 
 function Registry:store(...)
   local n = select("#", ...)
-  if n == 3 and self.size == 3 then -- no table, for what is usual
+  if n == 3 and self.size == 3 then -- no table in the usual case
     local a, b, c = ...
     if held[type(a)] and held[type(b)] and held[type(c)] then
       local side = self.side

@@ -19,9 +19,9 @@ end
 --- Prints a row.
 -- @tparam string name
 -- @tparam {[string]=number} values by column
--- @tparam ?number must the ratio to the floor that must be reached; nil where
--- the row is there only to compare
--- @tparam ?number most what gbi must not exceed, in place of a ratio
+-- @tparam ?number must the ratio to the floor that must be reached; nil for a
+-- row that is only there to compare
+-- @tparam ?number most the most that gbi may have, in place of a ratio
 -- @treturn boolean was it?
 function report.row(out, name, values, must, most)
   local function ratio(column)

@@ -163,9 +163,8 @@ local function prologue_of_three(objects)
   return gbi.compile_prologue(gbi.default, params)
 end
 
--- By hand, with gbi's promises to the one who uses it: an object that cannot
--- be held is an error before anything is stored; one that is gone, when it is
--- used.
+-- By hand, with gbi's promises to its user: an object that cannot be held is an
+-- error before anything is stored; a dead one is an error when it is used.
 local function by_hand()
   local side = setmetatable({}, { __mode = "v" })
   local function prologue(a, b, c)
@@ -240,7 +239,7 @@ row {
   end,
 }
 
--- What a backend's function does with a run, or a list, of the objects.
+-- What a backend's function does with a run, or with a list of the objects.
 local function ten_on_list(objects, env, x, y)
   local a, b, c = objects[1], objects[2], objects[3]
   local sum = x * y + x - y
@@ -265,7 +264,7 @@ row {
 }
 
 -- A graph that hands an object on by a handle to the function `use`, and the
--- least that does so: a number that is not given out again.
+-- minimum that does the same: a number that is not given out again.
 local function handing_on(env)
   local g, handles = gbi.graph.new(), gbi.handles
   g:placeholder("env")
@@ -304,8 +303,8 @@ row {
   end,
 }
 
--- A side that gives a number out for an object, by one method, and takes it
--- back by another.
+-- A side that gives out a number for an object by one method, and takes it back
+-- by another.
 local function giving(object, give, take, value)
   return load(([[
     local object, value = ...
@@ -340,11 +339,10 @@ local function inserter()
   end, constructors
 end
 
--- A function of n that makes a registry, or what there is in its place, and
--- then registers as many objects as a generator of random numbers says, until
--- there have been n. With batches of one size the collector would meet each
--- side at its own point of a batch again and again, which is most of what
--- would be seen.
+-- A function of n that makes a registry, or the side's equivalent, and then
+-- registers batches of random size until there have been n objects. With
+-- batches of one size, the collector would meet each side at the same point of
+-- every batch, and that would dominate the measurement.
 local function batches(objects, from, make)
   return function(n)
     local random = 1
@@ -400,7 +398,7 @@ row {
   end,
 }
 
--- Gives handles of the objects out; returns the first.
+-- Gives out handles of the objects; returns the first.
 local function handled(handles, objects)
   local first = handles:weak(objects[1])
   for i = 2, #objects do handles:weak(objects[i]) end
@@ -431,8 +429,8 @@ row {
   end,
 }
 
--- What holds `n` objects by index, on each side: functions that fill it and
--- drop it again.
+-- Containers of `n` objects by index, on each side: functions that fill and
+-- drop them.
 local function holders(objects)
   local from = source.LocalSource("x")
   local registry, other = gbi.new(), peer.new()
@@ -483,7 +481,7 @@ local function handle_holders(objects)
   return sides
 end
 
--- Sides that measure a collection while one of them is full, or after it has
+-- Sides that measure a collection while a container is full, or after it has
 -- been dropped.
 local function collecting(objects, dropped)
   local sides, all = {}, holders(objects)

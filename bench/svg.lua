@@ -7,7 +7,7 @@ local SIDES = {
   { column = "ref", color = "#808080", label = "luaL_ref (strong)" },
 }
 
--- The lines of the file that tell the number of entries, by operation.
+-- The lines of the file that have a number of entries, by operation.
 local function read(path)
   local curves, heads = {}, {}
   for line in io.lines(path) do
@@ -43,7 +43,7 @@ local function text(x, y, anchor, words)
   add('<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>', x, y, anchor, words)
 end
 
--- The least of 1, 2, 5, 10, 20 ... that is not below `value`.
+-- The smallest of 1, 2, 5, 10, 20 ... that is at least `value`.
 local function ceiling(value)
   local unit = 10 ^ math.floor(math.log(value, 10))
   for _, factor in ipairs { 1, 2, 5 } do

@@ -221,7 +221,7 @@ static inline const gbi_API *gbi_open (lua_State *L) {
   api = (const gbi_API *)lua_touserdata(L, -1);
   lua_pop(L, 1);
   if (api == NULL || api->version != GBI_API_VERSION)
-    luaL_error(L, "gbi's C functions have version %d, version %d is needed",
+    luaL_error(L, "gbi's C functions have version %d, not %d",
                api == NULL ? 0 : api->version, GBI_API_VERSION);
   return api;
 }

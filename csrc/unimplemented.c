@@ -76,11 +76,9 @@ void gbi_checkweak (lua_State *L, int value, int purpose) {
   lua_setfield(L, -2, "explanation");
   lua_createtable(L, 1, 0);
   lua_pushstring(L, purpose == GBI_FORHANDLE
-    ? "A value like this one has no identity to lose: give it a handle with "
-      "the method 'strong', which keeps any value but nil, or wrap it in a "
-      "table."
-    : "A value like this one has no identity to lose: pass it to the graph as "
-      "a constant, or wrap it in a table.");
+    ? "Use the method 'strong', which keeps any value but nil alive, or wrap "
+      "the value in a table."
+    : "Pass the value to the graph as a constant, or wrap it in a table.");
   lua_rawseti(L, -2, 1);
   lua_setfield(L, -2, "hints");
   lua_pushfstring(L, "cannot create weak reference to a %s",

@@ -43,7 +43,7 @@ static inline void push (lua_State *L, V v) {
   }
 }
 
-/* Pops a value, for the variable with this slot. */
+/* Pops a value for the variable with this slot. */
 static inline V pull (lua_State *L, int slot) {
   V v = nil;
   switch (lua_type(L, -1)) {
@@ -68,7 +68,7 @@ static inline V keep (lua_State *L, V v, int slot) {
   return object(slot);
 }
 
-/* Lua itself does what is below for anything else than numbers. */
+/* For anything but numbers, Lua itself does what is below. */
 static inline V arith (lua_State *L, int op, V a, V b, int slot) {
   push(L, a);
   push(L, b);

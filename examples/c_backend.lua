@@ -2,14 +2,15 @@
 --
 --   local f = g:compile { backend = require "examples.c_backend".backend }
 --
--- A call looks at the types of its inputs, integer, float, boolean or another,
--- and takes the code that was compiled for these types; the first call of new
--- types compiles. There, a value of known type is a variable of C. Operations
--- on others ask for the type first, and Lua does what is not arithmetic: calls,
--- fields, strings. The results, and errors, are Lua's (an error has no line).
+-- A call looks at the types of its inputs (integer, float, boolean or other)
+-- and runs the code that was compiled for these types; the first call with new
+-- types compiles. In that code, a value of known type is a variable of C.
+-- Operations on other values check the type first, and Lua does everything
+-- except arithmetic: calls, fields, strings. The results and errors are Lua's
+-- (but an error has no line).
 --
--- It is written from gbi's public names. It has no '...', and what it calls
--- cannot yield. It knows the numbers of Lua 5.3 and 5.4.
+-- It uses only gbi's public names. It does not support '...', and the functions
+-- that it calls cannot yield. It knows the numbers of Lua 5.3 and 5.4.
 local gbi = require "gbi"
 
 local is_node = gbi.graph.is_node
@@ -17,7 +18,7 @@ local is_node = gbi.graph.is_node
 local c_backend = {}
 
 local HERE = (select(2, ...) or "examples/c_backend.lua"):match "^(.-)[^/]*$"
-local VARIANTS = 8 -- compiled for their types; then comes one for all types
+local VARIANTS = 8 -- types of calls; after these, one version for all types
 
 -- A value in C: its type I, F, B or V (see c_backend.h), and its text.
 local CTYPE = { I = "lua_Integer", F = "lua_Number", B = "int", V = "V" }
@@ -27,7 +28,7 @@ local READ = { I = "lua_tointeger(L, %d)", F = "lua_tonumber(L, %d)",
 local PUSH = { I = "lua_pushinteger(L, %s);", F = "lua_pushnumber(L, %s);",
                B = "lua_pushboolean(L, %s);", V = "push(L, %s);" }
 
--- The types that arithmetic gives, of integers and of other numbers.
+-- The result types of arithmetic, on integers and on other numbers.
 local ARITHMETIC = {}
 for name in ("add sub mul mod idiv unm"):gmatch "%a+" do
   ARITHMETIC[name] = { integers = "I", floats = "F" }
@@ -67,7 +68,7 @@ function Writer:slot(var)
   return var.slot
 end
 
--- The value of a constant that is no number, nil or boolean: in a slot.
+-- The value of a constant that is neither number, nil nor boolean: in a slot.
 function Writer:constant(value)
   local var = self.constant_of[value]
   if not var then
@@ -99,7 +100,7 @@ function Writer:value(arg)
 end
 
 -- The variable number `i` of a node, the same in every pass. Its type is that
--- of all values that it was ever given, V if they differ.
+-- of all values that it was ever given, or V if they differ.
 function Writer:variable(node, i)
   local of_node = self.variables[node] or {}
   self.variables[node] = of_node
@@ -115,8 +116,8 @@ local function boxed(value)
   return ("from%s(%s)"):format(value.type, value.text)
 end
 
--- Gives a variable a value, with its C type in front where it is declared. What
--- comes from `pull` is in the variable's own slot.
+-- Gives a variable a value; a declaration begins with its C type. A value from
+-- `pull` is in the variable's own slot.
 function Writer:set(var, value, declared, own)
   if var.type ~= value.type and var.type ~= "V" then
     self.changed, var.type = true, var.type and "V" or value.type
@@ -137,7 +138,7 @@ function Writer:declare(var)
   self:emit("%s %s;", CTYPE[var.type or "V"], var.text)
 end
 
--- Makes result `i` of a node of the value that is on the top.
+-- Makes result `i` of a node from the value on the top.
 function Writer:take(node, i)
   local var = self:variable(node, i)
   self:set(var, { type = "V", text = ("pull(L, %d)"):format(self:slot(var)) },
@@ -153,8 +154,9 @@ local function truth(value)
   return value.type == "B" and value.text or "1"
 end
 
--- Type and text of an operator on values a and b (nil for the unary ones), nil
--- for one that C lacks. The third result: is the value in the node's own slot?
+-- Type and text of an operator on values a and b (nil for a unary operator);
+-- nil if C lacks the operator. Third result: is the value in the node's own
+-- slot?
 function Writer:operator(node, name, a, b)
   local types, kinds = a.type .. (b or a).type, ARITHMETIC[name]
   local comparison = COMPARISONS[name]
@@ -185,8 +187,8 @@ function Writer:operator(node, name, a, b)
   end
 end
 
--- Lua does what a node does: gbi compiles a graph of this node alone. Its
--- inputs are those of the whole graph, which sources may want, and the node's.
+-- Lets Lua run a node: gbi compiles a graph of this node alone. Its inputs are
+-- those of the whole graph, which sources may need, and the node's.
 function Writer:call_lua(node)
   local used, n = node.inputs, #node.users > 0 and 1 or 0
   for _, user in ipairs(node.users) do
@@ -304,12 +306,12 @@ function c_backend.generate(graph, name, types, env)
   local self = setmetatable({ graph = graph, env = env, inputs = inputs,
     values = {}, variables = {}, count = 0, constant_of = {}, constants = {},
     lua = {}, slots = 2 + #inputs }, Writer)
-  repeat -- until no variable is found to have another type
+  repeat -- until no variable changes its type
     self.changed, self.lines, self.depth = false, {}, 1
     local values = {}
     for i, input in ipairs(inputs) do
       if input.target == "..." then
-        error("c_backend has no placeholder '...'", 0)
+        error("c_backend does not support the input '...'", 0)
       end
       local kind = types:sub(i, i)
       values[i] = self:set(self:variable(input, 1), { type = kind,
@@ -378,14 +380,14 @@ end
 -- The backend, for g:compile.
 function c_backend.backend(graph, _, env)
   if not math.type then
-    error("c_backend knows the numbers of Lua 5.3 and 5.4", 0)
+    error("c_backend needs Lua 5.3 or 5.4", 0)
   end
   graph = graph:copy()
   graph:eliminate_dead_code()
   local variants, count = {}, 0
   local n = #graph:find_nodes { op = "placeholder" }
   local any = ("V"):rep(n)
-  c_backend.generate(graph, "any", any, env) -- refuses what it does not have
+  c_backend.generate(graph, "any", any, env) -- refuses unsupported nodes
   local function compile(types)
     if count >= VARIANTS then types = any end
     if not variants[types] then

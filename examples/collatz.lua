@@ -2,8 +2,9 @@
 --
 --   lua examples/collatz.lua [LIMIT]
 --
--- From n go to n // 2 if n is even, else to 3 * n + 1: all numbers seem to come
--- to 1. The graph looks for the number below LIMIT that takes most steps.
+-- From n go to n // 2 if n is even, else to 3 * n + 1: all numbers seem to
+-- reach 1. The graph looks for the number below LIMIT that takes the most
+-- steps.
 if not math.type then
   print "examples/collatz.lua wants the integers of Lua 5.3 or 5.4"
   os.exit(0)
@@ -28,7 +29,7 @@ local function steps_from(n)
     :results(2))
 end
 
--- From n to the next one. `best` takes most steps of those before n.
+-- From n to the next one. `best` takes the most steps of those before n.
 local function look(n, best, most, limit)
   local g, steps = n.graph, steps_from(n)
   local new = g:subgraph(function(a, b, _c, _d) return a, b end)

@@ -3,10 +3,10 @@
 --   lua examples/files.lua [FILE ...]
 --
 -- Each run reads a file, sends it through a pipe of its own in pieces, and
--- waits on a timer of its own between them, all with libuv and all at once:
--- every run is a coroutine that is suspended whenever it waits. The functions
--- that wait are given *handles* of pipe and timer and look them up themselves,
--- before and after they were suspended.
+-- waits on a timer of its own between the pieces, all with libuv and all at
+-- once: every run is a coroutine that is suspended whenever it waits. The
+-- functions that wait get *handles* of pipe and timer and look them up
+-- themselves, before and after they were suspended.
 local there, uv = pcall(require, "luv")
 if not there then
   print "examples/files.lua needs luv (Debian: lua-luv)"
@@ -72,7 +72,7 @@ print(g)
 print()
 print(code)
 
--- A pipe whose other end puts together what arrives.
+-- A pipe whose other end collects everything that arrives.
 local function collector()
   local ends = uv.pipe({ nonblock = true }, { nonblock = true })
   local from, to, pieces = uv.new_pipe(false), uv.new_pipe(false), {}

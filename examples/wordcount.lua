@@ -20,8 +20,8 @@ local function counter(line)
   end
 end
 
--- While the program is being compiled: register what it needs. The objects
--- given here are examples, the runs will bring their own.
+-- While the program is being compiled: register the objects that it needs. The
+-- objects given here are examples; the runs will bring their own.
 local input = gbi.register_user_object(io.stdin, source.LocalSource("input"))
 local output = gbi.register_user_object(io.stdout,
   source.LocalSource("output"))
@@ -37,7 +37,7 @@ local format = gbi.register_user_object(string.format,
 local prologue, text = gbi.compile_prologue(gbi.default,
   { "input", "output", "counter" })
 
--- The compiled program: it holds numbers, no objects.
+-- The compiled program: it contains numbers, not objects.
 local load = loadstring or load -- its name in Lua 5.1
 local program = assert(load(([[
   local get, resume, line_format = ...
@@ -91,15 +91,15 @@ for _, path in ipairs(files) do
 end
 os.remove(outpath)
 
--- The errors that a user sees. The coroutine of the last run was
--- kept by the prologue; a reset lets go of everything.
+-- The errors that a user sees. The prologue kept the coroutine of the last run
+-- alive; a reset releases everything.
 local function shown(what, f, ...)
   local _, err = pcall(f, ...)
   print(("%-16s %s"):format(what, (tostring(err):gsub("\n.*", ""))))
 end
 
 print()
-collectgarbage() -- takes the files, which nobody holds any more
+collectgarbage() -- collects the files, which nothing holds any more
 shown("dead object", gbi.get_external_object_by_index, input)
 shown("unknown index", gbi.get_external_object_by_index, 7)
 shown("held weakly? no", gbi.register_user_object, 42,

@@ -535,7 +535,7 @@ function codegen:load_item() end
 ---Replaces a function and `nargs` arguments above it by its first result.
 ---
 ---In PyTorch: PyCodegen.call_function
----@param nargs integer how many, from 0 on
+---@param nargs integer the number of arguments
 function codegen:call_function(nargs) end
 
 ---Replaces an object and `nargs` arguments above it by the first result of
@@ -543,7 +543,7 @@ function codegen:call_function(nargs) end
 ---
 ---In PyTorch: PyCodegen.load_method, PyCodegen.call_method
 ---@param name string
----@param nargs integer how many, from 0 on
+---@param nargs integer the number of arguments
 function codegen:call_method(name, nargs) end
 
 ---Creates a variable, for `store` and `load`.
@@ -580,7 +580,7 @@ function codegen:pop_top() end
 ---The options of `compile`.
 ---@class gbi.options
 ---@field backend? fun(graph:gbi.graph,registry:gbi.registry,env:table):function is given the graph, its registry, and `env` or nil; returns the function that replaces the body, called with the run and the inputs. `run[index]` is an external object of this run, or nil; `run:handle(index)` returns a handle of it, like `node:handle()`. A run also has the objects that the backend registers while it compiles.
----@field env? table the globals that sources find, in place of `_G`; modules are found by its own `require`. Constants keep their methods: a string has those of `string`.
+---@field env? table the globals that sources find, in place of `_G`; its `require` finds modules. String constants keep the methods of `string`.
 
 ---Graphs like those of torch.fx: record, compile, run on fresh objects.
 ---
@@ -794,7 +794,7 @@ function gbi.graph.transformer(g) end
 ---file is written completely or not at all, even if several processes write it
 ---at the same time.
 ---
----Raises if an object or a function has no source of gbi's own kinds, or an attribute is not plain data; the error names it
+---Raises if an object or a function has no source from `gbi.source`, or an attribute is not plain data; the error names it
 ---@param path string
 ---@return boolean? # true, or nil
 ---@return string? # why the file cannot be written
@@ -804,7 +804,7 @@ function graph:save(path) end
 ---and never executed. But running the graph calls whatever its sources find in
 ---this process, even `os.execute`; pass `env` to confine them.
 ---@param path string
----@param options? table `env`: the globals that its sources find, as `gbi.options` has it; `bytes`, `nodes`, `depth`: how much a file may have of these, 64 MiB, 1,000,000 and 100 otherwise. (`depth` is of graphs in graphs, sources in sources, tables in tables; it may not be more.)
+---@param options? table `env`: the globals that its sources find, as in `gbi.options`; `bytes`, `nodes`, `depth`: the most that a file may have; default: 64 MiB, 1,000,000 and 100. (`depth` limits graphs in graphs, sources in sources, and tables in tables; it cannot be more than 100.)
 ---@return gbi.graph?
 ---@return string? # why the file cannot be loaded
 function gbi.load_graph(path, options) end

@@ -1,5 +1,5 @@
--- What `luarocks test` runs, in the Lua that it was told to use: builds, and
--- runs the specs; its arguments are those of busted.
+-- `luarocks test` runs this file in the Lua that it was told to use. It builds,
+-- and runs the specs; the arguments are passed to busted.
 
 local lua = arg[-1]:match("[^/]+$")
 

@@ -1,5 +1,5 @@
--- The backend of the examples that compiles to C: numbers, guards, what goes
--- back to Lua. Random graphs: control_spec.lua.
+-- The example backend that compiles to C: numbers, guards, and the nodes that
+-- return to Lua. Random graphs: control_spec.lua.
 local c_batch = require "spec.support.c_batch"
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
@@ -18,7 +18,7 @@ if not math.type then
     g:output()
     assert.has_error(function()
       g:compile { backend = require "examples.c_backend".backend }
-    end, "c_backend knows the numbers of Lua 5.3 and 5.4")
+    end, "c_backend needs Lua 5.3 or 5.4")
   end)
   return
 end
@@ -31,7 +31,7 @@ local function show(value)
   return type(value) == "number" and portable.digits(value) or tostring(value)
 end
 
--- What a call returns, or the error without position and names of variables.
+-- The results of a call, or its error without position and names of variables.
 local function outcome(f, ...)
   local results = compat.pack(pcall(f, ...))
   for i = 2, results.n do results[i] = show(results[i]) end
@@ -61,7 +61,7 @@ VALUES[VALUES.n] = nil
 
 local function Global(name) return source.GlobalSource(name) end
 
--- A graph of what f does with its inputs, compiled to C, and by gbi itself.
+-- A graph that records f, compiled to C, and by gbi itself.
 local function compile(f, options)
   local g = gbi.graph.trace(f)
   local in_lua = g:compile(options)
@@ -123,7 +123,7 @@ describe("the backend to C", function()
       outcome(g:compile { backend = c_backend.backend }))
   end)
 
-  it("has nodes that go back to Lua", function()
+  it("returns to Lua for some nodes", function()
     local backend, build = c_batch()
     local random, graphs = math.random, {}
     for i = 1, 150 do
@@ -148,7 +148,7 @@ describe("the backend to C", function()
     assert.is_true(ended > 10 and failed > 10 and handed_on > 10)
   end)
 
-  it("compiles again for other types, up to a number", function()
+  it("compiles again for other types, but only so often", function()
     local built = 0
     local build = c_backend.build
     function c_backend.build(...)
@@ -215,7 +215,7 @@ describe("the backend to C", function()
     assert.same({ 0, { 4 }, { 3 } }, { f(4) })
   end)
 
-  it("does not run, nor object to, what is not used", function()
+  it("neither runs nor refuses unused nodes", function()
     local f = compile(function(a)
       local _ = a.graph:call_function("idiv", a, 0)
       _ = a.graph:get_attr(a, "field")
@@ -224,7 +224,7 @@ describe("the backend to C", function()
     assert.equal(1, f(1))
   end)
 
-  it("keeps the attributes of the time when it was compiled", function()
+  it("keeps the attributes that the graph had when it was compiled", function()
     local object = {}
     local g = gbi.graph.new()
     g:output(g:attribute("n", 5) + g:attribute("m", 0.5),
@@ -236,7 +236,7 @@ describe("the backend to C", function()
     assert.equal(object, o)
   end)
 
-  it("finds what sources find in an environment, of the inputs too", function()
+  it("finds the objects of sources in an environment and in inputs", function()
     local env = { f = function(x) return x + 1 end }
     local f = compile(function(x)
       local g = x.graph
@@ -270,10 +270,10 @@ describe("the backend to C", function()
     g:output(g:placeholder "...")
     assert.has_error(function()
       g:compile { backend = c_backend.backend }
-    end, "c_backend has no placeholder '...'")
+    end, "c_backend does not support the input '...'")
   end)
 
-  it("says what cc says", function()
+  it("reports the errors of cc", function()
     local ok, err = pcall(c_backend.build, "nonsense", { "run" })
     assert.is_false(ok)
     assert.truthy(err:find "^c_backend: .*error")
@@ -283,7 +283,7 @@ describe("the backend to C", function()
   end)
 end)
 
-it("examples/collatz.lua finds in C what Lua finds", function()
+it("computes in examples/collatz.lua what Lua computes", function()
   local out, ok = portable.run(portable.start()
     .. " examples/collatz.lua 2000")
   assert.is_true(ok)

@@ -12,8 +12,8 @@ local collect, read, run = portable.collect, portable.read, portable.run
 local CFLAGS = "-pedantic -Wall -Wextra -Werror -Icsrc "
   .. (os.getenv("LUA_CFLAGS") or "-I/usr/include/lua5.4")
 
-describe("both faces", function()
-  it("see the same tables", function()
+describe("the interfaces for Lua and C", function()
+  it("share the tables", function()
     local r, a, b = capi.new(), {}, {}
     assert.equal(1, capi.register(r, a, new_source "a"))
     assert.equal(2, r:register(b, new_source "b"))
@@ -43,11 +43,11 @@ describe("both faces", function()
     assert.same({ nil, "dead" }, { capi.find_handle(nil, weak) })
   end)
 
-  it("have one version in one state", function()
+  it("have the same version in a state", function()
     assert.equal(2, capi.open())
   end)
 
-  it("take their registry by any index, and leave the stack right", function()
+  it("take a registry at any index, and leave the stack right", function()
     local r = gbi.new() -- capi.c checks the stack
     assert.equal(1, capi.register(r, r, new_source "r"))
     assert.equal(2, capi.register_created(r, r, noop))
@@ -69,7 +69,7 @@ describe("C", function()
   local r
   before_each(function() r = gbi.new() end)
 
-  it("registers what a C constructor creates", function()
+  it("registers an object that a C constructor creates", function()
     local index = capi.register_c_created(r, {})
     gbi.compile_prologue(r)()
     assert.same({ n = 0 }, r:get(index))
@@ -132,7 +132,7 @@ describe("C", function()
     end
   end)
 
-  it("raises what Lua raises, and changes nothing", function()
+  it("raises the errors that Lua raises, and changes nothing", function()
     r:register(noop, new_source "noop")
     local h = capi.new_handles()
     local handle = h:weak(noop)
@@ -182,7 +182,7 @@ describe("C", function()
     for _, i in ipairs { 0, 1, 1000000001, 2147483647 } do
       assert.equal(i, capi.pointer(i))
     end
-    if capi.pointer_bits < 64 then return end -- no handle is greater there
+    if capi.pointer_bits < 64 then return end -- the greatest handle
     for _, i in ipairs { 2147483648, 9007199254740992, -1, portable.max } do
       assert.equal(i, capi.pointer(i))
     end
@@ -203,7 +203,7 @@ describe("C", function()
       end
     end
     assert.equal(17, n)
-    -- in one that has, all of them work, by their own errors
+    -- in a state that has gbi, all of them work, with their own errors
     local core = assert(package.loadlib(portable.build .. "/gbi/core.so",
       "luaopen_gbi_core"))
     for name, err in pairs(capi.bare(core)) do
@@ -216,7 +216,7 @@ describe("C", function()
     end
   end)
 
-  it("loads gbi when nobody has, in any order", function()
+  it("loads gbi if it is not loaded yet, in any order", function()
     for _, first in ipairs { 'require "capi" require "gbi"',
                              'require "gbi" require "capi"' } do
       local out, ok = run(("%s -e '%s'"):format(portable.start(), first .. [[
@@ -231,7 +231,7 @@ describe("C", function()
 end)
 
 describe("on_collect", function()
-  it("is there for C, too", function()
+  it("can be called from C, too", function()
     local log = {}
     local function note(handle) log[#log + 1] = handle end
     for _, h in ipairs { false, capi.new_handles() } do
@@ -296,7 +296,7 @@ end)
 describe("examples/c/wheel.c", function()
   local wheel = require "wheel"
 
-  it("fires what is alive, in its order, and skips what is not", function()
+  it("fires the live timers in order, and skips the dead", function()
     local w, log = wheel.new(1000), {}
     local alive = {}
     for i = 1, 300 do
@@ -319,7 +319,7 @@ describe("examples/c/wheel.c", function()
     assert.same({ 0, 0 }, { w:count() })
   end)
 
-  it("is full when it is full, and goes on after an error", function()
+  it("refuses a timer when it is full, and goes on after an error", function()
     local w = wheel.new(2)
     local bad = { fire = function() error("bad", 0) end }
     local fired = 0
@@ -344,7 +344,7 @@ describe("examples/c/host.c", function()
     assert.is_true(ok)
   end)
 
-  it("tells of a script that fails, or is not there", function()
+  it("reports a script that fails or is missing", function()
     local out, ok = run(portable.build .. "/host no-such-script.lua")
     assert.truthy(out:find("no%-such%-script"))
     assert.is_false(ok)

@@ -1,4 +1,4 @@
--- Graphs that are read, changed, branched in, traced and interpreted.
+-- Graphs that are read, changed, branched, traced and interpreted.
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
 local nodes = require "spec.support.nodes"
@@ -14,7 +14,7 @@ local function names(list)
   return table.concat(out, " ")
 end
 
--- Asserts that a graph is sound, and what its nodes are.
+-- Asserts that a graph is sound and consists of these nodes.
 local function has(g, expected)
   assert.equal(expected, names(nodes.list(g)))
   if g:output_node() then assert(g:lint()) end
@@ -32,7 +32,7 @@ describe("a node", function()
     sum = x + y
   end)
 
-  it("tells its neighbours, inputs and users", function()
+  it("has its neighbours, inputs and users", function()
     local twice = sum + sum
     local call = twice(sum, 1, twice)
     assert.equal("add_1 add_2", names(sum.users))
@@ -48,7 +48,7 @@ describe("a node", function()
     assert.is_false(gbi.graph.is_node(g))
   end)
 
-  it("tells of an external object what it is", function()
+  it("has the index, source and kind of an external object", function()
     local from = Attr(G "io", "stdout")
     local out, made = g:external(io.stdout, from), g:created({}, print)
     assert.same({ 1, from, "user" }, { out.index, out.source, out.kind })
@@ -58,12 +58,13 @@ describe("a node", function()
   end)
 
   it("has no other fields, and says what to write instead", function()
-    raises('node x has no field "total"; for the value\'s write '
-      .. 'x:getitem("total"), g:get_attr(x, "total"), or to call it '
-      .. 'g:call_method("total", x, ...)', function() return x.total end)
-    raises("node x has no field 1; for the value's write x:getitem(1)",
-      function() return x[1] end)
-    raises('node x has no field "total"; to write the value\'s use '
+    raises('node x has no field "total"; to read a field of its value, use '
+      .. 'x:getitem("total") or g:get_attr(x, "total"); to call a method of '
+      .. 'its value, use g:call_method("total", x, ...)',
+      function() return x.total end)
+    raises("node x has no field 1; to read an element of its value, use "
+      .. "x:getitem(1)", function() return x[1] end)
+    raises('node x has no field "total"; to write a field of its value, use '
       .. 'g:set_item(x, "total", value)', function() x.total = 1 end)
     raises('field "args" of node x is read-only; use node:update_arg',
       function() x.args = {} end)
@@ -73,22 +74,22 @@ describe("a node", function()
     end
   end)
 
-  it("raises where Lua would answer with something else", function()
-    raises("a graph cannot see x < y: use x:lt(y) or x:gt(y)",
+  it("raises where Lua would use the node itself", function()
+    raises("a graph cannot record x < y: use x:lt(y) or x:gt(y)",
       function() return x < y end)
-    raises("a graph cannot see x <= y: use x:le(y) or x:ge(y)",
+    raises("a graph cannot record x <= y: use x:le(y) or x:ge(y)",
       function() return x <= y end)
     if pcall(pairs, setmetatable({}, { __pairs = function() error() end })) then
       return -- 5.1
     end
-    raises("a graph cannot see pairs(x): call pairs in the graph",
+    raises("a graph cannot record pairs(x): record a call of pairs",
       function() pairs(x) end)
   end)
 
-  it("raises for too few operands, and without itself", function()
+  it("raises for a wrong number of operands, and without its node", function()
     raises("bad argument #1 to 'lt' (node or constant expected, got no value)",
       function() x:lt() end)
-    raises("bad argument #2 to 'lt' (nothing expected here)",
+    raises("bad argument #2 to 'lt' (no argument expected)",
       function() x:lt(1, 2) end)
     raises("bad argument #1 to 'lt' (gbi.node expected, got no value)",
       function() x.lt() end)
@@ -151,7 +152,7 @@ describe("changing", function()
     g:placeholder "first"
     g:inserting_after()
     has(g, "first x add sub unm mul div output")
-    raises("the graph has its output, nothing can follow it",
+    raises("no node can follow the graph's output",
       function() return x + 1 end)
   end)
 
@@ -159,20 +160,23 @@ describe("changing", function()
     assert.has_error(function()
       g:inserting_before(a, function() error "oops" end)
     end)
-    raises("the graph has its output, nothing can follow it",
+    raises("no node can follow the graph's output",
       function() return x + 1 end)
   end)
 
-  it("refuses what would come too late, and changes nothing", function()
+  it("refuses a node that comes after its user, and changes nothing", function()
     local before = tostring(g)
-    raises("bad argument #1 to 'mul' (node mul comes too late for it)",
+    raises("bad argument #1 to 'mul' (node mul comes after the node "
+      .. "that would use it)",
       function() g:inserting_before(a, function() return b * 2 end) end)
-    raises("bad argument #2 to 'update_arg' (node mul comes too late for it)",
+    raises("bad argument #2 to 'update_arg' (node mul comes after the "
+      .. "node that would use it)",
       function() a:update_arg(1, b) end)
-    raises("bad argument #2 to 'update_arg' (node add comes too late for it)",
+    raises("bad argument #2 to 'update_arg' (node add comes after the "
+      .. "node that would use it)",
       function() a:update_arg(1, a) end)
-    raises("bad argument #1 to 'update_arg' (number of an argument of add "
-      .. "expected)", function() a:update_arg(3, 1) end)
+    raises("bad argument #1 to 'update_arg' (add has no such argument)",
+      function() a:update_arg(3, 1) end)
     raises("bad argument #2 to 'update_arg' (node or constant expected, got "
       .. "table)", function() a:update_arg(1, {}) end)
     raises("node add is used by mul", function() g:erase_node(a) end)
@@ -207,8 +211,9 @@ describe("changing", function()
     assert.same({}, c:replace_all_uses_with(x, function() return false end))
     assert.same({ b }, c:replace_all_uses_with(7))
     assert.equal(14, g:compile()(3))
-    raises("bad argument #1 to 'replace_all_uses_with' (node mul comes too late"
-      .. " for it)", function() x:replace_all_uses_with(b) end)
+    raises("bad argument #1 to 'replace_all_uses_with' (node mul comes after"
+      .. " the node that would use it)",
+      function() x:replace_all_uses_with(b) end)
     assert.equal(14, g:compile()(3))
   end)
 
@@ -238,7 +243,7 @@ describe("changing", function()
     h:output(again, h:node_copy(a, function() return 10 end))
     local first, second = h:compile()(1)
     assert.same({ 10, 11 }, { first, second })
-    raises("bad argument #2 to 'node_copy' (there is nothing for node x)",
+    raises("bad argument #2 to 'node_copy' (no value for node x)",
       function() gbi.graph.new():node_copy(a) end)
   end)
 
@@ -296,7 +301,7 @@ describe("changing", function()
     assert.equal(10004, nodes.count(g))
   end)
 
-  it("passes cost the same for each of the nodes", function()
+  it("passes take linear time", function()
     if debug.gethook() or rawget(_G, "jit") then return end
     local function cost(n)
       local h = gbi.graph.new()
@@ -383,7 +388,7 @@ describe("conditions and loops", function()
     assert.equal(1, select(2, g:code():gsub("local log = ", "")))
   end)
 
-  it("hand external objects on, once in a run", function()
+  it("hand external objects on, once per run", function()
     local g = gbi.graph.new()
     local n, f = g:placeholder "n", g:placeholder "f"
     local o = g:external(io, G "io")
@@ -457,7 +462,7 @@ describe("conditions and loops", function()
     assert.same(got, { gbi.graph.interpreter(g):run(3) })
   end)
 
-  it("nest 50 deep, and no deeper than Lua can", function()
+  it("nest 50 deep, but no deeper than Lua allows", function()
     local function nested(g, x, depth)
       if depth == 0 then return x + 1 end
       local inner = g:subgraph()
@@ -495,33 +500,33 @@ describe("conditions and loops", function()
     local x = g:placeholder "x"
     local function id() return g:subgraph(function(a) return a end, { "a" }) end
     local function none() return g:subgraph(function() end, { "a" }) end
-    raises("cond: the then graph takes 1 inputs, there are 0 operands",
+    raises("cond: the then graph takes 1 inputs, but there are 0 operands",
       function() g:cond(x, id(), id()) end)
-    raises("cond: the then graph has 1 outputs, the else graph 0",
+    raises("cond: the then graph has 1 outputs, but the else graph has 0",
       function() g:cond(x, id(), none(), { x }) end)
     raises("cond: the then graph has no output",
       function() g:cond(x, g:subgraph(), id(), { x }) end)
     raises("while_loop: the cond graph has 0 outputs, not 1",
       function() g:while_loop(none(), id(), { x }) end)
-    raises("while_loop: the body graph has 0 outputs, there are 1 operands",
+    raises("while_loop: the body graph has 0 outputs, but there are 1 operands",
       function() g:while_loop(id(), none(), { x }) end)
-    raises("bad argument #2 to 'cond' (a graph cannot be a part of itself)",
+    raises("bad argument #2 to 'cond' (a graph cannot be part of itself)",
       function() g:cond(x, g, id(), { x }) end)
     raises("bad argument #2 to 'cond' (gbi.graph expected, got nil)",
       function() g:cond(x) end)
     local own = gbi.graph.trace(function(a) return a end, { "a" })
     own:inserting_before(own:output_node())
     own:external({}, G "t")
-    raises("bad argument #2 to 'cond' (it has external objects or attributes of"
-      .. " its own, make it with graph:subgraph)",
+    raises("bad argument #2 to 'cond' (the graph has external objects or "
+      .. "attributes of its own; create it with graph:subgraph)",
       function() g:cond(x, own, id(), { x }) end)
     assert.equal(1, nodes.count(g))
     local one, two = id(), id()
     local node = g:cond(x, one, two, { x })
-    raises("bad argument #2 to 'cond' (it is a part of cond already, use a "
-      .. "copy)", function() g:cond(x, one, id(), { x }) end)
-    raises("bad argument #2 to 'update_arg' (the then graph has 0 outputs, the "
-      .. "else graph 1)", function() node:update_arg(2, none()) end)
+    raises("bad argument #2 to 'cond' (the graph is already part of cond; "
+      .. "use a copy)", function() g:cond(x, one, id(), { x }) end)
+    raises("bad argument #2 to 'update_arg' (the then graph has 0 outputs, but "
+      .. "the else graph has 1)", function() node:update_arg(2, none()) end)
     node:update_arg(2, one:copy())
     assert.is_false(one.owner)
     g:erase_node(node)
@@ -546,7 +551,7 @@ describe("attributes", function()
       function() g:get_attr "x" end)
   end)
 
-  it("are saved if they are plain data, and named if not", function()
+  it("are saved if they are plain data; else the error names them", function()
     local path, g = fixture.path(), gbi.graph.new()
     g:output(g:attribute("data", { 1, 2.5, "x", { a = true, [false] = -0.0 } }),
       (g:get_attr "data"))
@@ -578,13 +583,29 @@ describe("trace", function()
     assert.equal(Attr(G "math", "max"), nodes.list(g)[4].target)
   end)
 
-  it("takes the names of the parameters where Lua tells them", function()
+  it("refuses names that are not strings, repeated, or after '...'", function()
+    local function f() end
+    local function trace(list)
+      return function() gbi.graph.trace(f, list) end
+    end
+    raises("bad argument #2 to 'trace' (table expected, got string)",
+      trace "x")
+    raises("bad argument #2 to 'trace' (name 2: string expected, got number)",
+      trace { "x", 1 })
+    raises("bad argument #2 to 'trace' (name 2: duplicate name \"x\")",
+      trace { "x", "x" })
+    raises("bad argument #2 to 'trace' ('...' must be the last input)",
+      trace { "...", "x" })
+  end)
+
+  it("takes the names of the parameters if Lua knows them", function()
     local function f(x, second, ...) return x, second, ... end
     local ok, g = pcall(gbi.graph.trace, f)
     if not ok then
       assert.truthy(_VERSION == "Lua 5.1")
-      raises("bad argument #2 to 'trace' (names of the inputs expected, they "
-        .. "are not known here)", function() gbi.graph.trace(f) end)
+      raises("bad argument #2 to 'trace' (the names of the function's "
+        .. "parameters are unknown; pass the names of the inputs)",
+        function() gbi.graph.trace(f) end)
       return
     end
     has(g, "x second varargs output")
@@ -592,7 +613,7 @@ describe("trace", function()
 end)
 
 describe("an interpreter", function()
-  it("calls the methods that are overridden, in branches, too", function()
+  it("calls overridden methods, in branches, too", function()
     local g = gbi.graph.new()
     local x = g:placeholder "x"
     g:output(g:cond(x:gt(0), g:subgraph(function(a) return a * 2 end, { "a" }),
@@ -639,7 +660,7 @@ describe("an interpreter", function()
 end)
 
 describe("env", function()
-  it("is all that sources can reach", function()
+  it("is the only table that sources can reach", function()
     local g = gbi.graph.new()
     g:output(g:get_attr(G "os"), g:get_attr(G "word"))
     local os_, word = g:compile { env = { word = "mine" } }()
@@ -660,7 +681,7 @@ describe("env", function()
   end)
 end)
 
-it("what cannot be held is refused, with and without a backend", function()
+it("refuses a value that cannot be held, with and without a backend", function()
   for _, value in ipairs { false, 5, "s" } do
     for _, backend in ipairs { false, function() return print end } do
       local g = gbi.graph.new()

@@ -1,6 +1,6 @@
 -- The end of a state: finalizers run from the youngest object to the oldest,
--- weak tables are not cleared any more, and no index may lead to an object
--- that has been finalized. Each case is a script in a Lua of its own.
+-- weak tables are no longer cleared, and no index may lead to a finalized
+-- object. Each case is a script in a Lua of its own.
 
 local portable = require "spec.support.portable"
 
@@ -123,7 +123,7 @@ describe("a state closes", function()
     end)
   end
 
-  it("while the youngest finalizer can still get what is alive", function()
+  it("while the youngest finalizer can still get live objects", function()
     assert.equal("alive\nnil\tdead\n", run [[
       object("oldest", function() print(r:find(1)) end)
       r:register(object "a", X)
@@ -142,7 +142,7 @@ describe("a state closes", function()
   end)
 end)
 
--- How objects a, b and c come into the registry.
+-- How objects a, b and c get into the registry.
 local WAYS = {
   register = "for _, o in ipairs(objects) do r:register(o, X) end",
   register_created =
@@ -159,8 +159,8 @@ local WAYS = {
     r:restore(snapshot)]],
 }
 
--- When they do: `put` is one of these ways, with a, b and c; the objects
--- named so are older than all that is put, the young one is younger.
+-- When they get there: `put` is one of these ways. The object "young" is the
+-- youngest, so its finalizer puts them during the closing.
 local CASES = {
   ["before"] = "put()",
   ["before, twice"] = "put() put() r:reset() put()",
@@ -239,7 +239,7 @@ describe("no finalizer is given a finalized object", function()
   end)
 end)
 
-describe("a registry that a finalizer brings back", function()
+describe("a registry that a finalizer resurrects", function()
   it("works as before", function()
     assert.equal("2\ttrue\ttrue\n", run [[
       do

@@ -18,7 +18,8 @@ local function compile(emit, params)
 end
 
 -- Runs what emit(cg) emits with parameters f, x, y; returns its value, of any
--- type, and the text. It is an argument of a function that wants exactly one.
+-- type, and the text. The value is an argument of a function that wants exactly
+-- one.
 local function value(emit, f, x, y)
   local box
   local prologue, _, text = compile(function(cg)
@@ -202,7 +203,7 @@ describe("a codegen operation", function()
     assert.equal(1, n)
   end)
 
-  it("pop_top drops the top and evaluates it all the same", function()
+  it("pop_top drops the top, but still evaluates it", function()
     local log = {}
     local x = setmetatable({}, { __index = function(_, key)
       log[#log + 1] = key
@@ -263,7 +264,7 @@ describe("a codegen operation", function()
       call(cg)
       cg:load_item()
     end, nil, three, { one = "found" }))
-    assert.equal(string.len, value(function(cg) -- as what is indexed
+    assert.equal(string.len, value(function(cg) -- as an indexed object
       call(cg)
       cg:load_attr "len"
     end, nil, three))
@@ -278,7 +279,7 @@ describe("a codegen operation", function()
       cg:load(var)
       cg:call_function(2)
     end, pack, three))
-    assert.equal("one", value(function(cg) -- as what is called
+    assert.equal("one", value(function(cg) -- as a function
       cg:load_local "y"
       cg:call_function(0)
       cg:call_function(0)
@@ -287,7 +288,7 @@ describe("a codegen operation", function()
 end)
 
 describe("the order of evaluation", function()
-  -- A thing logs what is done with it.
+  -- A thing logs its operations.
   local log
 
   local function thing(name)
@@ -315,7 +316,7 @@ describe("the order of evaluation", function()
     cg:call_function(0)
   end
 
-  it("is that of the arguments of a call", function()
+  it("of the arguments of a call", function()
     assert.equal("x.f x() y() x.f()", logged(function(cg)
       cg:load_local "x"
       cg:load_attr "f"
@@ -325,7 +326,7 @@ describe("the order of evaluation", function()
     end))
   end)
 
-  it("looks a method up after the arguments", function()
+  it("of a method call: the method is looked up after the arguments", function()
     for _, name in ipairs { "m", "end", "a b" } do
       local m = "x." .. name
       assert.equal(("y() y.z %s %s()"):format(m, m), logged(function(cg)
@@ -344,7 +345,7 @@ describe("the order of evaluation", function()
     end
   end)
 
-  it("is that of what is indexed, then the key", function()
+  it("of indexing: the object, then the key", function()
     local order = logged(function(cg)
       call(cg, "x")
       call(cg, "y")
@@ -353,7 +354,7 @@ describe("the order of evaluation", function()
     assert.equal("x() y() x().", order:sub(1, 12))
   end)
 
-  it("is kept when what is above is dropped, copied or stored", function()
+  it("is kept when a value above is dropped, copied or stored", function()
     for _, name in ipairs { "pop_top", "dup_top", "store" } do
       assert.equal("x() y() x().a", logged(function(cg)
         call(cg, "x")
@@ -408,7 +409,7 @@ describe("the order of evaluation", function()
   end)
 end)
 
--- A machine with the codegen's operations that carries them out at once.
+-- A machine with the codegen's operations, which executes them at once.
 local Machine = {}
 Machine.__index = Machine
 
@@ -464,9 +465,9 @@ function Machine:new_var()
   return self.nvars
 end
 
--- A world is made of things. Whatever is done with one is logged and gives a
--- new one, so what is done twice, not at all or out of order shows; and what
--- is called changes the global variable and the module of the world.
+-- A world consists of things. Every operation on a thing is logged and makes a
+-- new thing, so an operation that runs twice, not at all or out of order shows;
+-- a call changes the global variable and the module of the world.
 local NAME = "gbi_spec"
 
 local function world()
@@ -514,9 +515,9 @@ local METHODS = { "m", "end", "a b", "", "\n]]" }
 
 local function one_of(list) return list[math.random(list.n or #list)] end
 
--- A random program: a list of { operation, argument ... }, that leaves a thing
--- on the stack. `things[i]` tells whether value i of the stack is one, and not
--- a constant that can only be passed on; `vars` the same of variables.
+-- A random program: a list of { operation, argument ... } that leaves a thing
+-- on the stack. `things[i]` says whether value i of the stack is a thing, not a
+-- constant, which can only be passed on; `vars` says the same of variables.
 local function random_program(length)
   local program, things, vars = {}, {}, {}
 
@@ -587,7 +588,7 @@ local function random_program(length)
   return program
 end
 
--- Has the codegen or a machine carry out a program.
+-- Makes the codegen or a machine execute a program.
 local function replay(program, target)
   local vars = {}
   for _, op in ipairs(program) do
@@ -608,7 +609,7 @@ describe("a random program", function()
     package.loaded[NAME] = nil
   end)
 
-  it("does what a machine does", function()
+  it("computes what a simulated machine computes", function()
     math.randomseed(SEED)
     for round = 1, 150 do
       local registry, programs, params = gbi.new(), {}, { "a", "b c" }
@@ -792,8 +793,8 @@ describe("sizes", function()
 end)
 
 describe("misuse", function()
-  -- The message of the error that compiling `emit` raises; `here`: at a line
-  -- of this file?
+  -- The error message that compiling `emit` raises; `here`: is it raised at a
+  -- line of this file?
   local function misused(message, here, emit)
     local ok, err = pcall(compile, emit, { "x" })
     assert.is_false(ok)
@@ -806,7 +807,7 @@ describe("misuse", function()
     return ("bad argument #%d to '%s' (%s)"):format(arg, name, expected)
   end
 
-  it("leaves other than one value", function()
+  it("leaves no value, or several", function()
     local function left(n)
       return ("the constructor of external object 1 left %d values on the "
         .. "codegen's stack, not 1"):format(n)
@@ -822,9 +823,9 @@ describe("misuse", function()
     end)
   end)
 
-  it("takes more than is there", function()
+  it("takes more values than there are", function()
     local function short(name, needs, has)
-      return ("'%s' needs %d values on the codegen's stack, there are %d")
+      return ("'%s' needs %d values on the codegen's stack, but there are %d")
         :format(name, needs, has)
     end
     misused(short("pop_top", 1, 0), true, function(cg) cg:pop_top() end)
@@ -846,7 +847,7 @@ describe("misuse", function()
     end)
   end)
 
-  it("takes what the constructor was not given", function()
+  it("takes values that its constructor did not push", function()
     for _, name in ipairs { "pop_top", "dup_top", "load_item", "store" } do
       local ok, err = pcall(compile, function(cg)
         cg:load_local "x"
@@ -856,11 +857,11 @@ describe("misuse", function()
         end }
       end, { "x" })
       assert.is_false(ok)
-      assert.matches(("'%s' needs %%d values.*there are 0"):format(name), err)
+      assert.matches(("'%s' needs %%d values.* there are 0"):format(name), err)
     end
   end)
 
-  it("uses what is no variable of the codegen", function()
+  it("uses a value that is not a variable of a codegen", function()
     for _, name in ipairs { "store", "load" } do
       for _, var in pairs { "x", "v1", "nothing\n", 1, true, {}, NAN } do
         misused(wrong(1, name, "not a variable of this codegen"), true,
@@ -891,7 +892,7 @@ describe("misuse", function()
       end)
   end)
 
-  it("loads before it stores", function()
+  it("loads a variable before it stores it", function()
     local ok, err = pcall(compile, function(cg) cg:load(cg:new_var()) end)
     assert.is_false(ok)
     assert.matches("^spec/codegen_spec%.lua:%d+: bad argument #1 to 'load' "
@@ -916,24 +917,24 @@ describe("misuse", function()
     check(1, "load_import", "string expected, got nil", nil, "x")
     check(1, "call_method", "string expected, got nil")
     check(1, "call_method", "string expected, got number", 1, 0)
-    check(2, "call_method", "count expected", "m")
-    check(2, "call_method", "count expected", "m", -1)
-    check(1, "call_function", "count expected")
-    check(1, "call_function", "count expected", -1)
-    check(1, "call_function", "count expected", 0.5)
-    check(1, "call_function", "count expected", "0")
+    check(2, "call_method", "non-negative integer expected", "m")
+    check(2, "call_method", "non-negative integer expected", "m", -1)
+    check(1, "call_function", "non-negative integer expected")
+    check(1, "call_function", "non-negative integer expected", -1)
+    check(1, "call_function", "non-negative integer expected", 0.5)
+    check(1, "call_function", "non-negative integer expected", "0")
     local unknown = "L[%s] is not a parameter of the compiled function"
     check(1, "load_local", unknown:format '"y\\n"', "y\n")
     check(1, "load_local", unknown:format "nil")
     check(1, "load_local", unknown:format "1", 1)
   end)
 
-  it("imports a member that is no constant", function()
+  it("imports a member that is not a constant", function()
     misused(wrong(2, "load_import", "constant expected, got table"), true,
       function(cg) cg:load_import("io", {}) end)
   end)
 
-  it("obtains what is no source", function()
+  it("obtains a value that is not a source", function()
     for _, other in ipairs { 1, "x", true, print, {} } do
       misused(wrong(1, "codegen", "source expected, got " .. type(other)), true,
         function(cg) cg(other) end)

@@ -1,4 +1,4 @@
--- What gbi asks the running Lua, and how.
+-- The questions that gbi asks the running Lua.
 
 local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
@@ -9,7 +9,7 @@ describe("an operator", function()
     return compat.is_operator(f, "__shl", 1, 40, BIG)
   end
 
-  -- `<<` of `bits` bits that asks the metamethod `event`.
+  -- `<<` with `bits` bits, which calls the metamethod `event`.
   local function shl(bits, event)
     return function(a, b)
       if type(a) == "table" then return getmetatable(a)[event](a, b) end
@@ -17,24 +17,24 @@ describe("an operator", function()
     end
   end
 
-  it("is there when it asks its metamethod and has integers of 64 bits",
+  it("exists if it calls its metamethod and has integers of 64 bits",
     function()
       assert.is_true(is_shl(shl(64, "__shl")))
     end)
 
-  it("is not there when it is not parsed", function()
+  it("does not exist if it is not parsed", function()
     assert.is_false(is_shl(compat.expression "a << << b"))
   end)
 
   -- LuaJIT, since 2026, parses `& | ~ << >>`, with results of 32 bits and
-  -- without metamethods. That it parses was all that was asked: the node of
-  -- `1 << 40` gave 256, also in a graph that 5.4 had saved.
-  it("is not there with results of 32 bits", function()
+  -- without metamethods. gbi only checked that it parses: the node of `1 << 40`
+  -- gave 256, even in a graph that 5.4 had saved.
+  it("does not exist with results of 32 bits", function()
     assert.equal(256, shl(32, "__shl")(1, 40))
     assert.is_false(is_shl(shl(32, "__shl")))
   end)
 
-  it("is not there without its metamethod", function()
+  it("does not exist without its metamethod", function()
     assert.is_false(is_shl(shl(64, "__bshl")))
     assert.is_false(is_shl(function(a, b) return a * 2 ^ b end))
     assert.is_false(is_shl(function(a, b)
@@ -42,7 +42,7 @@ describe("an operator", function()
     end))
   end)
 
-  it("is not given up for want of memory", function()
+  it("still exists after the check ran out of memory", function()
     for _, message in ipairs { "not enough memory", "stack overflow" } do
       assert.has_error(function()
         is_shl(function() error(message, 0) end)
@@ -50,7 +50,7 @@ describe("an operator", function()
     end
   end)
 
-  it("is what this Lua has", function()
+  it("exists exactly where this Lua has it", function()
     for text, example in pairs {
       ["a // b"] = { "__idiv", 7, 2, 3 }, ["a & b"] = { "__band", 5, 3, 1 },
       ["a << b"] = { "__shl", 1, 40, BIG }, ["~a"] = { "__bnot", 1, nil, -2 },

@@ -14,7 +14,7 @@ local L, G, Attr, Item = source.LocalSource, source.GlobalSource,
 
 local SEED = require "spec.support.seed" "compile_spec"
 
-local live -- counts the handles that the spec which runs left
+local live -- counts the handles left by the running spec
 
 before_each(function() live = handles_since() end)
 
@@ -49,7 +49,7 @@ local CONSTANTS = compat.move(STRINGS, 1, #STRINGS, #NUMBERS + 1,
   compat.move(NUMBERS, 1, #NUMBERS, 1, {}))
 compat.move({ true, false }, 1, 2, #CONSTANTS + 1, CONSTANTS)
 
-describe("operators compute what Lua's do:", function()
+describe("operators compute what Lua's operators do:", function()
   local SYMBOLS = {
     add = "a + b", sub = "a - b", mul = "a * b", div = "a / b", mod = "a % b",
     pow = "a ^ b", idiv = "a // b", band = "a & b", bor = "a | b",
@@ -61,7 +61,7 @@ describe("operators compute what Lua's do:", function()
   local OPERANDS = { { 1, 2 } }
   for _, operand in ipairs(CONSTANTS) do table.insert(OPERANDS, operand) end
 
-  -- Asserts that both do the same with a and b.
+  -- Asserts that both give the same results for a and b.
   local function agree(plain, f, a, b)
     local expected, got = compat.pack(pcall(plain, a, b)),
       compat.pack(pcall(f, a, b))
@@ -69,8 +69,8 @@ describe("operators compute what Lua's do:", function()
     same_values(expected, got)
   end
 
-  -- What Lua makes of `text` with constants in place of a and b, or of one.
-  -- (It folds constants: x - 0 is x + 0, also for -0.0.)
+  -- The result in Lua of `text` with constants in place of a and b, or of one.
+  -- (Lua folds constants: x - 0 is x + 0, also for -0.0.)
   local function with(text, a, b)
     text = text:gsub("%f[%w][ab]%f[%W]", {
       a = a ~= "a" and ("(%s)"):format(portable.quote(a)),
@@ -151,7 +151,7 @@ describe("operators compute what Lua's do:", function()
       compat.pack(f(7, 3)))
   end)
 
-  it("setitem, which writes in its turn", function()
+  it("setitem, which writes in the order of the graph", function()
     local f = compile({ "t" }, function(g, t)
       local before = t:getitem("k")
       g:set_item(t, "k", 1)
@@ -164,7 +164,7 @@ describe("operators compute what Lua's do:", function()
 end)
 
 describe("constants arrive as they are", function()
-  -- While they last, constants of every type have methods and fields.
+  -- While these last, constants of every type have methods and fields.
   local function with_methods(f)
     local methods = {
       give = function(self, ...) return self, ... end,
@@ -200,7 +200,7 @@ describe("constants arrive as they are", function()
     for i = 0, #CONSTANTS do f(CONSTANTS[i]) end
   end
 
-  -- What the compiled functions gave, to be looked at without methods.
+  -- The results of the compiled functions, compared without methods.
   local function compare(build, expect)
     local cases = {}
     each(function(c)
@@ -227,19 +227,19 @@ describe("constants arrive as they are", function()
       function(c) return compat.pack(c, c) end)
   end)
 
-  it("as what a method is called on, and its arguments", function()
+  it("as objects of method calls, and their arguments", function()
     compare(function(g, c) return g:call_method("give", c, 1, c):results(3) end,
       function(c) return compat.pack(c, 1, c) end)
     compare(function(g, c) return g:call_method("end", c, c):results(3) end,
       function(c) return compat.pack("end", c, c) end)
   end)
 
-  it("as what has a field", function()
+  it("as objects with a field", function()
     compare(function(g, c) return g:get_attr(c, "field") end,
       function() return compat.pack("field") end)
   end)
 
-  it("as what is indexed, and its key", function()
+  it("as indexed objects, and as keys", function()
     compare(function(g, c)
       local pair = g:call_function("getitem", c, 1)
       return g:get_attr(pair, "n"), pair:getitem(1), pair:getitem(2)
@@ -251,11 +251,11 @@ describe("constants arrive as they are", function()
     end)
   end)
 
-  it("as what is written to, the key and the value", function()
+  it("as objects of a write, keys and values", function()
     local fs, expected = {}, {}
     each(function(c)
       table.insert(fs, (compile({ "t" }, function(g, t)
-        g:set_item(t, 1, t) -- a name just before what may begin with "("
+        g:set_item(t, 1, t) -- a name just before text that may begin with "("
         g:set_item(c, c, c)
       end)))
       table.insert(expected, compat.pack(c, c, c))
@@ -327,7 +327,7 @@ describe("effects", function()
       log)
   end)
 
-  it("of nodes that nobody uses: calls stay, the rest goes", function()
+  it("of unused nodes: calls stay, other nodes are dropped", function()
     local log = {}
     local f, _, text = compile({ "t", "f" }, function(g, t, f)
       g:get_attr(t, "dead_field")
@@ -372,7 +372,7 @@ describe("effects", function()
 end)
 
 describe("results", function()
-  it("nil among several outputs, and none", function()
+  it("nil among several outputs, and no output", function()
     same_values(compat.pack(), compat.pack(compile({}, function() end)()))
     same_values(compat.pack(nil),
       compat.pack(compile({}, function() return nil end)()))
@@ -398,7 +398,7 @@ describe("results", function()
     end)
   end
 
-  -- A function that gives n results: 10, 20 and so on, every fifth nil.
+  -- A function that returns n results: 10, 20 and so on, every fifth nil.
   local function giving(n)
     local list = {}
     for i = 1, n do list[i] = i % 5 > 0 and i * 10 or nil end
@@ -448,7 +448,7 @@ describe("results", function()
     same_values(compat.pack(10, 10, 20, 10), compat.pack(f(giving(2))))
   end)
 
-  it("of a call asked for twice", function()
+  it("of a call, recorded twice", function()
     local f = compile({ "f" }, function(_, f)
       local call = f()
       local a, b = call:results(2)
@@ -465,7 +465,7 @@ describe("results", function()
     same_values(compat.pack(2, 3, "c", nil), compat.pack(f "abc"))
   end)
 
-  it("but the first do not get into later arguments", function()
+  it("of a call that is an argument: only the first", function()
     local f = compile({ "f", "g" }, function(_, f, g) return g(f()), f() end)
     same_values(compat.pack(1, 10), compat.pack(f(giving(3),
       function(...) return select("#", ...) end)))
@@ -475,7 +475,7 @@ end)
 describe("arguments", function()
   local function count(...) return select("#", ...), ... end
 
-  -- The numbers 1 to n with nil for every fourth.
+  -- The numbers 1 to n, with nil for every fourth.
   local function numbers(n)
     local list = { n = n }
     for i = 1, n do list[i] = i % 4 > 0 and i or nil end
@@ -562,7 +562,7 @@ describe("arguments", function()
     end)
   end
 
-  it("'...' of which there are none", function()
+  it("'...' without values", function()
     local f = compile({ "f", "..." }, function(_, f, rest)
       return f(rest), f(1, rest), rest
     end)
@@ -683,7 +683,7 @@ describe("large graphs:", function()
 end)
 
 describe("external objects", function()
-  it("of a run, and not the examples", function()
+  it("are those of the run, not the examples", function()
     local f = compile({ "o" }, function(g)
       return g:external({}, L "o")
     end)
@@ -724,7 +724,7 @@ describe("external objects", function()
     assert.equal(3, f(function(a, b) return a + b end))
   end)
 
-  it("that nobody uses are not obtained", function()
+  it("are not obtained if unused", function()
     local boom = source.CallFunctionNoArgsSource(G "boom")
     _G.boom = function() error("obtained") end
     finally(function() _G.boom = nil end)
@@ -761,7 +761,7 @@ describe("external objects", function()
     end }()
   end)
 
-  it("have a handle of their own in every run, past all indices", function()
+  it("have a new handle in every run, greater than all indices", function()
     local f = compile({ "f", "o" }, function(g, f)
       return f(g:external({}, L "o"):handle())
     end)
@@ -778,7 +778,7 @@ describe("external objects", function()
     end
   end)
 
-  it("that a source does not find cannot be handed on", function()
+  it("cannot be handed on if their source does not find them", function()
     for from, got in pairs {
       [G "gone"] = "nil",
       [source.ConstantSource(nil)] = "nil",
@@ -822,11 +822,11 @@ describe("a graph that cannot be compiled", function()
     assert.is_false(obtained)
   end
 
-  it("for want of an output", function()
+  it("because it has no output", function()
     fails("the graph has no output", function() end)
   end)
 
-  it("for a source that raises", function()
+  it("because a source raises", function()
     fails("no way", function(g, o)
       g:output(o, g:external({}, { reconstruct = function()
         error("no way")
@@ -834,7 +834,7 @@ describe("a graph that cannot be compiled", function()
     end)
   end)
 
-  it("for a constructor that leaves no value, or two", function()
+  it("because a constructor leaves no value, or two", function()
     fails("left 0 values", function(g, o)
       g:output(o, g:created({}, function() end))
     end)
@@ -846,25 +846,25 @@ describe("a graph that cannot be compiled", function()
     end)
   end)
 
-  it("for an input that a source names and that is not there", function()
+  it("because a source needs a missing input", function()
     fails('L["x"]', function(g, o) g:output(o, g:external({}, L "x")) end)
   end)
 
-  it("for an argument that is no constant", function()
+  it("because an argument is not a constant", function()
     fails(nil, function(g, o)
       g:output(o, 1)
       nodes.list(g)[nodes.count(g)].args[2] = {}
     end)
   end)
 
-  it("for a backend that raises", function()
+  it("because a backend raises", function()
     fails("no backend", function(g, o) g:output(o) end,
       { backend = function() error("no backend") end })
   end)
 end)
 
 describe("a failure at run time", function()
-  -- What gbi.traceback says where f(...) fails, and the names of the nodes in
+  -- What gbi.traceback says when f(...) fails, and the names of the nodes in
   -- it, the innermost first.
   local function traced(f, ...)
     local args, names = compat.pack(...), {}
@@ -879,8 +879,8 @@ describe("a failure at run time", function()
     return text, names
   end
 
-  -- Asserts that a graph of x and y fails in a node, so does in a coroutine,
-  -- and with the error of generated code at the line `code`, if that is given.
+  -- Asserts that a graph of x and y fails in a node, also in a coroutine, and
+  -- with the error of generated code at the line `code`, if that is given.
   local function fails(name, code, build, ...)
     local f, _, text = compile({ "x", "y" }, build)
     local _, names = traced(f, ...)
@@ -932,7 +932,7 @@ describe("a failure at run time", function()
     end
     local f, _, text = compile({ "x", "y" }, build)
     local by_hand = assert(compat.load([[
--- by hand
+-- written by hand
 
 return function(x, y)
   local x_1 = x(y)
@@ -1019,7 +1019,7 @@ end
       traced(f, oops), 1, true)
   end)
 
-  it("names the right node when _G has become strict meanwhile", function()
+  it("names the right node even if _G has become strict", function()
     local f = compile({ "f" }, function(g, f)
       f()
       return g:get_attr(G "undefined_global")
@@ -1044,7 +1044,7 @@ end
     assert.same({ false, "oops" }, { pcall(outer, inner, oops) })
   end)
 
-  it("names the node although another run went further meanwhile", function()
+  it("names the node even if another run has gone further", function()
     local f
     f = compile({ "f", "again" }, function(_, g, again)
       g(again)
@@ -1144,7 +1144,7 @@ describe("names", function()
     "v2", "p2", "v101", "p51", "_G", "_ENV", "self", "arg", "load", "and",
     "end", "goto", "local", "nil", "return", "true", "while", "" }
 
-  -- Everything that the generator's own names are for.
+  -- Names for which the generator has its own uses.
   local function use_all(g, f)
     local o = g:created({}, function(_, cg)
       cg:load_import("gbi.compat", "pack")
@@ -1227,7 +1227,7 @@ describe("names", function()
     end
   end)
 
-  it("of nodes that somebody edited do not become code", function()
+  it("of nodes cannot become code, even if edited", function()
     local g = gbi.graph.new()
     local a = g:placeholder("x") + 1
     a[require "gbi.node".F].name = "a\n]] hit = true --"
@@ -1239,7 +1239,7 @@ describe("names", function()
 end)
 
 describe("a backend", function()
-  it("finds in its runs what it registered while it compiled", function()
+  it("finds in its runs the objects that it registered", function()
     -- only objects of the graph's nodes were obtained
     local g, seen = gbi.graph.new(), {}
     g:external({}, G "unused")
@@ -1270,7 +1270,7 @@ describe("a backend", function()
     assert.is_nil(text:find 'L["x"]', 1, true)
   end)
 
-  it("cannot register what wants an input that is not there", function()
+  it("cannot register an object whose source needs a missing input", function()
     local g = gbi.graph.new()
     g:output()
     local ok, err = pcall(g.compile, g, { backend = function(_, registry)
@@ -1327,7 +1327,7 @@ describe("a backend", function()
     end
   end
 
-  it("does not get what is left where there is no '...'", function()
+  it("gets no extra arguments without '...'", function()
     local f = compile({ "x" }, function() end, { backend = function()
       return function(_, ...) return select("#", ...), ... end
     end })
@@ -1335,7 +1335,7 @@ describe("a backend", function()
     same_values(compat.pack(1, 1), compat.pack(f(1, 2, 3)))
   end)
 
-  it("may return anything that can be called", function()
+  it("may return any callable value", function()
     local f = compile({ "x" }, function() end, { backend = function()
       return setmetatable({}, { __call = function(_, _, x) return x * 2 end })
     end })
@@ -1355,7 +1355,7 @@ describe("a backend", function()
     same_values(compat.pack(b, a, nil), compat.pack(f(b, a)))
   end)
 
-  it("may have the graph compiled as it is", function()
+  it("may return what the graph compiles to", function()
     local f = compile({ "x" }, function(_, x) return x + 1 end,
       { backend = function(g)
         local plain = g:compile()
@@ -1364,7 +1364,7 @@ describe("a backend", function()
     assert.equal(3, f(2))
   end)
 
-  it("that returns nothing that can be called is found by compile",
+  it("must return a callable value, which compile checks",
     function()
       for i = 0, 5 do
         local made = ({ false, 42, "f", {}, setmetatable({}, {}) })[i]
@@ -1377,7 +1377,7 @@ describe("a backend", function()
       end
     end)
 
-  it("fails by itself: no node is blamed", function()
+  it("that fails is named; no node is blamed", function()
     local f = compile({ "t" }, function(g, t)
       return g:external({}, Attr(L "t", "x")), t
     end, { backend = function() return function() error("mine", 0) end end })
@@ -1423,7 +1423,7 @@ describe("the generated code", function()
     assert.equal(90 + 5, all)
   end)
 
-  it("catches nothing and closes nothing", function()
+  it("uses neither pcall nor to-be-closed variables", function()
     local _, _, text = compile({ "o" }, function(g, o)
       o(g:external({}, L "o"):handle())
     end)

@@ -12,7 +12,7 @@ local SEED = require "spec.support.seed" "control_spec"
 local N = tonumber(os.getenv "GBI_GRAPHS") or 1000
 local BATCH = 200 -- graphs that one call of cc compiles
 
--- The examples' backend, where Lua has integers.
+-- The backend of the examples, in a Lua that has integers.
 local c_backend = math.type and require "examples.c_backend"
 
 local function show(value)
@@ -20,7 +20,7 @@ local function show(value)
   return type(value) == "function" and "log" or tostring(value)
 end
 
--- What a call does: what it logs, and returns or raises.
+-- What a call does: its log, and its results or error.
 local function outcome(f, x, y)
   local lines, calls = {}, 0
   function _G.log(a, b)
@@ -37,7 +37,7 @@ local function outcome(f, x, y)
   if results[1] then
     for i = 1, results.n do results[i] = show(results[i]) end
   else
-    -- the position, and the names of variables, are the generated code's
+    -- the position and the variable names belong to the generated code
     results[2] = tostring(results[2]):gsub("^.-:%d+: ", "")
       :gsub(" %b()", ""):gsub("^(attempt to %a+ %w+).*", "%1")
   end
@@ -45,7 +45,7 @@ local function outcome(f, x, y)
   return table.concat(lines, "\n"), results[1]
 end
 
--- Two objects that have arithmetic, which gives one for the other.
+-- Two objects that have arithmetic; an operation on one gives the other.
 local one, two = {}, {}
 do
   local mt = {
@@ -74,7 +74,8 @@ local function make(i)
   return g, math.random(-1, 3), INPUTS[math.random(#INPUTS)]
 end
 
--- Some random graphs from number `first` on, in C: functions by their numbers.
+-- Compiles some random graphs, from number `first` on, to C: number ->
+-- function.
 local function in_c(first)
   local functions = {}
   if not c_backend or N <= 1000 and first > 400 then return functions end

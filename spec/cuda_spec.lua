@@ -1,14 +1,14 @@
--- examples/cuda: the module over the CUDA driver and what is built on it. All
--- is tried with a library in the driver's place (spec/c/fakecuda.c), which does
--- nothing before it must; and with the driver, where there is one.
+-- examples/cuda: the module over the CUDA driver and what is built on it.
+-- Everything runs with a fake driver (spec/c/fakecuda.c), which delays work as
+-- long as it may; and with the real driver, if there is one.
 
 local portable = require "spec.support.portable"
 local HERE = portable.run("pwd"):match("[^\n]+")
 local FAKE = ("%s/%s/fakecuda"):format(HERE, portable.build)
 local run, write = portable.run, portable.write
 
--- Runs a script with examples/cuda in reach. `setup` are variables of the
--- shell, to find the driver by.
+-- Runs a script that can load examples/cuda. `setup` consists of shell
+-- variables that choose the driver.
 local function script(text, setup)
   local path = os.tmpname()
   write(path, text)
@@ -57,7 +57,7 @@ describe("without a driver, the module cuda", function()
   end)
   teardown(function() run("rm -r " .. empty) end)
 
-  it("loads, and says so when it is asked", function()
+  it("loads, and says that there is no driver", function()
     local out, ok = script([[
       local cuda = require "cuda"
       local available, reason = cuda.available()
@@ -68,7 +68,7 @@ describe("without a driver, the module cuda", function()
     assert.truthy(out:find("^there is no CUDA driver: .*libcuda.so.1"), out)
   end)
 
-  it("raises that from whatever needs one, at the caller's line", function()
+  it("raises where a driver is needed, at the caller's line", function()
     local out = script([[
       local cuda = require "cuda"
       for _, name in ipairs { "stream", "pool_stream", "event", "device",
@@ -83,7 +83,7 @@ describe("without a driver, the module cuda", function()
     assert.equal("all\n", out)
   end)
 
-  it("tells of one that is too old", function()
+  it("says that a driver is too old", function()
     local folder = portable.folder()
     write(folder .. "/old.c", "int cuInit(unsigned f) { return (int)f; }\n")
     assert.is_true(portable.execute(("cc -shared -fPIC -o %s/libcuda.so.1 "
@@ -95,7 +95,7 @@ describe("without a driver, the module cuda", function()
       .. "cuGetErrorName\n", out)
   end)
 
-  it("tells why a driver does not start", function()
+  it("says why a driver does not start", function()
     local out = script("print(select(2, require 'cuda'.available()))",
       ("LD_LIBRARY_PATH=%s FAKECUDA_FAIL=cuInit:100"):format(FAKE))
     assert.equal("the CUDA driver does not start: cuInit: "
@@ -112,7 +112,7 @@ describe("without a driver, the module cuda", function()
   end)
 end)
 
--- Everything that holds for both drivers.
+-- The specs for both drivers.
 local function specs(setup)
   local function passes(text)
     local out, ok = script(PRELUDE .. text, setup)
@@ -183,7 +183,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("takes handles, and says what is wrong with one", function()
+  it("takes handles, and says what is wrong with a bad one", function()
     passes [[
       local h = gbi.handles
       local event, number = cuda.event(), h:weak(main)
@@ -203,7 +203,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("gives a stream and an event one number each, for good", function()
+  it("gives a stream and an event one number each, for ever", function()
     passes [[
       local event, n = cuda.event(), cuda.number(main)
       assert(cuda.number(main) == n and cuda.number(n) == n)
@@ -270,7 +270,7 @@ local function specs(setup)
     ]]
   end)
 
-  it("gives back what was collected and never closed", function()
+  it("frees objects that were collected but never closed", function()
     passes [[
       local function use()
         local stream = cuda.stream()
@@ -293,14 +293,14 @@ local function specs(setup)
     ]]
   end)
 
-  it("notices what a finalizer closes in the middle of a call", function()
+  it("notices objects that a finalizer closes during a call", function()
     passes [[
       local x = cuda.from(main, { 1, 2, 3 })
-      local victim -- what the next finalizer closes
+      local victim -- the object that the next finalizer closes
       local function close() if victim then victim:close() end end
       local function garbage()
         for k = 1, 5 do
-          local _ = ("x"):rep(math.random(400)) .. k -- a step may be any time
+          local _ = ("x"):rep(math.random(400)) .. k -- may make a step
           if newproxy then getmetatable(newproxy(true)).__gc = close
           else setmetatable({}, { __gc = close }) end
         end
@@ -321,7 +321,7 @@ local function specs(setup)
           wrong = wrong + 1
         end
       end
-      -- in Lua 5.2 no finalizer was ever seen to run just there
+      -- in Lua 5.2, no finalizer was ever seen to run just there
       assert(right > 0 and (wrong > 0 or _VERSION == "Lua 5.2"), right)
     ]]
   end)
@@ -344,14 +344,14 @@ local function specs(setup)
     ]]
   end)
 
-  it("hands out the streams of the pool in turns", function()
+  it("hands out the streams of the pool in turn", function()
     passes [[
       local first, n = cuda.pool_stream(), 1
       while cuda.pool_stream() ~= first do n = n + 1 end
       assert(n > 1 and cuda.pool_stream() ~= first)
       for _ = 1, n - 1 do cuda.pool_stream() end
       local streams = {}
-      fails("%d+ streams are open", function()
+      fails("all %d+ streams are open", function()
         for i = 1, 100 do streams[i] = cuda.stream() end
       end)
       streams = nil
@@ -367,7 +367,7 @@ local function specs(setup)
       local slow
       for i = 1, 200 do
         slow = kernels.slow_add:map(main, source, i, 200000)
-        slow:close() -- its memory is main's now
+        slow:close() -- its memory is now main's
         local mine = cuda.from(other, { i })
         kernels.add:launch(other, 1, mine, mine, 1, 1)
         same(mine:read(other), i + 1)
@@ -381,7 +381,7 @@ local function specs(setup)
       for i = 1, 50 do
         local x = cuda.from(main, { i })
         main:synchronize()
-        -- two streams use it that know nothing of each other
+        -- two streams that do not know of each other use it
         local a = kernels.slow_add:map(main, x, 1, 200000)
         local b = kernels.slow_add:map(other, x, 2, 200000)
         x:close()
@@ -485,7 +485,7 @@ local function specs(setup)
       ]]
     end)
 
-    it("refuses by name what it cannot capture", function()
+    it("names the node that it cannot capture", function()
       passes [[
         rawset(_G, "kernels", kernels)
         local function graph(add)
@@ -521,7 +521,7 @@ local function specs(setup)
         end), { stream = "main" })
         fails("input n of a CUDA graph is not a buffer %(got number%)", number,
           cuda.from(main, { 1 }), main, 3)
-        -- and afterwards all is as before
+        -- and afterwards everything is as before
         same(kernels.add:map(main, cuda.from(main, { 1 }), 1):read(main), 2)
         local again = cudagraph.compile(graph(function() end),
           { stream = "main" })
@@ -531,7 +531,7 @@ local function specs(setup)
   end)
 end
 
-describe("with a library in the driver's place, the module cuda", function()
+describe("with a fake driver, the module cuda", function()
   local setup = "LD_LIBRARY_PATH=" .. FAKE
   specs(setup)
 

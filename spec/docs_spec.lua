@@ -1,5 +1,5 @@
--- One comment for each public name, beside the function; and what is made of
--- them is up to date.
+-- Every public name has one comment, beside its function; and everything that
+-- is generated from these comments is up to date.
 
 local gbi = require "gbi"
 local core = require "gbi.core"
@@ -9,14 +9,14 @@ local annotate = dofile("tools/annotate.lua")
 
 local model, read = annotate.read(), portable.read
 
--- Asserts that `name` has a comment, an internal one only where it may.
+-- Asserts that `name` has a comment; an internal one only if allowed.
 local function documented(name, may_be_internal)
   assert.truthy(model.items[name] or may_be_internal
     and (model.internal[name] or model.internal[name:gsub(":", ".")]),
     name .. " has no doc comment")
 end
 
--- The names in a table, without those of metamethods but for `__call`.
+-- The names in a table, except metamethods other than `__call`.
 local function names(t)
   local list = {}
   for name in pairs(t) do
@@ -29,7 +29,7 @@ local function names(t)
   return ipairs(list)
 end
 
--- The codegen that a constructor is given.
+-- The codegen that a constructor gets.
 local function codegen()
   local r, given = gbi.new(), nil
   r:register_created({}, function(_, cg)
@@ -40,7 +40,7 @@ local function codegen()
   return given
 end
 
--- The run that a backend's function is given.
+-- The run that a backend's function gets.
 local function run()
   local g, given = gbi.graph.new(), nil
   g:output()
@@ -71,7 +71,7 @@ describe("a doc comment", function()
     documented("gbi.source:reconstruct")
   end)
 
-  it("has everything of codegens, graphs and nodes, or is of two dashes",
+  it("covers codegens, graphs and nodes; other comments have two dashes",
     function()
       for _, name in names(getmetatable(codegen())) do
         documented("gbi.codegen:" .. name, name ~= "__call")
@@ -87,7 +87,7 @@ describe("a doc comment", function()
       end
     end)
 
-  it("has no name that is not there", function()
+  it("has no name that does not exist", function()
     local graph = gbi.graph.new()
     local classes = {
       registry = getmetatable(gbi.default).__index,
@@ -123,20 +123,20 @@ describe("a doc comment", function()
       assert.is_nil(var and text:find(var .. ":" .. method .. "(", 1, true),
         name)
     end
-    local codegens = text:match("A codegen `cg`.-\n\n"):gsub("`cg:", "`")
+    local codegens = text:match("Call a codegen `cg`.-\n\n"):gsub("`cg:", "`")
     for method in codegens:gmatch("`([%w_]+)%(") do
       assert.truthy(model.items["gbi.codegen:" .. method], method)
     end
   end)
 
-  it("tells what PyTorch calls it, where it is one of the seed's", function()
+  it("says what PyTorch calls a function of the seed", function()
     for name in pairs(core.functions) do
       local seed = model.items["gbi." .. name].seed
       assert.truthy(seed and seed[1]:find("^" .. name .. "%("), name)
     end
   end)
 
-  it("tells type, and parameters as they are called", function()
+  it("says the type, and names the parameters as in the code", function()
     for name, item in pairs(model.items) do
       assert.truthy(#item.text > 0, name)
       for _, param in ipairs(item.param or {}) do
@@ -186,7 +186,7 @@ describe("docs/api.md", function()
     for _, name in ipairs { "results", "handle" } do has("node:" .. name) end
   end)
 
-  it("has names for its tasks that are there", function()
+  it("has tasks with names that exist", function()
     local tasks = text:match("## By task\n\n(.-)\n\n")
     local struct, n = read("csrc/gbi.h"), 0
     for _, calls in tasks:gmatch("\n| [^|]+| ([^|]+)|([^|]*)|") do
@@ -238,11 +238,11 @@ describe("docs/performance.md", function()
 end)
 
 describe("the annotations for LuaLS", function()
-  it("are those of the comments; else run `make meta`", function()
+  it("match the comments; if not, run `make meta`", function()
     assert.truthy(annotate.luals(model) == read("library/gbi.lua"))
   end)
 
-  it("are Lua, and name every function there is", function()
+  it("are Lua, and name every function", function()
     local text = read("library/gbi.lua")
     assert(loadfile("library/gbi.lua"))
     for name, item in pairs(model.items) do

@@ -1,5 +1,5 @@
--- At the edge: indices that are none, counts near a limit, stacks that
--- overflow, registries in registries.
+-- At the edge: invalid indices, counts near a limit, stacks that overflow,
+-- nested registries.
 
 local gbi = require "gbi"
 local capi = require "capi"
@@ -11,19 +11,19 @@ local Source = gbi.source.GlobalSource
 local collect, unpack = portable.collect, compat.unpack
 local SMALLEST, GREATEST = portable.min, portable.max
 
--- No registry of three knows these.
+-- A registry of three has none of these.
 local UNKNOWN = {
   0, -1, 4, 255, 256, -2 ^ 31, -2 ^ 53, SMALLEST, SMALLEST + 1, -0.0, 1e9, "0",
   "-1", "4.0", "1e9",
 }
 
--- No index is as great: these could be handles.
+-- Greater than any index: these could be handles.
 local HANDLES = {
   1e9 + 1, 2 ^ 31 - 1, 2 ^ 31, 2 ^ 31 + 1, 2 ^ 32, 2 ^ 32 + 1, 2 ^ 32 + 2,
   2 ^ 52, 2 ^ 53, GREATEST, GREATEST - 1, "4294967297", "1000000001",
 }
 
--- All of these are 2.
+-- All of these equal 2.
 local TWO = { 2, 2.0, "2", "2.0", " 2 ", "0x2", "2e0" }
 
 -- None of these is an integer.
@@ -39,7 +39,7 @@ local function three()
   return r, objects
 end
 
--- What can be seen of a registry.
+-- The visible state of a registry.
 local function state(r)
   local out = { #r, tostring(r) }
   local function see(...)
@@ -50,7 +50,7 @@ local function state(r)
   return out
 end
 
--- All that takes an index: whether it answered.
+-- Every function that takes an index: did it answer?
 local CALLS = {
   find = function(r, i) -- a tail call would hide the name
     local object = r:find(i)
@@ -108,7 +108,7 @@ describe("an index at the edge", function()
     end)
 
     if not name:find "get" and name ~= "set" then
-      it("is no integer: " .. name, function()
+      it("is not an integer: " .. name, function()
         local r, objects = three()
         local before = state(r)
         for _, i in ipairs(NONE) do
@@ -224,7 +224,7 @@ describe("a call with many arguments", function()
     assert.equal(240, (g:compile()(unpack({}, 1, 120))))
   end)
 
-  it("keeps the nils among them where Lua has no table.pack", function()
+  it("keeps nils even if Lua has no table.pack", function()
     local pack = table.pack
     finally(function() table.pack = pack end) -- luacheck: ignore 122
     table.pack = nil -- luacheck: ignore 122
@@ -234,10 +234,10 @@ describe("a call with many arguments", function()
 end)
 
 describe("where the stack overflows", function()
-  -- A global of a spec takes levels of its own to find.
+  -- Finding a global of a spec takes levels of its own.
   local pcall = pcall
 
-  -- Each puts back what it did, if it did anything.
+  -- Each operation undoes what it did, if it did anything.
   local OPERATIONS = {
     store = function(r) r:store(r:get(1), r:get(2), r:get(3)) end,
     ["C store"] = function(r) capi.store(r, r:get(1), r:get(2), r:get(3)) end,
@@ -265,7 +265,7 @@ describe("where the stack overflows", function()
     end,
     prologue = function(r)
       local f = gbi.compile_prologue(r)
-      assert(not pcall(f)) -- the sources are no globals
+      assert(not pcall(f)) -- the sources are not globals
     end,
     graph = function()
       local g = gbi.graph.new()
@@ -274,7 +274,7 @@ describe("where the stack overflows", function()
     end,
   }
 
-  -- Is this what an operation says where there is room?
+  -- Is this the result of an operation when there is room?
   local function expected(err)
     return tostring(err):find "not registered"
       or tostring(err):find "Failed to make weakref"
@@ -287,21 +287,21 @@ describe("where the stack overflows", function()
       or tostring(err):find "too many syntax levels" -- and 5.1
   end
 
-  -- Ways to call `step` deeper and deeper until the stack overflows.
+  -- Ways to call `step` ever deeper, until the stack overflows.
   local WAYS = {
     Lua = function(step)
       local function down() step() return 1 + down() end
       down()
     end,
-    -- Not in gsub, whose buffer is on the C stack: LuaJIT counts no levels of
-    -- C, and dies of a thousand of them.
+    -- Not in gsub, whose buffer is on the C stack: LuaJIT does not count levels
+    -- of C, and crashes after a thousand of them.
     C = function(step)
       local function down() step() table.sort({ 1, 2 }, down) end
       down()
     end,
   }
 
-  -- Most of the stack: as many arguments as a call can have, less some.
+  -- Most of the stack: almost as many arguments as a call can have.
   local function most()
     local low, high = 1, 2 ^ 24
     while high - low > 500 do
@@ -318,15 +318,15 @@ describe("where the stack overflows", function()
 
   local function run(deeper, step)
     local ok, err = coroutine.resume(coroutine.create(function(...)
-      local _ = ... -- they stay below
+      local _ = ... -- these stay below
       deeper(step)
     end), unpack({}, 1, filled))
     assert.is_false(ok)
     assert.is_truthy(is_overflow(err), err)
   end
 
-  -- Calls f at the last levels; returns how often it did not succeed. Errors
-  -- are looked at later, where there is room to do so.
+  -- Calls f at the last levels; returns how often it failed. Errors are
+  -- examined later, when there is room for that.
   local function overflow(deeper, f)
     local depth, level, overflows, errors = 0, 0, 0, {}
     run(deeper, function() depth = depth + 1 end)
@@ -348,7 +348,7 @@ describe("where the stack overflows", function()
   for way, deeper in pairs(WAYS) do
     for name, f in pairs(OPERATIONS) do
       it(("in %s, %s is done or not"):format(way, name), function()
-        -- what LuaJIT compiled before decides where its stack ends
+        -- the code that LuaJIT compiled before decides where its stack ends
         if rawget(_G, "jit") then _G.jit.flush() end
         local r, objects = three()
         local before = state(r)
@@ -363,8 +363,8 @@ describe("where the stack overflows", function()
   end
 end)
 
-describe("a hundred registries, one in the other,", function()
-  -- The first of n; each holds the next. A table holds all of them.
+describe("a hundred nested registries", function()
+  -- The first of n registries; each holds the next. A table holds all of them.
   local function chain(n)
     local all = {}
     for i = 1, n do all[i] = gbi.new() end
@@ -403,7 +403,7 @@ describe("a hundred registries, one in the other,", function()
   end)
 
   it("run prologues in each other's", function()
-    -- fewer where a C function called by the prologue takes levels of C
+    -- fewer if a C function called by the prologue takes levels of C
     local all = chain(math.min(100, portable.depth / 2))
     local depth = 0
     local function enter(i)

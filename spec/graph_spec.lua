@@ -1,4 +1,4 @@
--- Graphs: what is recorded, how it prints, what lint finds, what misuse gets.
+-- Graphs: what they record, print, find by lint, and refuse.
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
@@ -9,8 +9,8 @@ local source = gbi.source
 
 local L, G, Attr = source.LocalSource, source.GlobalSource, source.AttrSource
 
--- Asserts that lint refuses the graph, compile with the same words, and that
--- compile does so at the line of its caller.
+-- Asserts that lint refuses the graph, that compile raises the same message,
+-- and at the line of its caller.
 local function refused(g, message)
   local ok, reason = g:lint()
   assert.is_nil(ok)
@@ -18,7 +18,7 @@ local function refused(g, message)
   raises(message, function() g:compile() end)
 end
 
--- Asserts what a node is.
+-- Asserts the fields of a node.
 local function is(node, op, target, ...)
   assert.equal(op, node.op)
   assert.equal(target, node.target)
@@ -56,7 +56,7 @@ describe("a graph records", function()
     is(g:call_method("upper", "text"), "call_method", "upper", "text")
   end)
 
-  it("fields, and what a source finds", function()
+  it("fields, and the values that sources find", function()
     is(g:get_attr(x, "end"), "get_attr", "end", x)
     is(g:get_attr("text", "len"), "get_attr", "len", "text")
     local pi = Attr(G "math", "pi")
@@ -196,7 +196,7 @@ describe("a node's name", function()
     end
   end)
 
-  it("is found soon among 10,000 of a kind", function()
+  it("is found quickly among 10,000 of a kind", function()
     local g = gbi.graph.new()
     local x, seen = g:placeholder("x"), {}
     local function grow()
@@ -263,7 +263,7 @@ describe("a graph shows itself", function()
     assert.equal("graph():", tostring(gbi.graph.new()))
   end)
 
-  it("one node a line, whatever it is called", function()
+  it("one node per line, whatever its name", function()
     local g = gbi.graph.new()
     local x = g:placeholder("a\nb\r")
     g:call_method("c\nd", g:get_attr(x, "e\n"), "\n\r\0")
@@ -301,7 +301,7 @@ output       output  output  (%write,)
   end)
 end)
 
--- What Graphviz says about a graph: true, or false and its complaint.
+-- Graphviz's opinion of a graph: true, or false and its complaint.
 local function dot(text)
   local name = os.tmpname()
   local p = assert(io.popen(("dot -Tplain >%s 2>&1"):format(name), "w"))
@@ -318,7 +318,7 @@ describe("to_dot", function()
   local has_dot = p:read("*a"):find("version", 1, true)
   p:close()
 
-  -- Asserts that `g` is one dot graph with its nodes and `edges` edges.
+  -- Asserts that `g` is drawn as one graph with its nodes and `edges` edges.
   local function draws(g, edges)
     local text = g:to_dot()
     assert.equal("digraph gbi {\n", text:sub(1, 14))
@@ -345,7 +345,7 @@ describe("to_dot", function()
     draws(g, 0)
   end)
 
-  it("quotes whatever a record or a string would mistake", function()
+  it("quotes characters that are special in records and strings", function()
     local g = gbi.graph.new()
     local x = g:placeholder([[<p> {a|b} "q" \n \ ]])
     local y = g:get_attr(x, "a\nb]")
@@ -353,7 +353,7 @@ describe("to_dot", function()
     draws(g, 5)
   end)
 
-  it("draws nodes that are called like Graphviz's own words", function()
+  it("draws nodes named like Graphviz's keywords", function()
     local g = gbi.graph.new()
     local words = {}
     for i, word in ipairs { "node", "edge", "graph", "digraph", "subgraph",
@@ -373,7 +373,7 @@ describe("lint", function()
     x = g:placeholder("x")
   end)
 
-  it("has nothing against a good graph", function()
+  it("accepts a good graph", function()
     g:output(x)
     assert.is_true(g:lint())
     assert.is_true(everything():lint())
@@ -392,7 +392,7 @@ describe("lint", function()
     refused(g, "node add_1 uses add before it is made")
   end)
 
-  it("finds a node used before it is made, as what is called", function()
+  it("finds a node called before it is made", function()
     local f = g:get_attr(x, "f")
     f(x)
     nodes.move(g, f)
@@ -407,14 +407,14 @@ describe("lint", function()
     refused(g, "node add uses add before it is made")
   end)
 
-  it("finds a node used that has no value", function()
+  it("finds the use of a node without a value", function()
     local write = g:set_item(x, 1, 2)
     g:output(x)
     nodes.list(g)[3].args[1] = write
     refused(g, ("node output uses %s, which has no value"):format(write.name))
   end)
 
-  it("finds a node that was taken out of the graph", function()
+  it("finds the use of a node that was erased", function()
     g:output(x + 1)
     nodes.remove(nodes.list(g)[2])
     refused(g, "node output uses add before it is made")
@@ -426,7 +426,7 @@ describe("lint", function()
     refused(g, "node output uses y before it is made")
   end)
 
-  it("finds what comes after the output", function()
+  it("finds nodes after the output", function()
     local a = x + 1
     local output = g:output(x)
     nodes.move(g, output, a)
@@ -448,7 +448,7 @@ describe("lint", function()
     end
   end)
 
-  it("finds a handle of what is no external object", function()
+  it("finds a handle of a node that is not an external object", function()
     local t = g:external({}, G "t")
     local handle = t:handle()
     g:output(handle)
@@ -462,14 +462,14 @@ describe("lint", function()
     assert.is_true(g:lint())
   end)
 
-  it("finds it although nobody uses the node", function()
+  it("finds a mistake in an unused node, too", function()
     g:external({}, G "t")
     g:output()
     g.registry:reset()
     refused(g, "node t: external object 1 is not registered")
   end)
 
-  it("finds an object whose source is an input that is not there", function()
+  it("finds an object whose source is a missing input", function()
     g:output(g:external({}, L "y"))
     local ok, reason = g:lint()
     assert.is_nil(ok)
@@ -478,7 +478,7 @@ describe("lint", function()
 end)
 
 describe("eliminate_dead_code", function()
-  it("drops what nobody uses, all but calls, writes and inputs", function()
+  it("drops unused nodes, except calls, writes and inputs", function()
     local g = gbi.graph.new()
     local x, y = g:placeholder("x"), g:placeholder("y")
     g:external({}, G "unused")
@@ -502,7 +502,7 @@ describe("eliminate_dead_code", function()
     assert.equal(9, nodes.count(g))
   end)
 
-  it("keeps what is used as a function, and goes on from there", function()
+  it("keeps nodes that are called, and their inputs", function()
     local g = gbi.graph.new()
     local f = g:get_attr(g:placeholder("x"), "f")
     f()
@@ -510,7 +510,7 @@ describe("eliminate_dead_code", function()
     assert.is_false(g:eliminate_dead_code())
   end)
 
-  it("drops what follows from what was dropped, however far", function()
+  it("drops nodes that only dropped nodes used, to any depth", function()
     local g = gbi.graph.new()
     local x = g:placeholder("x")
     local last = x
@@ -520,7 +520,7 @@ describe("eliminate_dead_code", function()
     assert.equal(2, nodes.count(g))
   end)
 
-  it("leaves a graph that can be added to", function()
+  it("leaves a graph to which nodes can be added", function()
     local g = gbi.graph.new()
     local x = g:placeholder("x")
     g:get_attr(x, "dead")
@@ -540,8 +540,8 @@ describe("misuse raises at the caller's line:", function()
     alien = gbi.graph.new():placeholder("alien")
   end)
 
-  -- How every function that takes values is called with one at its first and
-  -- at its last place; and where those stand.
+  -- How to call every function that takes values with one at its first and at
+  -- its last place; and the numbers of those places.
   local TAKERS = {
     call_function = { function(v) g:call_function(x, v, 1) end,
       function(v) g:call_function(x, 1, v) end, 2 },
@@ -577,7 +577,7 @@ describe("misuse raises at the caller's line:", function()
     end
   end
 
-  it("'...' that is not last", function()
+  it("'...' before the end", function()
     local last = "only the last argument can be '...'"
     local function bad(name, arg, message, f)
       raises(("bad argument #%d to '%s' (%s)"):format(arg, name, message), f)
@@ -585,27 +585,27 @@ describe("misuse raises at the caller's line:", function()
     bad("call_function", 2, last, function() g:call_function(x, rest, 1) end)
     bad("call_method", 3, last, function() g:call_method("m", x, rest, 1) end)
     bad("output", 1, last, function() g:output(rest, nil) end)
-    bad("call_method", 2, "'...' is not one value",
+    bad("call_method", 2, "'...' is not a single value",
       function() g:call_method("m", rest) end)
-    bad("get_attr", 1, "'...' is not one value",
+    bad("get_attr", 1, "'...' is not a single value",
       function() g:get_attr(rest, "a") end)
-    bad("call_function", 2, "'...' is not one value",
+    bad("call_function", 2, "'...' is not a single value",
       function() g:call_function("unm", rest) end)
-    bad("add", 2, "'...' is not one value", function() return x + rest end)
-    bad("unm", 1, "'...' is not one value", function() return -rest end)
-    bad("add", 1, "'...' is not one value", function() return rest + x end)
+    bad("add", 2, "'...' is not a single value", function() return x + rest end)
+    bad("unm", 1, "'...' is not a single value", function() return -rest end)
+    bad("add", 1, "'...' is not a single value", function() return rest + x end)
     assert.equal(2, nodes.count(g))
   end)
 
   it("'...' before another input", function()
-    raises("bad argument #1 to 'placeholder' ('...' is the last input)",
+    raises("bad argument #1 to 'placeholder' ('...' must be the last input)",
       function() g:placeholder("y") end)
-    raises("bad argument #1 to 'placeholder' (input \"...\" is there already)",
+    raises("bad argument #1 to 'placeholder' (input \"...\" already exists)",
       function() g:placeholder("...") end)
   end)
 
-  it("an input that is there, or has no name", function()
-    raises("bad argument #1 to 'placeholder' (input \"x\" is there already)",
+  it("an input that exists already, or has no name", function()
+    raises("bad argument #1 to 'placeholder' (input \"x\" already exists)",
       function() g:placeholder("x") end)
     raises("bad argument #1 to 'placeholder' (string expected, got number)",
       function() g:placeholder(1) end)
@@ -613,7 +613,7 @@ describe("misuse raises at the caller's line:", function()
       function() g:placeholder() end)
   end)
 
-  it("names that are no strings", function()
+  it("names that are not strings", function()
     raises("bad argument #1 to 'call_method' (string expected, got gbi.node)",
       function() g:call_method(x, x) end)
     raises("bad argument #1 to 'call_method' (string expected, got table)",
@@ -626,16 +626,16 @@ describe("misuse raises at the caller's line:", function()
       function() g:get_attr({}) end)
   end)
 
-  it("what cannot be called", function()
+  it("a call of a value that cannot be called", function()
     local what = "bad argument #1 to 'call_function' "
       .. "(operator, source or node expected, got %s)"
     for _, value in ipairs { {}, 1, true } do
       raises(what:format(type(value)),
         function() g:call_function(value) end)
     end
-    raises("bad argument #1 to 'call_function' (no global and no field of a "
-      .. "loaded module is this function; give its source, or make it an "
-      .. "attribute)", function() g:call_function(function() end) end)
+    raises("bad argument #1 to 'call_function' (the function is neither a "
+      .. "global nor a field of a loaded module; pass its source, or make it "
+      .. "an attribute)", function() g:call_function(function() end) end)
     raises(what:format("nil"), function() g:call_function() end)
     raises("bad argument #1 to 'call_function' (node of another graph)",
       function() g:call_function(alien) end)
@@ -657,7 +657,7 @@ describe("misuse raises at the caller's line:", function()
       function() g:call_function("setitem", x, 1) end)
   end)
 
-  it("operators on what is neither node nor constant", function()
+  it("operators on values that are neither nodes nor constants", function()
     local function bad(arg, name, f)
       raises(("bad argument #%d to '%s' (node or constant expected, got table)")
         :format(arg, name), f)
@@ -673,11 +673,11 @@ describe("misuse raises at the caller's line:", function()
       function() return x + alien end)
   end)
 
-  it("code of what cannot be compiled", function()
+  it("code of a graph that cannot be compiled", function()
     raises("the graph has no output", function() return (g:code()) end)
   end)
 
-  it("options that there are not, or of another type", function()
+  it("options that do not exist, or have another type", function()
     g:output()
     raises("bad argument #1 to 'compile' (there is no option 'tracing')",
       function() g:compile { tracing = false } end)
@@ -687,7 +687,7 @@ describe("misuse raises at the caller's line:", function()
       function() local _ = g:compile { backend = function() end } end)
   end)
 
-  it("a table printed to what is no file", function()
+  it("a table printed to a value that is not a file", function()
     raises("bad argument #1 to 'print_tabular' (file expected, got string)",
       function() g:print_tabular("graph.txt") end)
   end)
@@ -717,12 +717,12 @@ describe("misuse raises at the caller's line:", function()
     bad("call_function", 1, function() write(1) end)
   end)
 
-  it("anything after the output, which leaves no trace", function()
+  it("any node after the output; the graph does not change", function()
     local call = x()
     local t = g:external({}, G "t")
     g:output()
-    local count, over = nodes.count(g), "the graph has its output, nothing can "
-      .. "follow it"
+    local count, over = nodes.count(g),
+      "no node can follow the graph's output"
     raises(over, function() g:output(x) end)
     raises(over, function() return x + 1 end)
     raises(over, function() return -x end)
@@ -773,7 +773,7 @@ describe("misuse raises at the caller's line:", function()
     assert.equal(0, #g.registry)
   end)
 
-  it("values that are no objects, as the registry says it", function()
+  it("values that are not objects, with the registry's error", function()
     for _, value in ipairs { 1, "s", true } do
       local ok, err = pcall(g.external, g, value, G "t")
       assert.is_false(ok)
@@ -787,10 +787,10 @@ describe("misuse raises at the caller's line:", function()
     assert.equal(2, nodes.count(g))
   end)
 
-  it("results of what is no call, or of no number", function()
+  it("results of other nodes than calls, or a wrong number", function()
     local call, sum = x(), x + 1
-    raises("x is not a call, it has one value", function() x:results(2) end)
-    raises("add is not a call, it has one value", function() sum:results(1) end)
+    raises("x is not a call; it has one value", function() x:results(2) end)
+    raises("add is not a call; it has one value", function() sum:results(1) end)
     for _, n in ipairs { 0, -1, 201, 1.5, compat.integers and 2.0, "2",
                          portable.max } do
       raises("bad argument #1 to 'results' (number from 1 to 200 expected)",
@@ -801,7 +801,7 @@ describe("misuse raises at the caller's line:", function()
     assert.equal(4, nodes.count(g))
   end)
 
-  it("the handle of what is no external object", function()
+  it("the handle of a node that is not an external object", function()
     local call, t = x(), g:external({}, G "t")
     local handle = t:handle()
     for _, node in ipairs { x, call, handle } do
@@ -810,7 +810,7 @@ describe("misuse raises at the caller's line:", function()
     end
   end)
 
-  it("compile with other than options", function()
+  it("compile with options that are not a table", function()
     g:output()
     raises("bad argument #1 to 'compile' (table expected, got number)",
       function() g:compile(1) end)
@@ -818,7 +818,7 @@ describe("misuse raises at the caller's line:", function()
       function() g:compile { backend = {} } end)
   end)
 
-  it("a name that another node has", function()
+  it("a name that is taken", function()
     g:get_attr(x, "a")
     assert.has_error(function() g:rename(nodes.list(g)[3], "x") end)
     g:rename(nodes.list(g)[3], "b")

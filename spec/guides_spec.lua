@@ -1,19 +1,19 @@
--- The code in the guides runs, in the order it is printed, and prints what
--- they say.
+-- The code in the guides runs, in the order it is printed, and prints what the
+-- guides say.
 
 local portable = require "spec.support.portable"
 local printed = require "spec.support.printed"
 local read, write = portable.read, portable.write
 local promised, matches = printed.promised, printed.matches
 
--- What a command prints; it must succeed.
+-- Returns the output of a command, which must succeed.
 local function output(command)
   local text, ok = portable.run(command)
   assert.is_true(ok, text)
   return text
 end
 
--- The code of a guide's blocks in a language, put together.
+-- The code of a guide's blocks in a language, concatenated.
 local function blocks(path, language)
   return table.concat(printed.blocks(path, language), "\n")
 end
@@ -39,7 +39,7 @@ describe("the guide", function()
     output("rm -r " .. folder)
   end)
 
-  it("pytorch has every name of theirs that a comment gives", function()
+  it("pytorch has every PyTorch name in the comments", function()
     local text = read("docs/pytorch.md")
     local model = dofile("tools/annotate.lua").read()
     for name, item in pairs(model.items) do
@@ -51,7 +51,7 @@ describe("the guide", function()
     end
   end)
 
-  it("for contributors names targets and folders that there are", function()
+  it("for contributors names targets and folders that exist", function()
     local makefile = read("Makefile") .. read("spec/stress.mk")
       .. read("examples/cuda/cuda.mk")
     local text = read("CONTRIBUTING.md")
@@ -81,7 +81,7 @@ describe("the guide", function()
         for name in path:gmatch("`([^`]+)`") do named[name] = true end
       end
       for name in output("ls " .. folder):gmatch("[^\n]+") do
-        -- gbi.h is in the first table; LuaRocks leaves *.o
+        -- gbi.h is in the first table; LuaRocks leaves *.o files
         if name ~= "gbi.h" and not name:find("%.o$") then
           there[name:gsub(ending .. "$", "")] = true
         end

@@ -5,7 +5,7 @@ local portable = require "spec.support.portable"
 local gbi = require "gbi"
 
 local collect = portable.collect
--- No handle is less.
+-- No handle is smaller.
 local FIRST = 1000000001
 
 local function noop() end
@@ -28,7 +28,7 @@ describe("a handle", function()
     end
   end)
 
-  it("counts up, also when all before it are dead", function()
+  it("counts up, even if all earlier handles are dead", function()
     local kept = {}
     local first = h:weak(kept)
     assert.is_true(first >= FIRST)
@@ -39,7 +39,7 @@ describe("a handle", function()
     assert.equal(first + 3, h:weak(kept))
   end)
 
-  it("finds nothing in a table that did not give it out", function()
+  it("finds nothing in another table", function()
     local before = h:weak(noop)
     local other = gbi.new_handles()
     local first = other:strong "x"
@@ -78,7 +78,7 @@ describe("a handle", function()
     assert.same({ nil, "dead" }, { h:find(handle) })
   end)
 
-  it("is dead for ever, whoever comes later", function()
+  it("is dead for ever, whatever is registered later", function()
     local handle = h:weak({})
     collect()
     for _ = 1, 1000 do h:weak(noop) end
@@ -188,10 +188,10 @@ describe("a handle", function()
     local other = gbi.new_handles()
     local given = other:strong(1)
     pcall(h.weak, h, nil)
-    assert.equal(given + 1, h:strong(1)) -- a failure takes no number
+    assert.equal(given + 1, h:strong(1)) -- an error shows no number
   end)
 
-  it("is told by entries, in order, and counted while it is live", function()
+  it("appears in entries, in order, and in count, while it is live", function()
     local kept = { {}, {} }
     local a, b, c = h:weak(kept[1]), h:strong "x", h:weak({})
     local d = h:weak(kept[2])
@@ -267,7 +267,7 @@ describe("misuse of a handle table", function()
     fails("function expected, got table", h.on_collect, h, FIRST, {})
   end)
 
-  it("takes nothing else that has its metatable", function()
+  it("takes no other value with its metatable", function()
     local thief = debug.setmetatable({}, debug.getmetatable(h))
     fails("gbi%.handles expected", h.weak, thief, {})
   end)
@@ -289,7 +289,7 @@ describe("on_collect", function()
 
   local function note(handle) log[#log + 1] = handle end
 
-  it("tells of the dead in a sweep, in order, once", function()
+  it("calls back for the dead in a sweep, in order, once", function()
     local alive = {}
     local dying = {}
     for i = 1, 100 do
@@ -333,7 +333,7 @@ describe("on_collect", function()
     assert.same({}, log)
   end)
 
-  it("waits for nothing that is over or never was", function()
+  it("refuses handles that are dead or unregistered", function()
     local handle = h:weak({})
     collect()
     assert.same({ nil, "dead" }, { h:on_collect(handle, note) })
@@ -343,7 +343,7 @@ describe("on_collect", function()
     assert.same({}, log)
   end)
 
-  it("replaces the callback before it", function()
+  it("replaces the previous callback", function()
     local object = {}
     local handle = h:weak(object)
     h:on_collect(handle, function() note "first" end)
@@ -375,7 +375,7 @@ describe("on_collect", function()
     assert.equal(0, h:sweep())
   end)
 
-  it("may do anything to the table", function()
+  it("the callback may do anything to the table", function()
     local handles, objects = {}, {}
     for i = 1, 4 do
       objects[i] = {}
@@ -408,9 +408,9 @@ describe("on_collect", function()
 end)
 
 describe("a handle table stays small:", function()
-  -- Ten million rounds, ten handles alive at any time, in a Lua of its own:
-  -- garbage grows with what else the process has. Returns how much memory is
-  -- left, in KiB, more than a hundred rounds left.
+  -- Ten million rounds, with ten handles alive at any time, in a Lua of its
+  -- own, because garbage grows with the size of the process. Returns how much
+  -- more memory, in KiB, is left than after a hundred rounds.
   local function growth(prelude, round)
     local out = portable.script(([[
       local live = {}
@@ -440,8 +440,8 @@ describe("a handle table stays small:", function()
     assert.is_true(grown < 16, grown)
   end)
 
-  -- What the collector had not yet cleared stays as an empty part of the
-  -- table. In 5.2 and 5.3 that is much, in every table with weak values.
+  -- Entries that the collector has not yet cleared stay as an empty part of the
+  -- table. In 5.2 and 5.3 that part is large, in every weak table.
   it("ten million handles whose objects are collected", function()
     local grown = growth(GBI, [[
       local object = {}
@@ -476,15 +476,15 @@ describe("finalizers", function()
     assert.is_true(log[2] > handle and log[3] > log[2])
     assert.is_true(log[4])
     assert.same({ nil, "dead" }, { h:find(handle) })
-    assert.is_true(h:release(log[3])) -- the object was brought back
+    assert.is_true(h:release(log[3])) -- the object was resurrected
   end)
 end)
 
 describe("while a state closes", function()
   local PRELUDE = [[
     gbi, portable = require "gbi", require "spec.support.portable"
-    -- 5.1 unloads C libraries amid a finalizer that doubles the memory used,
-    -- as loading this in one may
+    -- 5.1 unloads C libraries during a finalizer that doubles the memory in
+    -- use, as loading this library in one may do
     local _ = gbi.graph
     kept, handles = {}, {}
     function object(name, finalizer)

@@ -1,4 +1,4 @@
--- Seeing: the table of a registry, and the places that registered its entries.
+-- Looking inside: the table of a registry, and the call sites of its entries.
 
 local gbi = require "gbi"
 local fixture = require "spec.support.fixture"
@@ -14,7 +14,7 @@ local function here()
   return ("%s:%d"):format(info.short_src, info.currentline)
 end
 
--- The rows of a registry's table, each its cells by the header's names.
+-- The rows of a registry's table: each maps the header's names to its cells.
 local function rows(text)
   local header, list = {}, {}
   local lines = text:gmatch("([^\n]*)\n")
@@ -39,7 +39,7 @@ local function construct(_, cg)
 end
 
 describe("gbi.inspect", function()
-  it("prints the header alone of an empty registry", function()
+  it("prints only the header for an empty registry", function()
     local text = gbi.inspect(gbi.new())
     assert.equal("index  kind  status  type  source  place\n"
       .. "-----  ----  ------  ----  ------  -----\n", text)
@@ -69,7 +69,7 @@ describe("gbi.inspect", function()
     assert.same(expected, rows(gbi.inspect(r)))
   end)
 
-  it("shows what the last store left out", function()
+  it("shows indices that the last store left out", function()
     local r, a = gbi.new(), {}
     for i = 1, 3 do r:register(a, Local("x" .. i)) end
     r:store(a)
@@ -89,7 +89,7 @@ describe("gbi.inspect", function()
     for i = 1, 12 do assert.equal(tostring(i), list[i].index) end
   end)
 
-  it("keeps a row on one line, whatever things are called", function()
+  it("keeps a row on one line, whatever the names", function()
     local r = gbi.new()
     local named = setmetatable({}, { __name = "two\nlines" })
     r:register(named, { reconstruct = print })
@@ -115,7 +115,7 @@ describe("gbi.inspect", function()
     assert.truthy(text ~= gbi.inspect(r))
   end)
 
-  it("names its argument when that is no registry", function()
+  it("names its argument if it is not a registry", function()
     for _, case in ipairs { { 5, "number" }, { {}, "table" },
         { "x", "string" }, { io.stdout, "FILE*" },
         { gbi.handles, "gbi.handles" } } do
@@ -133,7 +133,7 @@ describe("gbi.debug", function()
     gbi.default:reset()
   end)
 
-  it("is off at first, and tells what it was", function()
+  it("is off at first, and returns the previous setting", function()
     local r = gbi.new()
     assert.is_false(gbi.debug(false))
     r:register({}, X)
@@ -145,7 +145,7 @@ describe("gbi.debug", function()
     assert.error(function() gbi.debug("on") end)
   end)
 
-  it("records where each function was called that registers", function()
+  it("records where each registering function was called", function()
     gbi.debug(true)
     local r, object, places = gbi.new(), {}, {}
     r:register(object, X) places[1] = here()
@@ -159,7 +159,7 @@ describe("gbi.debug", function()
     for i = 1, 2 do assert.equal(places[i], gbi.default:place(i)) end
   end)
 
-  it("is for registries that are there already, and stops when told to",
+  it("works for existing registries, and stops when turned off",
     function()
       local r, object = gbi.new(), {}
       r:register(object, X)
@@ -172,7 +172,7 @@ describe("gbi.debug", function()
       assert.is_nil(r:place(3))
     end)
 
-  it("names the caller of gbi's own functions, not these", function()
+  it("names the caller of gbi's own functions, not the functions", function()
     gbi.debug(true)
     local g, object = gbi.graph.new(), {}
     local x = g:external(object, gbi.source.GlobalSource("x")) local a = here()
@@ -186,7 +186,7 @@ describe("gbi.debug", function()
     assert.equal(c, loaded.registry:place(1))
   end)
 
-  it("names the line of a coroutine, and none where there is no Lua", function()
+  it("names the line in a coroutine, and none without Lua functions", function()
     gbi.debug(true)
     local r, object, place = gbi.new(), {}, nil
     coroutine.wrap(function()
@@ -244,8 +244,8 @@ describe("gbi.debug", function()
     assert.truthy(r:place(1))
   end)
 
-  it("bears finalizers that register and reset while it records", function()
-    -- in a small Lua of its own, where collections are frequent
+  it("survives finalizers that register and reset while it records", function()
+    -- in a small Lua state of its own, where collections are frequent
     local out = portable.script([[
       local gbi = require "gbi"
       gbi.debug(true)

@@ -1,6 +1,6 @@
 -- The promises that hold everywhere, for compiled functions: runs never see
--- each other's objects, nothing grows, nothing is left half done, finalizers
--- may do anything, and only what is used costs.
+-- each other's objects, memory does not grow, nothing is left half done,
+-- finalizers may do anything, and unused features cost nothing.
 local gbi = require "gbi"
 local handles_since = require "spec.support.handles_since"
 local blamed = require "spec.support.generated".blamed
@@ -17,7 +17,7 @@ local compiled, each_kind = kinds.compiled, kinds.each
 
 local SEED = require "spec.support.seed" "isolation_spec"
 
-local live -- counts the handles that the spec which runs left
+local live -- counts the handles left by the running spec
 
 before_each(function() live = handles_since() end)
 
@@ -66,7 +66,7 @@ describe("isolation: recursion", function()
     end)
   end)
 
-  -- What one would write by hand in place of each kind.
+  -- The hand-written equivalent of each kind.
   local BY_HAND = {}
 
   BY_HAND[DIRECTLY] = function(o, act)
@@ -91,8 +91,8 @@ describe("isolation: recursion", function()
     end
   end
 
-  -- Calls f in itself, `most` deep. Returns how deep it came, how often it saw
-  -- a wrong object on its way there and back, and its error.
+  -- Calls f in itself, `most` deep. Returns how deep it got, how often it saw a
+  -- wrong object on the way there and back, and its error.
   local function dive(f, see, most)
     local depth, reached, wrong, objects = 0, 0, 0, { [0] = object(0) }
     local function act(handle)
@@ -113,7 +113,7 @@ describe("isolation: recursion", function()
   end
 
   for _, kind in ipairs(kinds.all) do
-    it("as deep as that of a plain function: objects " .. kind, function()
+    it("as deep as a plain function's: objects " .. kind, function()
       local f, see = compiled(kind)
       local plain, _, full = dive(BY_HAND[kind], nothing, math.huge)
       assert.matches("stack overflow", full)
@@ -202,7 +202,7 @@ describe("isolation: coroutines", function()
     assert.equal("over", co())
   end)
 
-  -- Runs f(o, act) with a helper: a coroutine that looks handles up for it.
+  -- Runs f(o, act) with a helper: a coroutine that looks up handles for it.
   local function with_helper(f, see, o, act)
     local helper = coroutine.wrap(function(handle)
       while true do handle = coroutine.yield(see(handle)) end
@@ -299,14 +299,14 @@ describe("isolation: coroutines", function()
     end)
   end)
 
-  -- Activations that recurse, yield, fail and end at random; each looks its
-  -- own object up before and after.
+  -- Activations that recurse, yield, fail and end at random; each looks up its
+  -- own object before and after.
   it("mixed with recursion, failures and several functions at random",
     function()
       math.randomseed(SEED)
       local random = math.random
       local fs, threads, checks = {}, {}, 0
-      local caught = {} -- coroutine -> in how many pcalls it is
+      local caught = {} -- coroutine -> how many pcalls it is in
 
       local function yieldable()
         return not portable.is_main()
@@ -327,7 +327,7 @@ describe("isolation: coroutines", function()
         table.insert(fs, { f, see, kind == HANDED_ON or kind == BY_RUN })
       end
 
-      -- A handle of a run that may be over finds its object or none.
+      -- A handle of a run that may be over finds its object or nothing.
       local kept = {}
       local function keep(handle, o)
         kept[random(50)] = setmetatable({ o = o, handle = handle },
@@ -439,7 +439,7 @@ describe("isolation: graphs", function()
     assert.equal(0, #second.registry)
   end)
 
-  it("do not see gbi.default, nor it them", function()
+  it("share nothing with gbi.default", function()
     finally(gbi.reset_user_object_tracking)
     local mine, o = object("mine"), object("o")
     gbi.register_user_object(mine, G "mine")
@@ -456,7 +456,7 @@ describe("isolation: graphs", function()
     end
   end)
 
-  it("do not see what their registry holds, nor does a run change it",
+  it("neither see nor change the side table of their registry",
     function()
       for _, kind in ipairs(kinds.all) do
         local f, see, g = compiled(kind)
@@ -473,7 +473,7 @@ describe("isolation: graphs", function()
       end
     end)
 
-  it("of which one is compiled and run while another is compiled", function()
+  it("compiled and run while another one is being compiled", function()
     local function backend(depth)
       return function()
         if depth > 0 then
@@ -496,7 +496,7 @@ describe("isolation: graphs", function()
     assert.equal(b, f(b))
   end)
 
-  it("that are compiled and run by their own backend", function()
+  it("compiled and run by their own backend", function()
     local g = gbi.graph.new()
     g:placeholder("o")
     local f, o = g:placeholder("f"), g:external({}, L "o")
@@ -515,7 +515,7 @@ describe("isolation: graphs", function()
     assert.equal(b, h(b, get))
   end)
 
-  it("that are compiled and run in the middle of a run", function()
+  it("compiled and run in the middle of a run", function()
     local f, see, g = compiled(HANDED_ON)
     local a, b = object("a"), object("b")
     f(a, function(handle)
@@ -685,16 +685,17 @@ describe("a reset of the graph's registry in the middle of a run", function()
 end)
 
 describe("no growth:", function()
-  -- Asserts that `n` calls of f leave memory where the first ones left it.
+  -- Asserts that `n` calls of f leave as much memory in use as the first calls.
   local function constant(n, f)
     collectgarbage("restart") -- for spec/support/collector.lua
-    finally(portable.collector { -- `pause` where it is not generational: else
-      -- the garbage of a cycle is as large as what busted keeps
+    -- `pause` is for Luas without the generational mode: by default, a cycle's
+    -- garbage is as large as the memory that busted keeps
+    finally(portable.collector {
       mode = "generational", minormul = 20, minormajor = 100, pause = 100,
     })
     for _ = 1, 2000 do f() end
-    -- what runs leave behind stays until a collection, and how much that is
-    -- depends on the collector (spec/support/collector.lua)
+    -- garbage of runs stays until a collection, and how much stays depends on
+    -- the collector (spec/support/collector.lua)
     local limit = os.getenv "GBI_COLLECTOR" and 2 ^ 26 or 500000
     local grown
     for _ = 1, 2 do -- Lua's table of strings may double, but not twice
@@ -794,7 +795,7 @@ describe("no growth:", function()
   end)
 
   for _, kind in ipairs(kinds.all) do
-    it("it lets its graph go when nobody needs it: objects " .. kind,
+    it("a function that nobody needs lets its graph go: objects " .. kind,
       function()
         local weak = setmetatable({}, { __mode = "k" })
         local f, _, g = compiled(kind)
@@ -886,7 +887,7 @@ describe("finalizers are code too:", function()
 end)
 
 describe("pay for what you use:", function()
-  -- Asserts that a compiled function refers to these alone, by name.
+  -- Asserts that a compiled function refers only to these upvalues, by name.
   local function refers_to(f, ...)
     local expected, names, i = {}, {}, 1
     for _, name in ipairs { ... } do expected[name] = true end
@@ -904,7 +905,7 @@ describe("pay for what you use:", function()
     refers_to((g:compile()))
   end)
 
-  it("one that uses its objects directly refers to the check of them",
+  it("a graph that uses its objects directly refers only to their check",
     function()
       local function refers_to_checks_and(f, ...)
         if rawget(_G, "jit") then
@@ -918,7 +919,7 @@ describe("pay for what you use:", function()
       refers_to_checks_and((compiled(IN_RUN)), "enter", "leave", "body")
     end)
 
-  it("a backend without external objects has one run, and an empty one",
+  it("a backend without external objects has a single, empty run",
     function()
       local g, runs = gbi.graph.new(), {}
       g:external({}, G "unused")
@@ -935,7 +936,7 @@ describe("pay for what you use:", function()
       refers_to(f, "run", "body")
     end)
 
-  it("an object that nobody uses is not obtained", function()
+  it("an unused object is not obtained", function()
     _G.obtain = function() error("obtained") end
     finally(function() _G.obtain = nil end)
     local boom = source.CallFunctionNoArgsSource(G "obtain")

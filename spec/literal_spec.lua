@@ -1,4 +1,4 @@
--- Every constant and name that is written in Lua source reads back as it was.
+-- Every constant and name that is written in Lua source reads back unchanged.
 local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
 local literal = require "gbi.literal"
@@ -12,7 +12,7 @@ local ALL_BYTES = {}
 for byte = 0, 255 do ALL_BYTES[#ALL_BYTES + 1] = string.char(byte) end
 ALL_BYTES = table.concat(ALL_BYTES)
 
--- What the text of an expression is worth; `...` is there for it.
+-- The value of an expression's text; `...` is available to it.
 local function read(text, ...)
   return assert(compat.load("return " .. text, "=literal", {}))(...)
 end
@@ -32,7 +32,7 @@ local function assert_string(s)
   assert.is_true(read(text) == s, ("%q is written %s"):format(s, text))
 end
 
--- A string of random bytes, of those that are hard to quote above all.
+-- A string of random bytes, mostly bytes that are hard to quote.
 local function random_string()
   local hard = { "\\", "\n", "\r", "\0", '"', "'", "]]", "--", "%", "0", "9" }
   local parts = {}
@@ -101,7 +101,7 @@ describe("a constant", function()
     end
   end)
 
-  it("may be used where an operand stands", function()
+  it("can be used as an operand", function()
     assert.equal(-7, read("0 + " .. literal.of(-7)))
     assert.equal(portable.min, read("0 + " .. literal.of(portable.min)))
     assert.equal(-math.huge, read("0 + " .. literal.of(-math.huge)))
@@ -144,7 +144,7 @@ describe("a name", function()
 
   it("is not an identifier when it is a keyword", function()
     for word in KEYWORDS:gmatch "%a+" do
-      if word ~= "goto" and word ~= "global" then -- not a keyword everywhere
+      if word ~= "goto" and word ~= "global" then -- not a keyword in every Lua
         assert.is_nil(compat.load(("local %s = 1"):format(word)))
       end
       assert.is_false(literal.is_identifier(word), word)
@@ -160,7 +160,7 @@ describe("a name", function()
     assert.is_false(literal.is_identifier(nil))
   end)
 
-  it("indexes a table, whatever it is", function()
+  it("indexes a table, whatever the name", function()
     local keys = { "x", "a b", "", "\n", "\\\n", "]]", "é", ALL_BYTES, 1, -1,
                    1.5, -0.5, math.huge, -math.huge, portable.min, true,
                    false }
@@ -184,7 +184,7 @@ describe("a decimal comma", function()
   local LOCALES = { "de_DE", "de_AT", "fr_FR", "es_ES", "it_IT", "pt_BR",
                     "nl_NL", "ru_RU", "pl_PL", "sv_SE", "da_DK", "cs_CZ" }
 
-  -- The texts of FLOATS, all with a point and no comma.
+  -- The texts of FLOATS, all with a point and without a comma.
   local function texts()
     local list = {}
     for i, x in ipairs(FLOATS) do
@@ -194,7 +194,7 @@ describe("a decimal comma", function()
     return list
   end
 
-  it("of any locale that is here is written as a point", function()
+  it("of any installed locale is written as a point", function()
     local before, old = texts(), os.setlocale()
     finally(function() os.setlocale(old) end)
     for _, name in ipairs(LOCALES) do

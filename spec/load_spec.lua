@@ -2,7 +2,7 @@
 
 local portable = require "spec.support.portable"
 
--- Uses every module of gbi. The host's part comes before it.
+-- Uses every module of gbi, after the host's part.
 local USE = [[
   local gbi = require "gbi"
   local source = gbi.source
@@ -26,7 +26,7 @@ local USE = [[
   assert(gbi.handles:get(gbi.handles:weak(g)) == g)
 ]]
 
--- Has everything loaded that `require` leaves out.
+-- Loads everything that `require` loads later.
 local TOUCH = [[
   for _, name in ipairs { "source", "graph", "load_graph", "compile_prologue",
                           "inspect", "debug", "traceback" } do
@@ -54,7 +54,7 @@ describe("loading", function()
     assert.equal("x is 1\nx is ", check(STRICT, USE))
   end)
 
-  it("works where the libraries that a host may leave out are missing",
+  it("works without the libraries that a host may leave out",
     function()
       check([[
         debug, jit = nil, nil
@@ -131,7 +131,7 @@ describe("loading", function()
     assert.equal("", check('require "gbi"', TOUCH))
   end)
 
-  it("leaves for later what is not asked for", function()
+  it("loads modules only when they are used", function()
     check(STRICT, [[
       local gbi = require "gbi"
       assert(gbi.handles:get(gbi.handles:weak(gbi)) == gbi)
@@ -171,8 +171,8 @@ describe("loading", function()
     ]])
   end)
 
-  it("of what was left for later may fail, and then succeed", function()
-    -- 5.1's require would say "loop or previous error" ever after
+  it("of a module at its first use may fail, and later succeed", function()
+    -- 5.1's require would say "loop or previous error" for ever
     check([[
       local gbi = require "gbi"
       package.preload["gbi.node"] = function() error("not enough memory", 0) end

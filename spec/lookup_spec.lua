@@ -1,4 +1,4 @@
--- Look-ups: what `get` and `find` in Lua promise beyond those in C. The same
+-- Look-ups: the promises of `get` and `find` in Lua beyond those in C. The same
 -- loops run on every Lua; on LuaJIT they are compiled.
 
 local capi = require "capi"
@@ -9,13 +9,13 @@ local source = require "spec.support.named_source"
 
 local from = source "from"
 
--- Of loops that were tried, how many LuaJIT compiled. It gives up on some.
+-- How many of the tried loops LuaJIT compiled. It gives up on some.
 local tried, compiled = 0, 0
 
--- How often loops run before and after a change.
+-- How many rounds loops run before and after a change.
 local TIMES = 1000
 
--- Calls f, and notes whether LuaJIT compiled a loop of the function `loop`
+-- Calls f, and records whether LuaJIT compiled a loop of the function `loop`
 -- meanwhile.
 local function traces(loop, f)
   local jit, starts, loops = rawget(_G, "jit"), {}, 0
@@ -37,8 +37,8 @@ local function traces(loop, f)
   if loops > 0 then compiled = compiled + 1 end
 end
 
--- A new function (self, number, expected) that looks a number up in a loop; a
--- look-up is what the text says.
+-- A new function (self, number, expected) that looks up a number in a loop; the
+-- text is the look-up.
 local function looper(text)
   return assert(compat.load(([[
     local gbi, TIMES = ...
@@ -59,7 +59,7 @@ local FACES = {
   ["the module function"] = "gbi.get_external_object_by_index(number)",
 }
 
--- What changes a registry r so that index 1 finds the object `new`.
+-- Ways to change a registry r so that index 1 finds the object `new`.
 local CHANGES = {
   ["store"] = function(r, new) r:store(new, {}) end,
   ["a store of more objects"] = function(r, new) r:store(new, {}, {}, {}) end,
@@ -163,7 +163,7 @@ describe("a loop of look-ups", function()
       end)
   end
 
-  it("stops to find what was collected", function()
+  it("no longer finds a collected object", function()
     for face, text in pairs(FACES) do
       local r = face == "the module function" and gbi.default or gbi.new()
       local loop = looper(text)
@@ -203,7 +203,8 @@ describe("a loop of look-ups", function()
 end)
 
 describe("a look-up", function()
-  -- What is neither a registry nor a handle table, by what errors call it.
+  -- Values that are neither a registry nor a handle table, by their names in
+  -- errors.
   local function others(real)
     local metatable = getmetatable(real)
     local copy = {}
@@ -249,7 +250,7 @@ describe("a look-up", function()
     end)
   end
 
-  it("takes a registry for one whatever its metatable says", function()
+  it("recognizes a registry, whatever is in its metatable", function()
     local r, x = gbi.new(), {}
     r:store(x)
     local get, metatable = r.get, getmetatable(r)

@@ -1,5 +1,5 @@
 -- Random programs do what the model says (spec/support/model.lua), from Lua and
--- from C. Set GBI_SEED to the printed seed to run the same programs again.
+-- from C. Set GBI_SEED to the printed seed to repeat a run.
 
 local portable = require "spec.support.portable"
 local program = require "spec.support.program"
@@ -31,7 +31,7 @@ end
 
 describe("random programs", function()
   before_each(function()
-    portable.jit(false) -- what it compiled may hold an object longer
+    portable.jit(false) -- compiled code may hold an object longer
     portable.collect()
     collectgarbage("stop")
   end)

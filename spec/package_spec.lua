@@ -1,5 +1,5 @@
--- What is installed and packed: it is all there, it agrees with itself, and it
--- works from an empty folder.
+-- Everything that is installed and packed is complete and consistent, and works
+-- from an empty folder.
 
 local compat = require "gbi.compat"
 local portable = require "spec.support.portable"
@@ -9,15 +9,15 @@ local VERSION = _VERSION:match("%d+%.%d+")
 
 local HERE = portable.run("pwd"):match("[^\n]+")
 
--- Without the folders of this checkout, such as `make asan` puts there.
+-- Without the folders of this checkout, such as those that `make asan` adds.
 local PATH = {}
 for folder in os.getenv("PATH"):gmatch("[^:]+") do
   if folder:sub(1, #HERE) ~= HERE then PATH[#PATH + 1] = folder end
 end
 PATH = table.concat(PATH, ":")
 
--- Runs a command as somebody would who has no part of this checkout in his
--- environment. Returns what it printed, and whether it succeeded.
+-- Runs a command without any part of this checkout in the environment. Returns
+-- its output, and whether it succeeded.
 local function sh(command, ...)
   return portable.run(("unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS "
     .. "BUILD MAKEFLAGS MAKELEVEL; PATH='%s'; "):format(PATH)
@@ -32,14 +32,14 @@ end
 
 local EXAMPLE = printed.blocks("README.md", "lua")[2] -- its graph
 
--- A new folder, with README's example in it and nothing else.
+-- A new folder that contains only README's example.
 local function folder()
   local path = portable.folder()
   write(path .. "/example.lua", EXAMPLE)
   return path
 end
 
--- Runs README's example in the folder, after the shell's `setup`.
+-- Runs README's example in the folder, after the shell commands `setup`.
 local function example(path, setup)
   printed.matches(printed.promised(EXAMPLE),
     must("cd %s && %s && %s example.lua", path, setup, LUA))
@@ -98,13 +98,13 @@ describe("the rockspec", function()
 end)
 
 describe("the release rockspec", function()
-  it("is the scm one, but for version and source", function()
+  it("differs from the scm one only in version and source", function()
     local release, scm = rockspec(HEADER .. "-1"), rockspec("scm-1")
     release.version, release.source = scm.version, scm.source
     assert.same(scm, release)
   end)
 
-  it("leaves one thing to be filled in, which the page on releases names",
+  it("has one placeholder, which the page on releases names",
     function()
       for _, version in ipairs { HEADER .. "-1", "scm-1" } do
         local _, path = rockspec(version)
@@ -128,7 +128,7 @@ describe("an uninstalled checkout", function()
     must("rm -r %s", empty)
   end)
 
-  it("comes before what the environment has, and leaves it there", function()
+  it("precedes the paths of the environment, and keeps them", function()
     local empty = folder()
     must("echo 'return 5' >%s/other.lua", empty)
     assert.equal("5\n", must("export LUA_PATH='%s/?.lua' && "
@@ -150,8 +150,9 @@ describe("an uninstalled checkout", function()
   end)
 end)
 
--- The second copy took over the first one's metatables, and told constructors
--- by the address of a function that was its own: kinds and objects were wrong.
+-- The second copy took over the metatables of the first, and recognized
+-- constructors by the address of a function of its own: kinds and objects were
+-- wrong.
 describe("a second copy in one Lua state", function()
   local empty
 
@@ -168,7 +169,7 @@ describe("a second copy in one Lua state", function()
     must("rm -r %s", empty)
   end)
 
-  -- What a script prints, with `copies`, the folder, and open(copy), which
+  -- The output of a script, with `copies`, the folder, and open(copy), which
   -- opens another copy of the core.
   local function script(text)
     return (portable.script(([[
@@ -185,7 +186,7 @@ describe("a second copy in one Lua state", function()
       %s]]):format(empty, text)))
   end
 
-  it("is the first, if it is of the same version", function()
+  it("gives the first one, if the versions are the same", function()
     assert.equal("user\tstored\ttrue\ttrue\n", (script [[
       local gbi = require "gbi"
       local core = require "gbi.core"
@@ -200,7 +201,7 @@ describe("a second copy in one Lua state", function()
         core.default == gbi.default)]]))
   end)
 
-  it("is refused, with both versions, if it is of another", function()
+  it("is refused, naming both versions, if they differ", function()
     assert.equal(("gbi 9.8.7 cannot be opened in a Lua state that has gbi %s\n"
       .. "gbi %s cannot be opened in a Lua state that has gbi 0.1.0\n"):format(
         HEADER, HEADER), (script [[
@@ -211,7 +212,7 @@ describe("a second copy in one Lua state", function()
       print(message(open, "/same"))]]))
   end)
 
-  it("of the Lua files is refused, if it does not fit the core", function()
+  it("of the Lua files is refused if the core's version differs", function()
     assert.equal("gbi 9.8.7\nthe Lua files of gbi " .. HEADER
       .. " found the gbi.core of gbi 9.8.7 (LUA_PATH and LUA_CPATH lead to two "
       .. "versions)\n", (script [[
@@ -220,8 +221,8 @@ describe("a second copy in one Lua state", function()
       print(message(require, "gbi"))]]))
   end)
 
-  it("may be loaded as often as anyone likes", function()
-    -- each one left 0.3 KB
+  it("may be loaded any number of times", function()
+    -- each load left 0.3 KB
     assert.equal("true\n", (script [[
       local kilobytes = require "spec.support.memory"
       local function reload(n)
@@ -269,7 +270,7 @@ describe("make install", function()
   end)
 
   it("takes any PREFIX", function()
-    -- sed took a | in it for the end of what it replaces
+    -- sed took a | in it for the end of the replaced text
     local empty = folder()
     must("make install LUA=%s DESTDIR=%s PREFIX='/a|b & c'", LUA, empty)
     local pc = read(empty .. "/a|b & c/share/pkgconfig/gbi.pc")
@@ -284,8 +285,8 @@ describe("make install", function()
 end)
 
 describe("tools/need", function()
-  -- Runs it where a Lua is missing and `id -u` says `id`; the programs that
-  -- would install it say what they were told.
+  -- Runs it with a Lua missing and `id -u` printing `id`; the programs that
+  -- would install the Lua print their arguments.
   local function need(id, setup)
     local bin = portable.folder()
     for name, text in pairs { id = "echo " .. id, sudo = 'echo sudo "$@"',
@@ -307,7 +308,7 @@ describe("tools/need", function()
       .. INSTALL .. "apt-get update\n" .. INSTALL, out)
   end)
 
-  it("installs nothing for others who were not asked", function()
+  it("installs nothing for other users without asking", function()
     local out, ok = need(1000, "LUA=lua9")
     assert.is_false(ok)
     assert.equal("gbi needs what is not there: lua9\n"
@@ -318,7 +319,7 @@ describe("tools/need", function()
     assert.truthy(out:find("\nsudo apt%-get update\nsudo apt%-get install"))
   end)
 
-  it("says nothing when nothing is missing", function()
+  it("prints nothing when nothing is missing", function()
     assert.same({ "", true }, { need(1000, "LUA=" .. LUA) })
   end)
 end)
@@ -374,8 +375,8 @@ describe("make amalgamation", function()
   local _, clang = sh("command -v clang");
   (clang and it or pending)("has clang, if it is there, find no fault",
     function()
-      -- clang warns of what a file has and does not use, where gcc overlooks
-      -- it in functions that are inline
+      -- clang warns about unused definitions in a file; gcc overlooks them in
+      -- inline functions
       compile("clang", ("-c %s/gbi.c -o %s/gbi.o"):format(dir, empty))
     end)
 end)
@@ -383,7 +384,7 @@ end)
 describe("make dist", function()
   local empty, dist
 
-  -- In a tarball there is no git; there the folder itself is packed.
+  -- A tarball has no git; there, the folder itself is packed.
   setup(function()
     empty = folder()
     local _, tracked = sh("git rev-parse --git-dir")
@@ -392,7 +393,7 @@ describe("make dist", function()
     else
       local out, ok = sh("make dist")
       assert.is_false(ok)
-      assert.truthy(out:find("this is no checkout", 1, true))
+      assert.truthy(out:find("this is not a checkout", 1, true))
       must("mkdir -p %s/build %s/copy/gbi-%s && tar -cf - --exclude='./build*' "
         .. "--exclude='*.o' . | tar -xf - -C %s/copy/gbi-%s", empty, empty,
         HEADER, empty, HEADER)
@@ -407,9 +408,9 @@ describe("make dist", function()
     must("rm -r %s", empty)
   end)
 
-  -- A Lua that is not Debian's may have its busted in LUA_PATH alone, and none
-  -- of LuaRocks.
-  it("packs what builds and tests by itself", function()
+  -- A Lua that is not Debian's may have its busted only in LUA_PATH, and no
+  -- LuaRocks.
+  it("makes a tarball that builds and passes its tests", function()
     local _, busted = sh("%s -e 'require [[busted]]'", LUA)
     if not busted then pending "this Lua has no busted" end
     local out = must("cd %s && make test LUA=%s CFLAGS=-O0 "
@@ -417,7 +418,7 @@ describe("make dist", function()
     assert.truthy(out:find(" 0 failures / 0 errors", 1, true), out)
   end)
 
-  -- Debian's busted is no rock that LuaRocks knows.
+  -- LuaRocks does not know Debian's busted as a rock.
   local CONFIG = 'rocks_provided = { busted = "2.0.0-1" }\n'
 
   local function need_luarocks()
@@ -426,7 +427,7 @@ describe("make dist", function()
     if not rocks then pending "LuaRocks does not know this Lua" end
   end
 
-  it("packs what `luarocks make` installs, and `luarocks test` tests",
+  it("makes a tarball that works with `luarocks make` and `luarocks test`",
     function()
       need_luarocks()
       local rocks = ("luarocks --lua-version %s --tree %s/tree"):format(VERSION,
@@ -441,7 +442,7 @@ describe("make dist", function()
       assert.truthy(out:find(" 0 failures / 0 errors", 1, true), out)
     end)
 
-  it("packs what the release rockspec builds", function()
+  it("makes a tarball that the release rockspec builds", function()
     need_luarocks()
     local _, path = rockspec(HEADER .. "-1")
     local text = read(path):gsub("url = .-,\n",

@@ -25,14 +25,14 @@ local function reload(text, registry)
     compat.unpack)
 end
 
--- What a prologue raises.
+-- The error that a prologue raises.
 local function failure(prologue, ...)
   local ok, err = pcall(prologue, ...)
   assert.is_false(ok)
   return err
 end
 
--- The external objects that gbi.traceback names where a prologue fails, the
+-- The external objects that gbi.traceback names if a prologue fails, the
 -- innermost first.
 local function blamed(prologue, ...)
   local arguments, names = compat.pack(...), {}
@@ -48,8 +48,9 @@ local function blamed(prologue, ...)
 end
 
 describe("a prologue", function()
-  -- A registry of n objects, each an element of a parameter or, without any,
-  -- of a global table; the parameters' names and values; and the objects.
+  -- A registry of n objects, each an element of a parameter or, without
+  -- parameters, of a global table; the parameters' names and values; and the
+  -- objects.
   local function sized(n, nparams)
     local registry, objects, names, tables = gbi.new(), {}, {}, {}
     for i = 1, nparams do names[i], tables[i] = "name" .. i, {} end
@@ -114,7 +115,7 @@ describe("a prologue", function()
     end
   end)
 
-  it("stores only when all objects are there", function()
+  it("stores only after all objects are obtained", function()
     local registry = registry_of { L "x", Call(L "f") }
     local old, new = {}, {}
     registry:store(old, old)
@@ -127,7 +128,7 @@ describe("a prologue", function()
     assert.equal(new, registry:get(1))
   end)
 
-  it("keeps each object alive for the length of the call", function()
+  it("keeps each object alive until the call ends", function()
     for _, n in ipairs { 2, 50, 59, 60, 61, 100 } do
       local registry, made = gbi.new(), setmetatable({}, { __mode = "v" })
       for _ = 1, n do registry:register(print, Call(L "f")) end
@@ -188,11 +189,11 @@ describe("a prologue", function()
     wrong(second:format "table expected, got string", gbi.new(), "x")
     wrong(second:format "parameter 2: string expected, got number",
       gbi.new(), { "x", 1 })
-    wrong(second:format 'parameter 3: "x\\n" is there twice', gbi.new(),
+    wrong(second:format 'parameter 3: duplicate name "x\\n"', gbi.new(),
       { "x\n", "y", "x\n" })
   end)
 
-  it("names the object whose source wants another parameter", function()
+  it("names the object whose source needs another parameter", function()
     local registry = registry_of { G "io", Attr(L "o", "x") }
     local err = failure(function()
       gbi.compile_prologue(registry, { "x" })
@@ -212,7 +213,7 @@ describe("a name", function()
                   "\255", "]]", "--", "print", "_G" }
 
   -- Obtains every parameter, and an element of each in more steps than the
-  -- generator has locals for.
+  -- generator has locals.
   local function check(names)
     local registry, values = gbi.new(), {}
     for i, name in ipairs(names) do
@@ -255,7 +256,7 @@ describe("a name", function()
 end)
 
 describe("a string", function()
-  -- Code that would be seen to run, in the clothes it might escape in.
+  -- Code that would show if it ran, in forms that might escape from the text.
   local CODE = 'G.os.execute("gbi")'
   local STRINGS = {
     CODE, " " .. CODE, "x\n" .. CODE, "x\r" .. CODE, "x\r\n" .. CODE .. "\n",
@@ -269,7 +270,7 @@ describe("a string", function()
     "\\u{0a}" .. CODE, "\27" .. CODE, "\226\128\168" .. CODE, "\133" .. CODE,
   }
 
-  -- One registry in which every string that reaches the text is `s`.
+  -- A registry in which every string that gets into the text is `s`.
   local function check(s)
     local object, called, got = {}, {}, {}
     local x = { [s] = object, m = { [s] = function(self, argument)
@@ -277,7 +278,7 @@ describe("a string", function()
       return object
     end } }
     fixture.global(s, object)
-    -- require reads no further than a NUL
+    -- require reads only up to a NUL
     fixture.module(s:sub(1, (s .. "\0"):find("\0", 1, true) - 1), x)
     local registry = registry_of { L(s), G(s), Attr(L "x", s), Item(L "x", s),
       Import(s), Import(s, s) }
@@ -328,7 +329,7 @@ describe("a string", function()
     end
   end)
 
-  it("of a source is named in a comment of one line", function()
+  it("of a source appears in a one-line comment", function()
     local registry = registry_of { L "a\nb", setmetatable({
       reconstruct = function(_, cg) cg:load_global "io" end,
     }, { __tostring = function() return "mine\n\r\27is long" end }) }
@@ -412,7 +413,7 @@ describe("under a strict _G", function()
     fails(gbi.compile_prologue(registry_of { G "gbi_spec" }))
   end)
 
-  it("so it is when _G became strict after compiling", function()
+  it("also if _G became strict after compiling", function()
     local prologue, text = gbi.compile_prologue(registry_of { G "gbi_spec" })
     strict()
     fails(prologue, text)
@@ -420,9 +421,9 @@ describe("under a strict _G", function()
 end)
 
 describe("when an object cannot be obtained", function()
-  -- Object 2 of 3 (or of 60) fails: gbi.traceback names it, the error is as it
-  -- was raised, and the side table is as it was. `where` tells whether that was
-  -- in the prologue's own line.
+  -- Object 2 of 3 (or of 60) fails: gbi.traceback names it, the error is
+  -- unchanged, and so is the side table. `where` says whether it failed in the
+  -- prologue's own line.
   local function check(name, where, what, s, ...)
     for _, n in ipairs { 3, 60 } do
       local registry = gbi.new()
@@ -691,7 +692,7 @@ describe("a prologue that yields", function()
     error("too late", 0)
   end
 
-  it("fails with the error of what fails after it", function()
+  it("fails with an error raised after it yielded", function()
     local _, prologue = yielding(3)
     local run = coroutine.wrap(prologue)
     run({}, fail)
@@ -713,7 +714,7 @@ describe("a prologue that yields", function()
 end)
 
 describe("a nested prologue", function()
-  it("may be another registry's", function()
+  it("may belong to another registry", function()
     local inner = registry_of { L "x" }
     local inner_prologue = gbi.compile_prologue(inner, { "x" })
     local outer = registry_of { L "x", Call(L "f"), L "x" }
@@ -729,7 +730,7 @@ describe("a nested prologue", function()
     assert.equal(x, outer:get(3))
   end)
 
-  it("may be the same one", function()
+  it("may be the same prologue", function()
     for _, n in ipairs { 3, 100 } do
       local registry = gbi.new()
       registry:register(print, L "x")
@@ -760,7 +761,7 @@ describe("a nested prologue", function()
     end
   end)
 
-  it("that fails is named, and the one that it is in", function()
+  it("that fails is named, and the outer one, too", function()
     local inner = gbi.compile_prologue(registry_of { Call(L "f") }, { "f" })
     local outer = gbi.compile_prologue(registry_of { G "io", Call(L "f") },
       { "f" })

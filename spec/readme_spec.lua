@@ -1,4 +1,4 @@
--- What the README says is true, and its examples run as printed.
+-- The README is true, and its examples run as printed.
 
 local portable = require "spec.support.portable"
 local printed = require "spec.support.printed"
@@ -73,7 +73,7 @@ describe("the pages", function()
     pages[#pages + 1] = path
   end
 
-  -- The anchors of a page, as its headings make them.
+  -- The anchors of a page's headings.
   local function anchors(path)
     local set = {}
     for heading in ("\n" .. portable.read(path)):gmatch("\n#+ ([^\n]+)") do

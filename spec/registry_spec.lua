@@ -1,4 +1,4 @@
--- The registry: what every function and method promises, and what misuse gets.
+-- The registry: the promises of every function and method, and misuse.
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
@@ -6,7 +6,7 @@ local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
 local source = require "spec.support.named_source"
 
-local from = source "from" -- where an object comes from, if that is all one
+local from = source "from" -- for specs in which any source will do
 
 -- The module function and the method of each of the seed's functions.
 local SEED = {
@@ -20,7 +20,7 @@ local SEED = {
   stash = "stash_graph_created_object",
 }
 
--- gbi.default with the module functions in place of the methods beside them.
+-- gbi.default with module functions in place of its methods.
 local functions = portable.setmetatable({}, {
   __index = function(_, method)
     local f = SEED[method] and gbi[SEED[method]]
@@ -63,7 +63,7 @@ local function constructor(r, index)
   end
 end
 
--- Values that have no identity to lose; nil is number 0.
+-- Values that cannot be held weakly; nil is number 0.
 local VALUES = { [0] = nil, true, false, 1, 0.5, "two\nlines",
                  require "capi".light() }
 
@@ -136,7 +136,7 @@ for name, new in pairs {
           end
         end)
 
-      it("sets a slot that was stored", function()
+      it("sets a slot that store has filled", function()
         r:store(a, b)
         assert.equal(1, r:register(c, from))
         assert.equal(c, r:get(1))
@@ -179,7 +179,7 @@ for name, new in pairs {
         assert.same({ nil, "unregistered" }, { r:find(1) })
       end)
 
-      it("replaces what register put there, past its end too", function()
+      it("replaces registered objects, past its end, too", function()
         r:register(a, from)
         r:register(b, from)
         r:store(c)
@@ -238,7 +238,7 @@ for name, new in pairs {
         assert.same({ nil, "unregistered" }, { r:find(1) })
       end)
 
-      it("leaves what the last store left out unregistered", function()
+      it("keeps indices that the last store left out unregistered", function()
         for _ = 1, 6 do r:register(a, from) end
         r:store(b)
         r:set(4, c)
@@ -253,7 +253,7 @@ for name, new in pairs {
     end)
 
     describe("stash", function()
-      it("returns its object and puts it nowhere", function()
+      it("returns its object and puts it at no index", function()
         local before = state(r)
         assert.equal(a, r:stash(a))
         assert.same(before, state(r))
@@ -444,7 +444,7 @@ describe("the seed's functions", function()
     for _, module in ipairs { gbi, again } do
       assert.has_error(function() module.get_external_object_by_index(1) end)
     end
-    -- so are the sources that one and the other made
+    -- so are the sources that the two copies made
     local mine, other = gbi.source.LocalSource "x", again.source.LocalSource "x"
     assert.equal(mine, other)
     for _, module in ipairs { gbi, again } do
@@ -463,7 +463,7 @@ describe("the seed's functions", function()
     end
   end)
 
-  it("take nothing else for a registry that has its metatable", function()
+  it("take no other value with a registry's metatable", function()
     local r = gbi.new()
     local fake = setmetatable({}, getmetatable(r))
     for _, name in ipairs { "store", "get", "register", "find", "reset" } do
@@ -478,9 +478,9 @@ describe("the seed's functions", function()
     gbi.default:reset()
   end)
 
-  -- A register makes a closure, so it can start a collection, and that call
-  -- finalizers that put other tables in place than it has looked at.
-  it("register in the tables that a finalizer leaves", function()
+  -- A register makes a closure, so it can start a collection, which calls
+  -- finalizers that replace the tables that the register has looked up.
+  it("register in the tables that a finalizer left behind", function()
     local own, kept, ran = gbi.source.LocalSource "x", { {}, {} }, 0
     local function garbage(f)
       portable.setmetatable({}, { __gc = function()
@@ -611,13 +611,13 @@ describe("the tables of gbi.default", function()
 
   it("are anchored in the Lua registry", check_anchored)
 
-  it("are so after reset", function()
+  it("stay so after reset", function()
     check_anchored()
     gbi.reset_user_object_tracking()
     check_anchored()
   end)
 
-  it("are so after store, set and restore", function()
+  it("stay so after store, set and restore", function()
     check_anchored()
     local a, b, c = {}, {}, {}
     gbi.store_user_object_weakrefs(a)
@@ -726,7 +726,7 @@ describe("a registry", function()
     check(1, 0)
   end)
 
-  it("keeps what it forgot unregistered when a later index is set", function()
+  it("keeps forgotten indices unregistered when a later one is set", function()
     -- An index between the last stored one and a later one was dead, as if
     -- its object had been collected.
     local kept = { {}, {}, {}, {}, {}, {}, {}, {} }
@@ -783,7 +783,7 @@ describe("a registry", function()
     end
   end)
 
-  it("tells what was left out from what died", function()
+  it("tells omitted indices from dead ones", function()
     local kept = { {}, {}, {} }
     for i = 1, 5 do r:register(kept[i] or {}, from) end
     r:store(kept[1], {})
@@ -814,10 +814,10 @@ describe("a registry", function()
     end
   end)
 
-  -- The room that the side table was made with was still noted when register
-  -- or set had written behind it, or a restore had made a shorter table. A
-  -- store in place then ran out of memory between two of its slots.
-  it("stores all or nothing where memory ends, in a table of any history",
+  -- The size that the side table was made with was still recorded after
+  -- register or set had written past it, or a restore had made a shorter table.
+  -- A store in place then ran out of memory between two of its slots.
+  it("stores all or nothing when out of memory, in a table of any history",
     function()
       local path = fixture.path()
       portable.write(path, [[
@@ -990,14 +990,14 @@ describe("a registry", function()
     end
   end)
 
-  -- Each call changed what the next one found: the room of the side table, its
-  -- length, and which slots were left out.
-  it("finds what was put at every index, after any five calls", function()
+  -- Each call changed the state that the next one relied on: the size of the
+  -- side table, its length, and which slots were left out.
+  it("finds the right object at every index, after any five calls", function()
     local objects = {}
     for i = 1, 12 do objects[i] = {} end
     local slots, size, count, snapshot, saved, saved_size, fresh
 
-    local function object() -- another one each time
+    local function object() -- a different object each time
       fresh = fresh % 12 + 1
       return objects[fresh]
     end
@@ -1067,7 +1067,7 @@ describe("a registry", function()
   end)
 
   describe("find", function()
-    it("answers an object, dead or unregistered", function()
+    it("returns an object, or dead or unregistered", function()
       r:register(a, from)
       r:register({}, from)
       collectgarbage()
@@ -1107,7 +1107,7 @@ describe("a registry", function()
       assert.same({ kind = "stored", status = "live", object = b }, entries[5])
     end)
 
-    it("tell what is dead, and leave out what is unregistered", function()
+    it("show dead objects, and leave out unregistered indices", function()
       local where = source "gone"
       r:register({}, where)
       r:register(a, from)
@@ -1165,7 +1165,7 @@ describe("a registry", function()
   end)
 
   describe("snapshot", function()
-    it("is put back, whatever ran in between", function()
+    it("is restored, whatever ran in between", function()
       r:store(a, b)
       local snapshot = r:snapshot()
       r:store(c)
@@ -1201,7 +1201,7 @@ describe("a registry", function()
       assert.equal(3, r:register(c, from))
     end)
 
-    it("remembers the dead and the left out", function()
+    it("remembers dead and omitted indices", function()
       r:register(a, from)
       r:register(b, from)
       r:store_list({ {} })
@@ -1232,7 +1232,7 @@ describe("a registry", function()
       assert.equal(a, r:get(1))
     end)
 
-    it("asks no metamethod for length or elements", function()
+    it("calls no metamethod for length or elements", function()
       local list = setmetatable({ a }, {
         __len = function() error "len" end,
         __index = function() error "index" end,
@@ -1243,7 +1243,7 @@ describe("a registry", function()
   end)
 
   describe("name", function()
-    it("is what messages call an index", function()
+    it("is the name of an index in messages", function()
       r:register(a, gbi.source.GlobalSource "x")
       r:register_created(b, noop)
       r:register(c, { reconstruct = noop })
@@ -1293,8 +1293,8 @@ describe("misuse", function()
     assert.equal(4, r:register(objects[1], from))
   end
 
-  -- Misuse of a method, and of the module function beside it: argument `n`
-  -- of those that follow is wrong because of `why`.
+  -- Misuse of a method, and of the module function beside it: argument `n` of
+  -- those given is wrong because of `why`.
   local function wrong(method, n, why, ...)
     local args = compat.pack(...)
     local list = args.n > 0 and "select(2, ...)" or ""
@@ -1368,7 +1368,7 @@ describe("misuse", function()
   wrong("restore", 1, "gbi.snapshot expected, got FILE*", io.stdout)
   wrong("restore", 1, "snapshot of another registry", gbi.new():snapshot())
 
-  it("of a method: it is called on something else", function()
+  it("of a method: a call on something else", function()
     local r = gbi.new()
     for method in pairs(getmetatable(r).__index) do
       for got, x in pairs { ["no value"] = "", number = "3", table = "{}, 1",
@@ -1387,7 +1387,7 @@ describe("misuse", function()
     end
   end)
 
-  it("of # and tostring: they are called on something else", function()
+  it("of # and tostring: an operand of another type", function()
     for _, event in ipairs { "__len", "__tostring" } do
       assert.equal(("call:1: bad argument #1 to '%s' (gbi.registry expected, "
         .. "got number)"):format(event),
@@ -1404,7 +1404,7 @@ describe("misuse", function()
   end)
 
   -- The next index overflowed, and the loop over the rest never ended. In a
-  -- process of its own, which is given two seconds.
+  -- process of its own, which gets two seconds.
   it("of the iterators: the greatest integer there is", function()
     for _, method in ipairs { "entries", "constructors" } do
       local script = ([[

@@ -1,5 +1,5 @@
--- Defects that were found after the fact, by their names. The first line of
--- each tells its cause.
+-- Defects that were found later, by name. The first line of each spec gives the
+-- cause.
 
 local gbi = require "gbi"
 local handles_since = require "spec.support.handles_since"
@@ -10,7 +10,7 @@ local portable = require "spec.support.portable"
 
 local G = gbi.source.GlobalSource
 
-local live -- counts the handles that the spec which runs left
+local live -- counts the handles left by the running spec
 
 before_each(function() live = handles_since() end)
 
@@ -29,8 +29,8 @@ local function interrupt(n, f, call)
     end })
   end
   arm(n)
-  -- LuaJIT comes to no end without a pause, nor where its compiler works on
-  -- what a finalizer interrupts
+  -- LuaJIT does not finish without a pause, nor if its compiler works on code
+  -- that a finalizer interrupts
   portable.jit(false)
   local restore = portable.collector {
     mode = "incremental", pause = portable.modes and 0 or 50, stepmul = 400,
@@ -45,7 +45,7 @@ local function interrupt(n, f, call)
 end
 
 -- A coroutine in a run of `f` with an object; resumed with a function, it
--- returns what this returns of the object as the run sees it.
+-- returns the function's results for the object as the run sees it.
 local function runner(f, see, object)
   return coroutine.wrap(function()
     f(object, function(it)
@@ -59,8 +59,8 @@ local function itself(object) return object end
 
 describe("regression:", function()
   it("a userdata that comes first is stored again as itself", function()
-    -- storeplain left the metatable of argument 1, which it had compared with
-    -- a registry's, on the stack, and stored it in place of the last argument.
+    -- storeplain left the metatable of argument 1, which it had compared with a
+    -- registry's, on the stack, and stored it in place of the last argument.
     local first, second = io.tmpfile(), io.tmpfile()
     for _ = 1, 3 do
       gbi.store_user_object_weakrefs(first, second)
@@ -73,8 +73,8 @@ describe("regression:", function()
   end)
 
   it("a zero is not the -0.0 of another operator", function()
-    -- Lua 5.1 has one constant for both in a function; its parser made -0.0 of
-    -- an operator on constants, and so of every 0 after it.
+    -- Lua 5.1 uses one constant for both in a function; its parser made -0.0
+    -- from an operator on constants, and so from every later 0.
     local g = gbi.graph.new()
     g:output(g:call_function("unm", 0.0), 0.0, g:call_function("mul", 0.0, -1),
       g:call_function("add", 0.0, 0.0), g:call_function("div", 0.0, -2))
@@ -85,8 +85,8 @@ describe("regression:", function()
   end)
 
   it("a finalizer's handle is not lost", function()
-    -- The table of numbers was made by an allocation that may run a finalizer,
-    -- and put in place of the one that had been made for this meanwhile.
+    -- The allocation of the table of numbers could run a finalizer, whose own
+    -- new table was then overwritten.
     for _, give in ipairs { "weak", "strong" } do
       for n = 1, 4 do
         local h, object, other = gbi.new_handles(), {}, {}
@@ -102,8 +102,8 @@ describe("regression:", function()
   end)
 
   kinds.each("a run that a finalizer begins is not lost", function(f, see)
-    -- The table of frames was made by an allocation that may run a finalizer,
-    -- and put in place of the one that had been made for this meanwhile.
+    -- The allocation of the table of frames could run a finalizer, whose own
+    -- new table was then overwritten.
     for n = 1, 6 do
       local object, other = {}, {}
       local theirs, mine = runner(f, see, other), runner(f, see, object)
@@ -135,8 +135,8 @@ describe("regression:", function()
     end)
 
   it("a finalizer in a run does not divert a call", function()
-    -- A call put its coroutine's side table in place first and then allocated,
-    -- which may run finalizers that have another one put there.
+    -- A call put its coroutine's side table in place and then allocated, which
+    -- may run finalizers that put another one there.
     local f, see, g = kinds.compiled(kinds.BY_RUN)
     local registry = g.registry
     for n = 1, 6 do
@@ -170,11 +170,11 @@ describe("regression:", function()
 
   kinds.each("an error that ends a run in a run leaves the outer one in place",
     function(run, see)
-      -- 5.1: nobody notices such an end in a coroutine. The inner frame was
-      -- taken for one that a reset forgot and came back when the outer run was
-      -- over (a crash, or no end); it counted as under way while a C function
-      -- held it in a temporary at its depth; and another coroutine looked at
-      -- the innermost frame alone.
+      -- 5.1 does not report the end of such a run in a coroutine. The inner
+      -- frame was taken for one that a reset forgot and came back when the
+      -- outer run was over (a crash, or an endless loop); it counted as under
+      -- way while a C function held it in a temporary at its depth; and another
+      -- coroutine looked only at the innermost frame.
       local outer, inner, seen = {}, {}, 0
       local function fail() pcall(run, inner, function() error "boom" end) end
       local function look(it)
@@ -207,7 +207,7 @@ describe("regression:", function()
     end)
 
   it("an input called arg is not 5.1's own arg", function()
-    -- A function with `...` has there a local `arg` behind its parameters.
+    -- A function with `...` has a local `arg` after its parameters there.
     local g = gbi.graph.new()
     g:output(g:placeholder "arg", (g:placeholder "..."))
     assert.same({ 1, 2, 3 }, { g:compile()(1, 2, 3) })
@@ -218,7 +218,7 @@ describe("regression:", function()
   end)
 
   it("a write to a constant may come first", function()
-    -- It was written with a semicolon before it, which 5.1 does not know.
+    -- It was written with a preceding semicolon, which 5.1 does not allow.
     local g = gbi.graph.new()
     g:set_item("text", "key", g:placeholder "x")
     g:output()
@@ -229,14 +229,14 @@ end)
 describe("regression, memory:", function()
   local OUT_OF_MEMORY = "not enough memory"
 
-  -- What raises Lua's memory error when anything is asked of it.
+  -- An object whose metamethods all raise Lua's memory error.
   local function exhausted()
     local function fail() error(OUT_OF_MEMORY, 0) end
     return setmetatable({}, { __index = fail, __tostring = fail })
   end
 
-  -- Lets each allocation fail in the cases of spec/support/faults.lua that have
-  -- this in their name.
+  -- Makes each allocation fail in the cases of spec/support/faults.lua that
+  -- have this in their names.
   local function faults(case)
     local out = portable.run(("%s spec/support/faults.lua short '%s'"):format(
       portable.start(portable.build .. "/faults"), case))
@@ -245,8 +245,9 @@ describe("regression, memory:", function()
   end
 
   it("a strong handle that ran out of memory is not counted", function()
-    -- What it had reserved was taken for one more handle when the number went
-    -- to an object of a run: count() told 2, and entries() the handle twice.
+    -- The reserved slot counted as another handle when the number went to an
+    -- object of a run: count() returned 2, and entries() showed the handle
+    -- twice.
     local path = fixture.path()
     portable.write(path, [[
       local gbi = require "gbi"
@@ -278,7 +279,7 @@ describe("regression, memory:", function()
 
   it("a source's check passes a memory error on", function()
     -- is_source called `reconstruct` under a pcall and took its memory error
-    -- for an answer: no source.
+    -- for the answer "not a source".
     assert.has_error(function() gbi.source.is_source(exhausted()) end,
       OUT_OF_MEMORY)
   end)
@@ -290,8 +291,8 @@ describe("regression, memory:", function()
   end)
 
   it("a source's check passes an overflow of the stack on", function()
-    -- Both took the error of a full stack for an answer, too; a source that
-    -- was made there had "?" in its name for good.
+    -- Both took a stack overflow for an answer, too; a source made there had
+    -- "?" in its name for ever.
     local function overflow() error("C stack overflow", 0) end
     local full = setmetatable({}, { __index = overflow, __tostring = overflow })
     assert.has_error(function() gbi.source.is_source(full) end,
@@ -301,7 +302,7 @@ describe("regression, memory:", function()
 
   it("a prologue stores and stashes in one call", function()
     -- It stored all objects in one call and stashed each in another, which
-    -- could fail when the store was done.
+    -- could fail after the store.
     local r = gbi.new()
     for _ = 1, 2 do
       r:register_created({}, function(_, cg)
@@ -315,8 +316,8 @@ describe("regression, memory:", function()
   end)
 
   it("a list to be stashed is checked before anything is stored", function()
-    -- The stash was filled call by call, so one that could not be held came
-    -- after others were.
+    -- The stash was filled call by call, so an object that could not be held
+    -- failed after others were stashed.
     local r, a = gbi.new(), {}
     r:store(a)
     assert.has_error(function() r:store_list({ {}, {} }, 2, { {}, 5 }) end)
@@ -325,7 +326,7 @@ describe("regression, memory:", function()
   end)
 
   it("a run that has done its work ends without memory", function()
-    -- The end of a run made room for its name in a list of idle ones.
+    -- The end of a run allocated room for its name in a list of idle runs.
     faults "registered: call a graph"
     faults "registered: call a backend"
   end)
@@ -372,11 +373,11 @@ describe("regression, runs:", function()
       nothing_left()
     end)
 
-  -- Lets a count hook, which is how hosts limit a script's time, raise an error
-  -- at each instruction of a call, one after the other, until the call comes to
-  -- its end. call(limit) makes one, and returns as pcall does; limit() sets the
-  -- hook of its coroutine, which the call removes at its end. Returns at how
-  -- many instructions it was.
+  -- Makes a count hook, which hosts use to limit a script's time, raise an
+  -- error at each instruction of a call, one after the other, until the call
+  -- succeeds. call(limit) makes a call, and returns as pcall does; limit() sets
+  -- the hook of its coroutine, which the call removes at its end. Returns the
+  -- number of instructions at which the hook raised.
   local function at_every_instruction(call)
     portable.jit(false) -- compiled code has no hooks
     finally(function() portable.jit(true) end)
@@ -410,9 +411,9 @@ describe("regression, runs:", function()
   if not debug.gethook() then -- make coverage
     kinds.each("a hook that raises at any instruction leaves nothing",
       function(f, see, g)
-        -- Between the beginning of a run and the variable that closed it there
-        -- was an instruction at which a hook could raise; the call's objects
-        -- were then visible to all later ones.
+        -- Between the beginning of a run and the variable that closed it, a
+        -- hook could raise at an instruction; the call's objects were then
+        -- visible to all later calls.
         local seen = setmetatable({}, { __mode = "k" })
         local before, outer, steps = #g.registry, object(), 0
         f(outer, function(it)
@@ -459,7 +460,7 @@ describe("regression, runs:", function()
     it("a hook that raises in a prologue leaves the side table as it was",
       function()
         -- A prologue obtained, stored and stashed in as many steps as it had
-        -- objects, with places between them at which a hook could raise.
+        -- objects, and a hook could raise between them.
         local registry = gbi.new()
         registry:register(print, gbi.source.LocalSource "o")
         registry:register_created({}, function(_, cg)
@@ -492,8 +493,8 @@ describe("regression, runs:", function()
   end
 
   it("a backend without a live object does not find the examples", function()
-    -- A run began only if it had objects; without any, an index was looked up
-    -- in the side table, where the examples were.
+    -- A run began only if it had objects; without objects, an index was looked
+    -- up in the side table, which held the examples.
     local example, created = {}, {}
     local g = gbi.graph.new()
     g:external(example, G "example")
@@ -515,9 +516,9 @@ describe("regression, runs:", function()
   end)
 
   it("set and stash of a hand-written prologue are bounded", function()
-    -- What a run stashed was let go by the store of the next, which a backend
-    -- never came to: 87 MB in a million runs. And `set` in one run let go what
-    -- a suspended run had set.
+    -- The store of the next run released the objects that a run had stashed,
+    -- but a backend never reached it: 87 MB in a million runs. And `set` in one
+    -- run released the objects that a suspended run had set.
     local registry, kept = gbi.new(), setmetatable({}, { __mode = "k" })
     registry:register(print, gbi.source.LocalSource "o")
     registry:register_created({}, function(_, cg)
@@ -556,8 +557,8 @@ describe("regression, runs:", function()
 
   kinds.each("a run that is suspended finds its own after a reset",
     function(f, see, g)
-      -- A reset forgot all frames; a look-up of a suspended run was then made
-      -- in the side table of whoever came next.
+      -- A reset forgot all frames; a look-up of a suspended run then used the
+      -- side table of the next registry user.
       local mine, other = object(), object()
       local one, two = runner(f, see, mine), runner(f, see, other)
       one()
@@ -574,8 +575,8 @@ describe("regression, runs:", function()
     end)
 
   it("objects of a backend's run live as long as the call", function()
-    -- LuaJIT: the compiler drops a local that nobody uses any more, and the run
-    -- was one; its objects died while the backend's function was running.
+    -- LuaJIT: the compiler drops a local after its last use, and the run was
+    -- such a local; its objects died while the backend's function was running.
     local g = gbi.graph.new()
     local act = g:placeholder "act"
     act(g:created({}, function(_, cg)
@@ -587,7 +588,7 @@ describe("regression, runs:", function()
     local function weakly(o) return setmetatable({ o }, { __mode = "v" }) end
     local function later(weak, handle)
       local sum = 0
-      for i = 1, 100 do sum = sum + i end -- a loop that is compiled, too
+      for i = 1, 100 do sum = sum + i end -- a loop that gets compiled, too
       collectgarbage()
       if not weak[1] then died = died + 1 end
       if handle and gbi.handles:find(handle) ~= weak[1] then
@@ -616,7 +617,7 @@ describe("regression, runs:", function()
   end)
 
   it("an object that is handed on lives as long as the call", function()
-    -- The same of what gbi's own code hands on.
+    -- The same, for objects that gbi's own code hands on.
     local g = gbi.graph.new()
     local act = g:placeholder "act"
     act(g:created({}, function(_, cg)
@@ -637,8 +638,8 @@ describe("regression, runs:", function()
     nothing_left()
   end)
 
-  -- What a program prints that has a function f of each kind, called with
-  -- `long`, an object that lives on: one line for each.
+  -- The output of a program that has a function f of each kind, called with
+  -- `long`, an object that stays alive: one line per kind.
   local function measured(program)
     local out, ok = portable.script(([[
       local gbi = require "gbi"
@@ -656,8 +657,8 @@ describe("regression, runs:", function()
     return lines
   end
 
-  -- Asserts that a million calls leave memory where the first hundred left it,
-  -- and no handle. (A table keeps the slots of all that was made between two
+  -- Asserts that a million calls leave memory as the first hundred left it, and
+  -- no handles. (A table keeps the slots of everything made between two
   -- collections.)
   local function stays_small(call)
     for i, line in ipairs(measured(([[
@@ -674,19 +675,19 @@ describe("regression, runs:", function()
   end
 
   it("a million calls that fail leave nothing", function()
-    -- A run that failed left its number, and a long-lived object kept all that
-    -- it ever had: 24 MB in a million calls.
+    -- A run that failed left its number behind, and a long-lived object kept
+    -- all its numbers: 24 MB in a million calls.
     stays_small "pcall(f, long, error)"
   end)
 
   it("a million coroutines that are abandoned leave nothing", function()
-    -- The same of a run that was never resumed.
+    -- The same, for a run that was never resumed.
     stays_small "coroutine.wrap(f)(long, coroutine.yield)"
   end)
 
   it("a peak of 300,000 runs at once leaves nothing", function()
-    -- What a run left in a table of frames was skipped, one by one, by each
-    -- later look-up: they were 2,400 times slower.
+    -- Each later look-up skipped, one by one, the entries that ended runs left
+    -- in a table of frames: look-ups were 2,400 times slower.
     for i, line in ipairs(measured [[
         local before = kilobytes()
         local threads, last = {}, nil

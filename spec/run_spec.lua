@@ -1,4 +1,4 @@
--- Runs: what a backend's function gets, and the handles that end with it.
+-- Runs: the argument of a backend's function, and the handles that end with it.
 local gbi = require "gbi"
 local handles_since = require "spec.support.handles_since"
 local kinds = require "spec.support.kinds"
@@ -9,7 +9,7 @@ local source = gbi.source
 
 local L, G = source.LocalSource, source.GlobalSource
 
-local live -- counts the handles that the spec which runs left
+local live -- counts the handles left by the running spec
 
 before_each(function() live = handles_since() end)
 
@@ -46,8 +46,8 @@ describe("a handle of a run", function()
     assert.equal(0, live())
   end)
 
-  -- Asserts that a handle of a run that is over finds its object or none, and
-  -- is dead after a collection.
+  -- Asserts that a handle of a run that is over finds its object or nothing,
+  -- and is dead after a collection.
   local function is_over(handle, o)
     local found, why = gbi.handles:find(handle)
     assert.is_true(found == o or why == "dead")
@@ -210,7 +210,7 @@ describe("a run", function()
     end, o, "more"))
   end)
 
-  it("gives handles of objects alone, at the caller's line", function()
+  it("gives handles only of objects, at the caller's line", function()
     with(function(run)
       raises("bad argument #1 to 'handle' (the run has no external object 1)",
         function() run:handle(1) end)
@@ -254,7 +254,7 @@ describe("a run", function()
     assert.equal(0, live())
   end)
 
-  it("that failed gives its handles while somebody holds it", function()
+  it("that failed still gives handles while something holds it", function()
     local kept, handle
     local o = object("o")
     assert.is_false(pcall(with, function(run)

@@ -1,5 +1,5 @@
--- Graphs in files: what is saved comes back, here and in another process; any
--- other file gives nil and a reason.
+-- Graphs in files: a saved graph loads, here and in another process; any other
+-- file gives nil and a reason.
 local compat = require "gbi.compat"
 local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
@@ -19,7 +19,7 @@ local CONSTANTS = { true, false, 0, 1, -1, 0.0, -0.0, 0.1 + 0.2, 1e300, 5e-324,
   2.0 ^ 53, 1 / 0, -1 / 0, 0 / 0, portable.max, portable.min, "", "nil",
   "a\nb\r\0\200\255", "s5:hello", "]]", ("x"):rep(10000) }
 
-local path -- of a file for the spec that runs; there is none yet
+local path -- for a file of the running spec; does not exist yet
 
 before_each(function()
   path = os.tmpname()
@@ -48,7 +48,7 @@ local function graph(build)
   return g
 end
 
--- A graph of every kind of node, none of them dead.
+-- A graph of every kind of node, all of them live.
 local function everything()
   return graph(function(g)
     local x, y, f = g:placeholder("x"), g:placeholder("end"),
@@ -85,7 +85,7 @@ end
 
 
 -- A text about a graph, with the indices of its external objects counted from
--- 1 as they are in a file.
+-- 1, as in a file.
 local function dense(g, text)
   local indices, counted = {}, {}
   for _, each in ipairs(nodes.list(g)) do
@@ -214,7 +214,7 @@ describe("what is saved is loaded:", function()
     end)
   end)
 
-  it("without what nobody uses", function()
+  it("without unused nodes", function()
     local h = again(graph(function(g)
       local x = g:placeholder("x")
       g:external({}, { reconstruct = print }) -- which could not be saved
@@ -241,7 +241,7 @@ describe("what is saved is loaded:", function()
     assert.equal(g:code(), h:code())
   end)
 
-  it("over a file that is there", function()
+  it("over an existing file", function()
     write("something else")
     assert.equal(2, nodes.count(again(graph(function(g)
       return g:placeholder("x")
@@ -305,7 +305,7 @@ describe("what cannot be saved:", function()
     end)
   end)
 
-  it("a source that is made of the user's own", function()
+  it("a source that contains the user's own", function()
     fails("external object 1 (my own.x)", function(g)
       return g:external({}, Attr(own, "x"))
     end)
@@ -352,7 +352,7 @@ describe("a path", function()
 
   before_each(function() g = graph(function() end) end)
 
-  it("that is none raises", function()
+  it("that is not a string raises", function()
     raises("bad argument #1 to 'save' (string expected, got nil)",
       function() g:save() end)
     raises("bad argument #1 to 'save' (string expected, got number)",
@@ -363,7 +363,7 @@ describe("a path", function()
       function() gbi.load_graph({}) end)
   end)
 
-  -- Asserts that a call gave nil and a reason.
+  -- Asserts that a call returned nil and a reason.
   local function refused(result, reason)
     assert.is_nil(result)
     assert.equal("string", type(reason))
@@ -392,7 +392,7 @@ describe("a path", function()
     assert.is_nil(io.open("spec.tmp"))
   end)
 
-  it("that cannot be written leaves the file that is there", function()
+  it("that cannot be written keeps the existing file", function()
     assert.is_true(g:save(path))
     local before = read()
     local folder = portable.folder()
@@ -405,7 +405,7 @@ describe("a path", function()
       g:output((g:placeholder("x")))
       print(g:save(%q))
     ]]):format(inside))
-    -- no file may grow past nothing, as on a disk that is full
+    -- the greatest size of a file is 0, as on a full disk
     local said = portable.run(("trap '' XFSZ; ulimit -f 0; %s %s"):format(
       portable.start(), script))
     assert.truthy(said:find("nil\t" .. inside .. ": ", 1, true), said)
@@ -416,7 +416,7 @@ describe("a path", function()
     os.remove(folder)
   end)
 
-  -- GBI_SAVES=1000 tries it for longer.
+  -- GBI_SAVES=1000 tries longer.
   it("that several write at a time always has one whole file", function()
     local folder, script = portable.folder(), fixture.path()
     local inside = folder .. "/graph"
@@ -448,10 +448,10 @@ describe("a path", function()
 end)
 
 
--- A float that is no index and no count, also where 1.0 is an integer.
+-- A float that is neither index nor count, even if 1.0 is an integer.
 local FLOAT = compat.integers and 1.0 or 1.5
 
--- The format, written anew from its description.
+-- The format, implemented again from its description.
 
 -- Adler-32.
 local function checksum(text)
@@ -471,7 +471,7 @@ local function raw(text) return { raw = text } end
 
 local function ref(n) return raw(("r%d;"):format(n)) end
 
--- A value of the format.
+-- A value in the format.
 local function value(v)
   if type(v) == "table" then return v.raw
   elseif v == nil then return "n"
@@ -509,7 +509,8 @@ local function list(...)
   return value(select("#", ...)) .. table.concat { ... }
 end
 
--- Loads the file, in as many instructions as are enough for each of these.
+-- Loads the file, within a number of instructions that is enough for each of
+-- these.
 local function load_quickly()
   if debug.gethook() then return gbi.load_graph(path) end -- make coverage
   debug.sethook(function() error "it takes too long" end, "", 100000000)
@@ -519,7 +520,7 @@ local function load_quickly()
   return g, reason
 end
 
--- Asserts that a file is refused: nil and a reason, soon.
+-- Asserts that a file is refused quickly: nil and a reason.
 local function refused(text)
   write(text)
   local g, reason = load_quickly()
@@ -531,7 +532,7 @@ end
 -- Asserts that nodes are refused.
 local function refuses(...) refused(sealed(list(...))) end
 
--- Asserts that nodes are accepted, and a graph that compiles; returns it.
+-- Asserts that nodes are accepted and compile; returns their graph.
 local function accepts(...)
   write(sealed(list(...)))
   local g = assert(gbi.load_graph(path))
@@ -572,7 +573,7 @@ describe("a file that was damaged gives nil and a reason:", function()
     end
   end)
 
-  it("with bytes put in, taken out or exchanged", function()
+  it("with bytes inserted, removed or exchanged", function()
     for i = 1, #text do
       for _, more in ipairs { "\0", "0", "n", "\n" } do
         if text:sub(i, i) ~= more and text:sub(i - 1, i - 1) ~= more then
@@ -615,7 +616,7 @@ describe("a file that was damaged gives nil and a reason:", function()
 end)
 
 describe("a file with a right checksum is refused for", function()
-  it("a list that is no list of nodes", function()
+  it("a malformed list of nodes", function()
     for _, payload in ipairs { "", "n", "t", "i0;", "i1;", "i-1;", "d2;",
         "s1:2", "i2;" .. X, "i1;" .. X, "i1;" .. X .. OUT, list(X, OUT) .. "n",
         list(X, OUT) .. list(X, OUT), " " .. list(X, OUT), "i02" .. X .. OUT,
@@ -626,7 +627,7 @@ describe("a file with a right checksum is refused for", function()
     end
   end)
 
-  it("counts of arguments that are none", function()
+  it("wrong counts of arguments", function()
     for _, n in ipairs { -1, portable.min, portable.max, 2147483648,
         9007199254740992,
         1000000, 2, FLOAT, "1", false, raw "n", raw "dnan;", raw "dinf;",
@@ -675,7 +676,7 @@ describe("a file with a right checksum is refused for", function()
     assert.equal(3, nodes.count(accepts(X, add("a", ref(1)), OUT)))
   end)
 
-  it("no output, or more than one, or what follows it", function()
+  it("no output, several outputs, or data after the output", function()
     refuses()
     refuses(X)
     refuses(OUT, X)
@@ -687,7 +688,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(OUT, node("call_method", "m", "m", ref(1)))
   end)
 
-  it("kinds of nodes that there are not", function()
+  it("unknown kinds of nodes", function()
     for _, op in ipairs { "", "call", "call_module", "append", "lint", "save",
         "compile", "__index", "nodes", "registry", "external", "set_item", 1,
         false, raw "n", ref(1), from("G", "x") } do
@@ -695,14 +696,14 @@ describe("a file with a right checksum is refused for", function()
     end
   end)
 
-  it("names that are no identifiers, or taken", function()
+  it("names that are not identifiers, or are taken", function()
     for _, name in ipairs { "", "1", "a b", "end", "nil", "a.b", "a\n", "x",
         "x = hit --", "\0", "é", 1, false, raw "n", ref(1) } do
       refuses(X, node("call_method", name, "m", ref(1)), OUT)
     end
   end)
 
-  it("inputs that are none", function()
+  it("malformed inputs", function()
     refuses(X, node("placeholder", "y", "x"), OUT)
     refuses(node("placeholder", "rest", "..."), X, OUT)
     refuses(node("placeholder", "x", 1), OUT)
@@ -712,7 +713,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(node("placeholder", "x", from("G", "x")), OUT)
   end)
 
-  it("operators that there are not, or operands", function()
+  it("unknown operators, or wrong operands", function()
     for _, target in ipairs { "", "plus", "+", "__add", "os.exit", "operands",
         1, false, raw "n" } do
       refuses(X, node("call_function", "a", target, ref(1), ref(1)), OUT)
@@ -746,7 +747,7 @@ describe("a file with a right checksum is refused for", function()
     accepts(X, setitem, OUT)
   end)
 
-  it("methods and fields that are none", function()
+  it("malformed methods and fields", function()
     refuses(X, node("call_method", "a", 1, ref(1)), OUT)
     refuses(X, node("call_method", "a", ref(1), ref(1)), OUT)
     refuses(X, node("call_method", "a", from("G", "f"), ref(1)), OUT)
@@ -757,7 +758,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(X, node("get_attr", "a", ref(1)), OUT)
   end)
 
-  it("indices that are none", function()
+  it("malformed indices", function()
     local t = from("G", "t")
     for _, index in ipairs { 0, -1, 9007199254740992, 9007199254740993,
         portable.max, portable.min, 2147483648, 1099511627776, FLOAT, 1.5,
@@ -789,7 +790,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(X, node("call_method", "t", target, 1) .. t, OUT)
   end)
 
-  it("a handle of what has none", function()
+  it("a handle of a node that cannot have one", function()
     local op, target = "call_function", "external_object_handle"
     local t = external("t", 1, from("G", "t"))
     refuses(X, node(op, "i", target, ref(1)), OUT)
@@ -802,7 +803,7 @@ describe("a file with a right checksum is refused for", function()
     accepts(t, node(op, "i", target, ref(1)), OUT)
   end)
 
-  it("results of what is no call, or of no number", function()
+  it("results of other nodes than calls, or a wrong number", function()
     local op, target = "call_function", "call_result"
     local call = node("call_method", "m", "m", ref(1))
     refuses(X, node(op, "r", target, ref(1), 1), OUT)
@@ -855,7 +856,7 @@ describe("a file with a right checksum is refused for", function()
     refuses(X, external("t", 1, g), OUT)
   end)
 
-  it("an object that is found through an input that is not there", function()
+  it("an object whose source is a missing input", function()
     refuses(external("t", 1, from("L", "x")), OUT)
     refuses(X, external("t", 1, from("A", from("L", "y"), "z")), OUT)
     refuses(X, node("call_function", "f", from("L", "y")), OUT)
@@ -863,7 +864,7 @@ describe("a file with a right checksum is refused for", function()
     accepts(X, external("t", 1, from("L", "x")), OUT)
   end)
 
-  it("more arguments than there can be", function()
+  it("too many arguments", function()
     local n = 2000000
     local text = "i2;" .. X .. value "output" .. value "output"
       .. value "output" .. value(n) .. ("n"):rep(n)
@@ -874,8 +875,8 @@ describe("a file with a right checksum is refused for", function()
   end)
 end)
 
-describe("an unusual file is accepted, and right:", function()
-  it("one result asked for twice", function()
+describe("an unusual file is accepted and works:", function()
+  it("one result recorded twice", function()
     local f = accepts(node("placeholder", "f", "f"),
       node("call_function", "c", ref(1)),
       node("call_function", "a", "call_result", ref(2), 2),
@@ -885,7 +886,7 @@ describe("an unusual file is accepted, and right:", function()
     assert.same({ 2, 2 }, { a, b })
   end)
 
-  it("names that are the generator's own", function()
+  it("names that the generator uses itself", function()
     local written, last = { X }, 1
     for _, name in ipairs { "run", "enter", "leave", "hand_on", "registry",
                             "v1", "p1", "vars" } do
@@ -911,7 +912,7 @@ describe("an unusual file is accepted, and right:", function()
 end)
 
 describe("random changes with a right checksum", function()
-  it("never raise, and what is accepted compiles", function()
+  it("never raise, and accepted files compile", function()
     math.randomseed(SEED)
     local random = math.random
     assert.is_true(everything():save(path))
@@ -929,17 +930,17 @@ describe("random changes with a right checksum", function()
         local k = random(#some)
         return s:sub(1, i - 1) .. some:sub(k, k) .. s:sub(i + 1)
       end,
-      function(s, i) -- a piece put in
+      function(s, i) -- a piece inserted
         return s:sub(1, i - 1) .. PIECES[random(#PIECES)] .. s:sub(i)
       end,
-      function(s, i) -- a piece taken out
+      function(s, i) -- a piece removed
         return s:sub(1, i - 1) .. s:sub(i + random(20))
       end,
       function(s, i) -- a piece copied
         local k = random(#s)
         return s:sub(1, i - 1) .. s:sub(k, k + random(40)) .. s:sub(i)
       end,
-      function(s) -- a value exchanged for another
+      function(s) -- a value replaced by another
         local from_at, to = s:find("[nirs]%d+[;:]", random(#s))
         if not from_at then return s end
         return s:sub(1, from_at - 1) .. PIECES[random(#PIECES)] .. s:sub(to + 1)
@@ -984,7 +985,7 @@ describe("random changes with a right checksum", function()
 end)
 
 describe("limits of load_graph", function()
-  -- A file of 1 MB could ask for as much of everything as it liked.
+  -- A file of 1 MB could make the reader allocate any amount.
   local file
 
   before_each(function()
@@ -1010,7 +1011,7 @@ describe("limits of load_graph", function()
     end)
   end
 
-  it("bytes is met at one more", function()
+  it("bytes is exceeded at one more", function()
     local size = #portable.read(file)
     assert.truthy(gbi.load_graph(file, { bytes = size }))
     assert.same({ nil, ("%s: the file has more than %d bytes (option 'bytes')")
@@ -1018,7 +1019,7 @@ describe("limits of load_graph", function()
       { gbi.load_graph(file, { bytes = size - 1 }) })
   end)
 
-  it("are numbers", function()
+  it("must be numbers", function()
     for _, option in ipairs { { nodes = "1" }, { bytes = -1 }, { depth = 101 },
                               { nodes = 1.5 } } do
       assert.has_error(function() gbi.load_graph(file, option) end)

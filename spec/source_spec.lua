@@ -13,7 +13,7 @@ local Const, Call, Import = source.ConstantSource,
 
 local NAN = 0 / 0
 
--- What each source prints as, and how it is made. All of them differ.
+-- How each source prints, and how to make it. All of them differ.
 local SOURCES = {
   { 'L["x"]', function() return L "x" end },
   { 'L["y"]', function() return L "y" end },
@@ -73,13 +73,13 @@ local function value(s, params, ...)
 end
 
 describe("a source", function()
-  it("prints as what it stands for", function()
+  it("prints as the expression that it stands for", function()
     for _, case in ipairs(SOURCES) do
       assert.equal(case[1], tostring(case[2]()))
     end
   end)
 
-  it("equals those of the same content and no other", function()
+  it("equals sources of the same content, and no other", function()
     for i, a in ipairs(SOURCES) do
       for j, b in ipairs(SOURCES) do
         assert.equal(i == j, a[2]() == b[2](), a[1] .. " and " .. b[1])
@@ -87,7 +87,7 @@ describe("a source", function()
     end
   end)
 
-  it("does not equal what is no source of gbi", function()
+  it("does not equal a value that is not gbi's source", function()
     for _, other in ipairs { {}, { name = 'L["x"]' }, 'L["x"]', 1, io.stdout,
                              setmetatable({}, { __eq = rawequal }) } do
       assert.is_false(L "x" == other)
@@ -95,7 +95,7 @@ describe("a source", function()
     end
   end)
 
-  it("equals those of the same content however deep they are", function()
+  it("equals sources of the same content at any depth", function()
     local function deep(member)
       local s = L "x"
       for _ = 1, 1000 do s = Attr(s, "y") end
@@ -119,7 +119,7 @@ describe("a source", function()
     end
   end)
 
-  it("is called ? when its __tostring does not return a text", function()
+  it("is called ? if its __tostring does not return a text", function()
     local unnamed = setmetatable({
       reconstruct = function(_, cg) cg:load_const("x") end,
     }, { __tostring = function() return {} end })
@@ -131,7 +131,7 @@ describe("a source", function()
     assert.equal("external", gbi.graph.new():external(object, unnamed).name)
   end)
 
-  it("is told from other values", function()
+  it("is distinguished from other values", function()
     assert.is_true(source.is_source(L "x"))
     assert.is_true(source.is_source { reconstruct = print })
     for _, other in ipairs { {}, 1, "x", true, print, io.stdout } do
@@ -144,7 +144,7 @@ describe("a source", function()
   end)
 end)
 
-describe("what a source obtains", function()
+describe("the object of a source", function()
   local object = { "object" }
 
   it("is a parameter for LocalSource", function()
@@ -265,7 +265,7 @@ end)
 describe("a source that a user writes", function()
   local object = { "object" }
 
-  local Twice = {} -- what a source's object returns when it is called twice
+  local Twice = {} -- returned if a source's object is called twice
   Twice.__index = Twice
   function Twice.__tostring(self) return tostring(self.base) .. "()()" end
   function Twice:reconstruct(cg) cg(Call(Call(self.base))) end
@@ -275,7 +275,7 @@ describe("a source that a user writes", function()
   local userdata = gbi.new():snapshot()
   debug.setmetatable(userdata, { __index = { reconstruct = reconstruct } })
 
-  -- The ways to write one that obtains parameter x.
+  -- Ways to write a source that obtains parameter x.
   local MADE = {
     ["a plain table"] = { reconstruct = reconstruct },
     ["an object of a class"] = setmetatable({}, {
@@ -308,13 +308,13 @@ describe("a source that a user writes", function()
     end)
   end
 
-  it("may fail to say its name", function()
+  it("may fail to return its name", function()
     local mine = setmetatable({ reconstruct = reconstruct },
       { __tostring = function() error "nameless" end })
     assert.equal(object, obtain(mine, { "x" }, object))
   end)
 
-  it("may be made of gbi's", function()
+  it("may contain gbi's sources", function()
     local s = setmetatable({ base = Attr(L "x", "f") }, Twice)
     local x = { f = function() return function() return object end end }
     assert.equal(object, obtain(s, { "x" }, x))
@@ -341,7 +341,7 @@ describe("a source that a user writes", function()
       "source mine left 2 values on the codegen's stack, not 1")
   end)
 
-  it("may fail, and its error goes on", function()
+  it("may fail, and its error is passed on", function()
     local failure = {}
     local s = { reconstruct = function() error(failure) end }
     local ok, err = pcall(obtain, s)

@@ -4,8 +4,8 @@
 .PHONY: stress analyze merged suite apicheck faults growth collectors threads asan \
         memcheck coverage cover graphs fuzz need-stress need-analyze need-fuzz
 
-# What a short run is about: some files of the suite (ARGS names others), and
-# the cases of spec/support/faults.lua with these words in their name.
+# The contents of a short run: some files of the suite (ARGS names others), and
+# the cases of spec/support/faults.lua with these words in their names.
 SUITE = $(or $(ARGS),$(if $(SHORT),spec/registry_spec.lua \
   spec/close_spec.lua spec/source_spec.lua))
 CASES = $(if $(SHORT),: store)
@@ -67,7 +67,7 @@ growth: ## what calls cost as their input grows, in instructions; CASES=load for
 
 # A full collection at every instruction, and at every allocation; the suite
 # with other collectors; and most of it with a collection at every N-th
-# allocation. (Not those files that stop the collector to look at one moment.)
+# allocation. (The files that stop the collector are left out.)
 collectors: ## the collector at its worst
 	@$(MAKE) -s all users
 	$(BUILD)/faults spec/support/faults.lua collect $(if $(CASES),"$(CASES)")
@@ -127,7 +127,7 @@ memcheck: ## the suite, and faults in some states, under valgrind
 	done
 	$(if $(SHORT),,$(MEMCHECK) $(LUA) $(SCRIPT))
 
-# Between them, these Luas need every line that is there for some Lua.
+# Together, these Luas need every line that is there for some Lua.
 COV_LUAS = lua5.4 lua5.1 luajit
 
 coverage: ## the lines of csrc and lua that no spec reaches, in three Luas
@@ -151,11 +151,11 @@ graphs: ## 10^5 random graphs of conditions and loops, in C too, half an hour
 	@$(MAKE) -s all
 	GBI_GRAPHS=100000 $(BUSTED) spec/control_spec.lua
 
-# Fuzzing: bytes are a program that works on registries, handle tables and runs,
-# or a file of a graph.
-# `make fuzz SECONDS=600` runs each target with clang for so long; what it finds
-# goes to build-fuzz/, beside a corpus that grows there. The specs replay the
-# corpus in spec/corpus with programs of any compiler.
+# Fuzzing: the input is a program that works on registries, handle tables and
+# runs, or a file with a graph. `make fuzz SECONDS=600` runs each target with
+# clang for that time; inputs that fail go to build-fuzz/, beside a corpus that
+# grows there. The specs replay the corpus in spec/corpus with programs of any
+# compiler.
 SECONDS  ?= 60
 FUZZERS   = fuzz_registry fuzz_load_graph
 WORLD_C   = $(wildcard spec/c/model.c spec/c/world.c spec/c/steps_*.c)
@@ -186,8 +186,8 @@ $(FUZZERS:%=$(BUILD)/%): $(BUILD)/%: spec/c/%.c spec/c/replay.c $(FUZZ_DEPS)
 	$(CC) $(WARN) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -o $@ $< spec/c/replay.c \
 	  $(FUZZ_C) $(LUA_LIBS)
 
-# Debian's packages of a 32-bit Lua, unpacked into a folder. (What is installed
-# and packed, package_spec.lua, is not of 32 bits there.)
+# Debian's packages of a 32-bit Lua, unpacked into a folder. (package_spec.lua
+# is left out: what it installs and packs is not of 32 bits there.)
 M32    = $(BUILD)-32
 ROOT32 = $(HERE)/$(M32)/root
 USR32  = $(ROOT32)/usr/lib/i386-linux-gnu/lua

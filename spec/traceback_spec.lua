@@ -18,8 +18,8 @@ local function compile(params, build)
   return f, text
 end
 
--- Calls f(...) in a coroutine, which must fail. Returns the coroutine, where
--- the stack is that of the error, and the error.
+-- Calls f(...) in a coroutine, which must fail. Returns the coroutine, whose
+-- stack is that of the error, and the error.
 local function fail(f, ...)
   local co = coroutine.create(f)
   local ok, err = coroutine.resume(co, ...)
@@ -32,15 +32,15 @@ local function plain(text)
   return (text:gsub("\n\t\t[^\n]*", ""))
 end
 
--- The notes of a traceback, in order: the code of the line that each is about,
--- where `texts` has the source of its chunk, and the note.
+-- The notes of a traceback, in order: the code of the line of each, if `texts`
+-- has the source of its chunk, and the note.
 local function notes(text, texts)
   local list, entry = {}, nil
   for line in text:gmatch("[^\n]+") do
     local note = line:match("^\t\t(.*)$")
     if note then
       local chunk, number = entry:match("^\t(gbi %l+%b()):(%d*)")
-      if number == "" then -- LuaJIT does not know it, where a coroutine failed
+      if number == "" then -- LuaJIT does not know it in a failed coroutine
         number = text:match("^gbi %l+%b():(%d+): ")
       end
       local code, n = texts and texts[chunk], 0
@@ -57,8 +57,8 @@ local function notes(text, texts)
   return list
 end
 
--- What gbi.traceback says of a coroutine; it must be what debug.traceback says
--- but for the notes.
+-- What gbi.traceback says of a coroutine; except for the notes, it must be what
+-- debug.traceback says.
 local function traceback(co, message)
   local text = gbi.traceback(co, message)
   assert.equal(debug.traceback(co, message or ""):gsub("^\n", ""), plain(text))
@@ -90,21 +90,21 @@ describe("gbi.traceback names", function()
     assert.same({ WRITE }, notes(said, { ["gbi graph(out, t)"] = code }))
   end)
 
-  it("the object that has no such method", function()
+  it("the object that lacks a method", function()
     local co, err = fail(writer, {}, 1)
     assert.matches("^gbi graph%(out, t%):%d+: attempt to call .*'write'", err)
     assert.same({ WRITE }, notes(traceback(co, err),
       { ["gbi graph(out, t)"] = code }))
   end)
 
-  it("the operator, the one of several", function()
+  it("the right operator among several", function()
     local co, err = fail(writer, { write = function() end }, 1)
     assert.same({ "local getitem = add[1] => node getitem: "
       .. "call_function getitem" }, notes(traceback(co, err),
       { ["gbi graph(out, t)"] = code }))
   end)
 
-  it("the function that a source finds, and the one that is a node", function()
+  it("a function that a source finds, and a function that is a node", function()
     global("gbi_spec", oops)
     local f = compile({ "x" }, function(g) g:call_function(G "gbi_spec") end)
     assert.same({ 'node gbi_spec: call_function G["gbi_spec"]' },
@@ -114,7 +114,7 @@ describe("gbi.traceback names", function()
       notes(traceback(fail(f, oops))))
   end)
 
-  it("all objects that a node works on, once, also by number", function()
+  it("all objects that a node works on, once each, also by number", function()
     local f = compile({ "f", "a", "b" }, function(g, f)
       local a, b = g:external({}, L "a"), g:external({}, L "b")
       f(b, a:handle(), b)
@@ -159,7 +159,7 @@ describe("gbi.traceback names", function()
     end
   end)
 
-  it("what is wrong in an object that cannot be held", function()
+  it("an object that cannot be held", function()
     local registry = gbi.new()
     registry:register({}, L "x")
     local co, err = fail(gbi.compile_prologue(registry, { "x" }), 5)
@@ -191,7 +191,7 @@ describe("gbi.traceback names", function()
     assert.same({ "the backend's function" }, notes(traceback(fail(f, {}))))
   end)
 
-  it("what a suspended coroutine waits in", function()
+  it("the node in which a coroutine is suspended", function()
     local f = compile({ "f" }, function(_, f) f(1) f(2) end)
     local co = coroutine.create(f)
     assert(coroutine.resume(co, coroutine.yield))
@@ -204,7 +204,7 @@ describe("gbi.traceback names", function()
     assert.same({ "node f_1: call_function %f" }, notes(traceback(protected)))
   end)
 
-  it("a node on one line, whatever it is called", function()
+  it("a node on one line, whatever its name", function()
     local name = "a\nb"
     local mine = setmetatable({
       reconstruct = function(_, cg) cg:load_local(name) end,
@@ -228,13 +228,13 @@ describe("gbi.traceback tells apart", function()
     end)
   end
 
-  it("a graph and the one that it calls, as an input", function()
+  it("a graph and the graph that it calls, as an input", function()
     local f = compile({ "f", "x" }, function(_, f, x) return f(x) end)
     assert.same({ "node m: call_method m", "node f_1: call_function %f" },
       notes(traceback(fail(f, inner "m", { m = oops }))))
   end)
 
-  it("a graph and the one that it calls, found by a source", function()
+  it("a graph and the graph that it calls, found by a source", function()
     global("gbi_spec", (inner "m"))
     local f = compile({ "x" }, function(g, x)
       return g:call_function(G "gbi_spec", x)
@@ -255,7 +255,7 @@ describe("gbi.traceback tells apart", function()
       notes(said))
   end)
 
-  it("generated code and code that is called like it", function()
+  it("generated code and other code with the same chunk name", function()
     local f = compat.load("local f = ... f() return 1", "=gbi graph(f)")
     inner "m"
     assert.same({}, notes(traceback(fail(f, oops))))
@@ -297,7 +297,8 @@ describe("gbi.traceback of a deep stack", function()
     end)
   end
 
-  -- Asserts that each line of generated code has its note, and no other line.
+  -- Asserts that each line of generated code has its note, and other lines have
+  -- none.
   local function check(said)
     local _, generated = said:gsub("\n\tgbi graph%(", "")
     local list = notes(said, texts)
@@ -314,7 +315,7 @@ describe("gbi.traceback of a deep stack", function()
     return generated
   end
 
-  it("names nodes on both sides of what is left out", function()
+  it("names nodes on both sides of the gap", function()
     start(oops)
     for depth = 1, 40 do
       local said = traceback((fail(even, depth)), "m")
@@ -339,8 +340,8 @@ describe("gbi.traceback of a deep stack", function()
     end
   end)
 
-  it("comes when the stack overflows, as debug.traceback does", function()
-    portable.jit(false) -- what LuaJIT compiled decides where its stack ends
+  it("works when the stack overflows, as debug.traceback does", function()
+    portable.jit(false) -- compiled code of LuaJIT decides where its stack ends
     finally(function() portable.jit(true) end)
     start(function() even(-1) end)
     local function said_by(handler)
@@ -358,7 +359,7 @@ describe("gbi.traceback of a deep stack", function()
     assert.is_true(check(said) > 0)
   end)
 
-  it("comes when calls of C overflow the stack", function()
+  it("works when calls of C overflow the stack", function()
     portable.jit(false)
     finally(function() portable.jit(true) end)
     local function sorted(n)
@@ -376,13 +377,14 @@ describe("gbi.traceback of a deep stack", function()
 end)
 
 describe("gbi.traceback, like debug.traceback,", function()
-  -- Runs f in a coroutine, where the stack is short enough to be shown whole.
+  -- Runs f in a coroutine, where the stack is short enough to be shown
+  -- completely.
   local function alone(f)
     local results = compat.pack(coroutine.wrap(f)())
     return compat.unpack(results, 1, results.n)
   end
 
-  it("says the same where nothing is generated", function()
+  it("returns the same without generated code", function()
     alone(function()
       local a, b = gbi.traceback(), debug.traceback()
       assert.equal(b, a)
@@ -427,7 +429,7 @@ describe("gbi.traceback, like debug.traceback,", function()
     end
   end)
 
-  it("takes no message for one that is nil", function()
+  it("treats a nil message as no message", function()
     local co = fail(oops)
     assert.equal(debug.traceback(co), gbi.traceback(co, nil))
     assert.equal(debug.traceback(co, "", 1), "\n" .. gbi.traceback(co, nil, 1))
@@ -451,7 +453,7 @@ describe("gbi.traceback, like debug.traceback,", function()
     assert.is_false(gbi.traceback(false))
   end)
 
-  it("refuses a level that is none, at its caller's line", function()
+  it("refuses a level that is not an integer, at its caller's line", function()
     for _, level in ipairs { "x", {}, 1.5 } do
       local line = debug.getinfo(1, "l").currentline
       local ok, err = pcall(function() local _ = gbi.traceback("m", level) end)
@@ -515,7 +517,7 @@ describe("gbi.traceback with gbi.debug(true)", function()
       place) }, notes(traceback(fail(prologue))))
   end)
 
-  it("names nothing of what was recorded before", function()
+  it("names no places for nodes recorded before", function()
     local g = gbi.graph.new()
     g:call_function(g:placeholder("f"))
     gbi.debug(true)
@@ -526,14 +528,14 @@ describe("gbi.traceback with gbi.debug(true)", function()
 end)
 
 describe("gbi.traceback never puts a note under another line", function()
-  -- The name of a method is a part of the traceback: here one that looks like
-  -- the entries which follow it.
+  -- The name of a method is part of the traceback: this name looks like the
+  -- entries that follow it.
   local function deep(n, f, x)
     if n > 0 then return (deep(n - 1, f, x)) end
     return (f(x))
   end
 
-  it("although a name looks like an entry", function()
+  it("even if a name looks like an entry", function()
     local entry = "\n\tgbi graph(x):%d: in function 'x'"
     for i = 1, 64 do
       local line, depth = i % 8, i > 32 and 100 or 0
@@ -546,7 +548,7 @@ describe("gbi.traceback never puts a note under another line", function()
       local said = traceback(co, "m")
       assert.is_true(#notes(said) <= 1)
       local at = said:find("\n\t\t", 1, true)
-      if at then -- under the last of them, which is the graph's
+      if at then -- under the last of them, the graph's own
         assert.is_nil(said:find("\n\tgbi graph(x):", at, true))
       end
     end
@@ -554,7 +556,7 @@ describe("gbi.traceback never puts a note under another line", function()
 end)
 
 describe("a function that gbi.traceback knows", function()
-  it("can be collected, although its graph's objects lead to it", function()
+  it("can be collected, even if its graph's objects refer to it", function()
     local witness = setmetatable({}, { __mode = "k" })
     do
       local g, example = gbi.graph.new(), {}
@@ -587,7 +589,7 @@ describe("where a host has no debug library", function()
       tostring(select(2, pcall(error)))), out) -- a string in 5.5
   end)
 
-  it("or only a traceback, it returns that", function()
+  it("with only a traceback, gbi.traceback returns that", function()
     local out = portable.script [[
       debug = { traceback = debug.traceback }
       package.loaded.debug = debug

@@ -1,5 +1,5 @@
--- What is only true when something is really collected: who holds an object
--- and for how long, what is said of a dead one, and finalizers that interfere.
+-- Facts that only collections show: who holds an object and for how long, the
+-- messages about dead objects, and finalizers that interfere.
 
 local gbi = require "gbi"
 local kilobytes = require "spec.support.memory"
@@ -8,15 +8,14 @@ local source = require "spec.support.named_source"
 
 local collect, setmetatable = portable.collect, portable.setmetatable
 
--- LuaJIT cannot load them in a finalizer, where its compiler cannot be turned
--- off.
+-- LuaJIT cannot load them in a finalizer if its compiler cannot be turned off.
 assert(gbi.graph and gbi.compile_prologue)
 
 local from = { reconstruct = function() end } -- a source without a name
 
 local function noop() end
 
--- Witness of an object: tells whether it is still in memory.
+-- A witness of an object: says whether it is still in memory.
 local function witness(object)
   local seen = setmetatable({ object }, { __mode = "v" })
   return function()
@@ -29,7 +28,7 @@ local r
 
 before_each(function() r = gbi.new() end)
 
-describe("a registry does not hold", function()
+describe("a registry does not keep alive", function()
   local function upvalue() return r end
   local KINDS = {
     table = function() return {} end,
@@ -67,7 +66,7 @@ describe("a registry does not hold", function()
     end)
   end
 
-  it("what the default registry is given", function()
+  it("an object of the default registry", function()
     gbi.reset_user_object_tracking()
     gbi.register_user_object({}, from)
     collect()
@@ -90,7 +89,7 @@ describe("a graph-created example", function()
     assert.is_false(alive())
   end)
 
-  it("is kept alive with others, whatever takes its index", function()
+  it("stays alive with others, whatever takes its index", function()
     local alive = {}
     for i = 1, 5 do
       alive[i] = witness(r:get(r:register_created({}, noop)))
@@ -115,8 +114,8 @@ describe("a graph-created example", function()
   end)
 end)
 
-describe("what set puts there", function()
-  it("is kept alive, one for each index", function()
+describe("an object given to set", function()
+  it("is kept alive, one per index", function()
     local alive = {}
     for i = 1, 3 do
       r:set(i, {})
@@ -146,7 +145,7 @@ describe("what set puts there", function()
   end)
 end)
 
-describe("what is stashed", function()
+describe("a stashed object", function()
   it("survives the next store and is let go by the one after", function()
     local first, same = witness(r:stash({})), witness(r:stash({}))
     assert.is_true(first())
@@ -169,7 +168,7 @@ describe("what is stashed", function()
     assert.is_false(alive())
   end)
 
-  it("is let go by reset, of whichever run", function()
+  it("is let go by reset, from any run", function()
     local first = witness(r:stash({}))
     r:store()
     local second = witness(r:stash({}))
@@ -257,7 +256,7 @@ describe("a registry does not grow", function()
     local before = kilobytes()
     for _ = 1, ROUNDS do round() end
     local growth = kilobytes() - before
-    -- spec/support/collector.lua lets garbage grow as it likes
+    -- spec/support/collector.lua lets garbage grow without limit
     if os.getenv "GBI_COLLECTOR" then limit = 2 ^ 16 end
     assert.is_true(growth < (limit or 16), ("%.1f KB"):format(growth))
   end
@@ -285,7 +284,7 @@ describe("a registry does not grow", function()
     check(function() r:set(1, {}) end)
   end)
 
-  it("by a million objects set behind the last stored index", function()
+  it("by a million objects set past the last stored index", function()
     for _ = 1, 8 do r:register(r, from) end
     check(function()
       r:store()
@@ -328,7 +327,7 @@ describe("a dead object", function()
     assert.equal(expected, err:match("^[^:]+:%d+: (.*)$"))
   end
 
-  it("is called so, with its source where that has a name", function()
+  it("is named in errors, with its source if that has a name", function()
     r:register({}, from)
     collect()
     fails "external object 1 is no longer alive"
@@ -352,7 +351,7 @@ describe("a dead object", function()
     fails "external object 1 is no longer alive"
   end)
 
-  it("is called so whatever the source's __tostring does", function()
+  it("is named in errors, whatever the source's __tostring does", function()
     for _, hostile in ipairs {
       function() error "no" end,
       function() error {} end,
@@ -370,7 +369,7 @@ describe("a dead object", function()
     end
   end)
 
-  it("is called so when __tostring resets the registry", function()
+  it("is named in errors even if __tostring resets the registry", function()
     r:register({}, source(function()
       r:reset()
       collect()
@@ -381,7 +380,7 @@ describe("a dead object", function()
     fails "external object 1 is not registered (the registry holds 0)"
   end)
 
-  it("stays dead when its finalizer brings it back", function()
+  it("stays dead when its finalizer resurrects it", function()
     local back, seen
     r:register(setmetatable({}, {
       __gc = function(object)
@@ -414,7 +413,7 @@ describe("a hostile object", function()
     return setmetatable({}, metatable)
   end
 
-  -- Does everything that can be done with an object.
+  -- Does everything possible with an object.
   local function use(object)
     local h = gbi.new_handles()
     r:reset()
@@ -452,7 +451,7 @@ describe("a hostile object", function()
     collectgarbage("restart")
   end)
 
-  it("that raises whatever is asked of it", function()
+  it("that raises from every metamethod", function()
     use(hostile(boom))
     portable.collect_all()
   end)
@@ -468,7 +467,7 @@ describe("a hostile object", function()
     assert.equal(1, calls) -- its finalizer
   end)
 
-  it("is still told to be of another type", function()
+  it("still gets a type error", function()
     for _, action in ipairs { boom, coroutine.yield, noop } do
       r:reset()
       local object = hostile(action)
@@ -491,11 +490,11 @@ describe("finalizers", function()
   local assert, collectgarbage = assert, collectgarbage -- found in no time
   local ran = 0 -- how many
 
-  -- Calls `f` again and again while finalizers do `action`, until enough of
-  -- them were in the middle of functions of the registry.
+  -- Calls `f` again and again while finalizers run `action`, until enough of
+  -- them ran in the middle of functions of the registry.
   local function during(action, f)
     local inside, enough, failure = 0, portable.closes and 300 or 30, nil
-    local co -- what is interrupted, where a finalizer does not see it
+    local co -- an interrupted function, where finalizers do not see it
     local metatable = {
       __gc = function()
         ran = ran + 1
@@ -507,8 +506,7 @@ describe("finalizers", function()
       end,
     }
     math.randomseed(1)
-    -- Before 5.4, a step is a whole collection where there is little to
-    -- collect.
+    -- Before 5.4, a step is a whole collection if there is little to collect.
     local ballast = {}
     for i = 1, portable.closes and 0 or 20000 do ballast[i] = {} end
     -- a step every few bytes
@@ -537,13 +535,13 @@ describe("finalizers", function()
   end
 
   -- Asserts what is true unless a finalizer has run since `ran` was `n`. Before
-  -- 5.4 it may, on the way into a function; and in LuaJIT when the collector is
-  -- stopped, where compiled code ends.
+  -- 5.4 one may run on the way into a function; and in LuaJIT when the
+  -- collector is stopped, where compiled code ends.
   local function holds(n, ok)
     assert(ok or ran ~= n)
   end
 
-  -- Asserts that all that can be counted agrees, at one moment.
+  -- Asserts that all counts agree, at one moment.
   local function consistent()
     collectgarbage("stop")
     local n, ok = ran, true
@@ -609,8 +607,8 @@ describe("finalizers", function()
     end,
   }
 
-  -- What a program does meanwhile, with two objects; each call is whole,
-  -- whatever a finalizer did before it came to its end.
+  -- The program's work meanwhile, with two objects; each call has its full
+  -- effect, whatever a finalizer did before the call ended.
   local STEPS = {
     function(a, b)
       r:store(a, b)

@@ -2,8 +2,9 @@
 --
 --     lua tools/amalgamate.lua csrc/*.c > gbi.c
 --
--- Runs in the root of the checkout. Functions of several files become static;
--- what a file defines for itself is undefined after it, and its static names
+-- Runs in the root of the checkout. Functions shared by several files become
+-- static; macros that a file defines are undefined after it, and the static
+-- names of a file must not be used by another.
 -- must be no other file's.
 
 local PUBLIC = "gbi.h"
@@ -14,8 +15,8 @@ end
 
 local included = {}
 
--- Writes a file, with the headers of csrc/ where they are included first.
--- Returns the macros that the file itself defines.
+-- Writes a file, and the headers of csrc/ at their first inclusion. Returns the
+-- macros that the file itself defines.
 local function emit(path)
   local macros = {}
   for line in io.lines(path) do

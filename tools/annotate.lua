@@ -1,11 +1,11 @@
--- What the comments beside the functions say, for those who do not read them
--- there: the annotations of LuaLS, and what LDoc cannot find by itself.
+-- Puts the comments beside the functions in other forms: the annotations of
+-- LuaLS, and the functions that LDoc cannot find by itself.
 --
 --     lua tools/annotate.lua luals > library/gbi.lua
 --     lua tools/annotate.lua ldoc > build/functions.lua
 --
 -- Three dashes (in C, three stars) begin the comment of a public name, two that
--- of an internal one. Tags are LDoc's, and two of ours: see config.ld.
+-- of an internal one. Tags are LDoc's, and two of our own: see config.ld.
 
 local FILES = {
   "lua/gbi/init.lua", "lua/gbi/prologue.lua", "lua/gbi/inspect.lua",
@@ -67,7 +67,7 @@ local function typed(text)
   return { type = t, optional = optional == "?", name = name, text = rest }
 end
 
--- What a block says: text, and its tags in lists by their names.
+-- The contents of a block: text, and lists of its tags by name.
 local function parse(block, complain)
   local item = { line = block.line, code = block.code, text = {} }
   local tag
@@ -108,26 +108,26 @@ local function defined(code)
   return (code or ""):match("^([%w_]+%.[%w_]+) = ")
 end
 
--- Compares the parameters that are documented with those there are.
+-- Compares the documented parameters with the actual ones.
 local function check_params(item, params, complain)
   local i = 0
   for name in params:gmatch("[%w_.]+") do
     i = i + 1
     local given = item.params[i] and item.params[i].name
     if given ~= name then
-      complain(("parameter %d is %s, documented is %s"):format(i, name,
+      complain(("parameter %d is %s, but documented as %s"):format(i, name,
         tostring(given)))
     end
   end
   if #item.params > i then complain("there are too many @tparam") end
 end
 
---- All that is documented: a list of modules, in order, each with `name`,
--- `class`, `text`, and `items` in order; by qualified name (`gbi.new`,
--- `gbi.graph:lint`) the items; and the set of names whose comment says that
+--- Everything that is documented: a list of modules, in order, each with
+-- `name`, `class`, `text`, and `items` in order; the items by qualified name
+-- (`gbi.new`, `gbi.graph:lint`); and the set of names whose comment says that
 -- they are internal.
 -- @treturn table `modules`, `items`, `internal`
--- @raise all that is wrong with the comments
+-- @raise all mistakes in the comments
 function annotate.read()
   local model = { modules = {}, items = {}, internal = {} }
   local by_name, complaints = {}, {}
@@ -208,8 +208,8 @@ local function luals_type(t)
   return element and element .. "[]" or t
 end
 
--- Markdown that LDoc resolves and others do not: @{gbi.source}. It knows tables
--- by their class, @{gbi.registry.entry}, LuaLS as gbi.entry.
+-- Markdown that only LDoc resolves: @{gbi.source}. LDoc knows tables by their
+-- class, @{gbi.registry.entry}; LuaLS knows them as gbi.entry.
 local function plain(text)
   return (text:gsub("@{gbi%.%l+%.(%l+)}", "`gbi.%1`"):gsub("@{(.-)}", "`%1`")
     :gsub("\\_", "_"))
@@ -240,7 +240,7 @@ local function luals_text(out, item, text)
   end
 end
 
--- Other ways to call a function, which the parameters do not tell.
+-- Other ways to call a function, which the parameters do not show.
 local OVERLOADS = {
   ["gbi.traceback"] = "fun(message: any, level?: integer): string",
 }
@@ -264,8 +264,7 @@ local function luals_function(out, item, name)
   out("")
 end
 
--- Lines that say what Lua's operators and indexing make of an object of the
--- class.
+-- Lines that describe Lua's operators and indexing on an object of the class.
 local function luals_operators(out, module)
   if module == "gbi.registry" then
     out("---@operator len: integer")

@@ -1,8 +1,8 @@
---- Measures the workload of examples/cuda on a GPU, in turns:
--- bench.lua TABLE.md PICTURE.svg
+--- Measures the workload of examples/cuda on a GPU, alternating between the
+-- rows: bench.lua TABLE.md PICTURE.svg
 --
 -- Programs that are not Lua run beside this one, wait for a line that says what
--- to run, and answer with the microseconds of a call.
+-- to run, and answer with the microseconds per call.
 local gbi = require "gbi"
 local cuda = require "cuda"
 local kernels = require "kernels"
@@ -33,7 +33,7 @@ local function measure(f, calls)
   return took
 end
 
--- Starts a program that answers.
+-- Starts a program that answers requests.
 local function start(command)
   local path = os.tmpname()
   os.remove(path)
@@ -60,7 +60,7 @@ do
   local there = os.execute("python3 -c 'import torch' 2>/dev/null")
   if there == true or there == 0 then
     torch = start("python3 bench/gpu/pytorch.py")
-    version = torch() -- its first line tells the version
+    version = torch() -- its first line has the version
   end
 end
 
@@ -79,7 +79,7 @@ end
 
 local table_rows = {
   { "bare", "bare driver calls", outside(bare, "create") },
-  { "reuse", "the same, with an event kept for each stream",
+  { "reuse", "the same, with one event kept per stream",
     outside(bare, "reuse") },
   { "bare graph", "bare driver calls, CUDA graph", outside(bare, "graph") },
   { "gbi", "gbi", inside(rows.gbi()) },
@@ -100,7 +100,7 @@ if torch then
   end
 end
 
--- In turns; the first round only warms up.
+-- Alternating; the first round only warms up.
 local times, failures = {}, {}
 for round = 0, ROUNDS do
   for _, row in ipairs(table_rows) do
@@ -119,7 +119,7 @@ local function median(name)
   return list[math.floor((#list + 1) / 2)], list[1], list[#list]
 end
 
--- Does anything grow?
+-- Does memory grow?
 local function growth(f)
   local function state()
     cuda.synchronize()
@@ -144,7 +144,7 @@ local name, driver = cuda.device()
 add("%s, driver %s%s; median of %d batches of %d calls each, in turns, in one "
   .. "run:", name, driver, version and (", " .. version) or "", ROUNDS, CALLS)
 add("")
-add("| | µs a call | least – most | of the bare calls |")
+add("| | µs per call | least – most | of the bare calls |")
 add("|---|---|---|---|")
 local base = median("bare")
 for _, row in ipairs(table_rows) do
@@ -202,7 +202,7 @@ end
 local svg = { ('<svg xmlns="http://www.w3.org/2000/svg" width="%d" '
   .. 'height="%d" font-family="sans-serif" font-size="12">'):format(
   LEFT + WIDTH + 70, #table_rows * HEIGHT + 40) }
-svg[#svg + 1] = ('<text x="%d" y="16">microseconds a call, %s</text>')
+svg[#svg + 1] = ('<text x="%d" y="16">microseconds per call, %s</text>')
   :format(LEFT, name)
 for i, row in ipairs(table_rows) do
   local y, value = i * HEIGHT + 6, median(row[1])

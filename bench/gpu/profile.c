@@ -61,7 +61,7 @@ TIMED(WRAP)
 #undef WRAP
 
 
-/* The functions that do nothing, but for a graph that is captured. */
+/* The functions that do nothing, except for a graph that is captured. */
 static int capturing;
 
 static Result begin (Queue queue, int mode) {

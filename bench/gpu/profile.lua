@@ -1,7 +1,7 @@
---- Where the time of a call goes: profile.lua [CALLS], with the libraries that
--- `make gpu-profile` builds.
+--- Shows where the time of a call goes: profile.lua [CALLS], with the libraries
+-- that `make gpu-profile` builds.
 --
--- It starts itself for each row: with the driver as it is, with the driver's
+-- It starts itself for each row: with the unchanged driver, with the driver's
 -- calls timed, and with calls that do nothing instead of the driver's.
 local ROW, CALLS = arg[1], tonumber(arg[2]) or 100000
 local WARM = 2000
@@ -25,9 +25,9 @@ if not ROW then
     for _, row in ipairs { "hand", "gbi", "of_run", "graph" } do
       run("%s%s bench/gpu/profile.lua %s %d", env, lua, row, n)
     end
-    if mode ~= "null" then -- the bare program checks what it computed
+    if mode ~= "null" then -- the bare program checks its results
       for _, row in ipairs { "create", "reuse", "graph" } do
-        run("printf 'bare C, %s, us a call: ' && echo '%s %d' | "
+        run("printf 'bare C, %s, us per call: ' && echo '%s %d' | "
           .. "%s%s/gpu-profile/gpu-bare %s", row, row, n, env, build, path)
       end
     end
@@ -46,4 +46,5 @@ cuda.synchronize()
 local began = cuda.clock()
 for _ = 1, CALLS do f(x, main):close() end
 cuda.synchronize()
-print(("%s, us a call: %.3f"):format(ROW, (cuda.clock() - began) / CALLS * 1e6))
+print(("%s, us per call: %.3f"):format(ROW,
+  (cuda.clock() - began) / CALLS * 1e6))

@@ -1,4 +1,4 @@
---- What is measured of Lua, each a function that makes f(x, main).
+--- The measured Lua functions, each made by a function as f(x, main).
 local cuda = require "cuda"
 local kernels = require "kernels"
 local workload = require "workload"
@@ -18,7 +18,7 @@ function rows.graph()
   return (cudagraph.compile(workload.fork_join(), { stream = "main" }))
 end
 
--- What the compiled graph does, by hand and without gbi.
+-- The work of the compiled graph, by hand and without gbi.
 function rows.hand()
   local add, mul = kernels.maps.add, kernels.maps.mul
   return function(input, stream)

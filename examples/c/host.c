@@ -5,7 +5,7 @@
 **
 ** It has a job queue of the kind that a C library brings along: a function
 ** and a `void *` for whoever submits a job. The script submits Lua objects;
-** what the queue keeps in its `void *` is a handle. Table 0 of gbi.h's functions
+** the `void *` in the queue is a handle. Table 0 of gbi.h's functions
 ** is the Lua state's own handle table.
 */
 #include <stdio.h>
@@ -16,7 +16,7 @@
 
 #define MAX_JOBS 1024
 
-/* {== the library: knows nothing of Lua == */
+/* {== the library: knows nothing about Lua == */
 
 typedef struct Queue {
   struct {
@@ -74,7 +74,7 @@ static void work (void *context, void *data) {
 }
 
 
-/* submit(f) -> true | nil, "full": f is called by run, if it is still there.
+/* submit(f) -> true | nil, "full": run will call f, if it still exists.
 ** Upvalue: the host. */
 static int host_submit (lua_State *L) {
   Host *host = (Host *)lua_touserdata(L, lua_upvalueindex(1));
@@ -92,7 +92,7 @@ static int host_submit (lua_State *L) {
 }
 
 
-/* run() -> how many jobs were done, and how many were gone. */
+/* run() -> the number of jobs done, and the number of dead ones. */
 static int host_run (lua_State *L) {
   Host *host = (Host *)lua_touserdata(L, lua_upvalueindex(1));
   lua_settop(L, 0);
@@ -120,7 +120,7 @@ static int pmain (lua_State *L) {
   const luaL_Reg *f;
   Host *host;
   luaL_openlibs(L);
-  lua_getglobal(L, "package");  /* where `require` finds what is compiled in */
+  lua_getglobal(L, "package");  /* for `require`: the compiled-in modules */
   lua_getfield(L, -1, "preload");
   lua_pushcfunction(L, luaopen_gbi_core);
   lua_setfield(L, -2, "gbi.core");

@@ -1,4 +1,4 @@
--- A script for host.c: submits jobs that outlive their objects, or do not.
+-- A script for host.c: submits jobs, some of which outlive their objects.
 local log = {}
 
 local function job(name)

@@ -25,10 +25,10 @@ typedef struct Timer {
 typedef struct Wheel {
   const gbi_API *gbi;
   lua_Integer now;
-  int spokes[SPOKES];  /* lists of timers, by the tick they are due at */
-  int ready;           /* list of those that are due */
+  int spokes[SPOKES];  /* lists of timers, by the tick at which they are due */
+  int ready;           /* list of the timers that are due */
   int unused;          /* list of free timers */
-  Timer timers[1];     /* as many as there is room for */
+  Timer timers[1];     /* the number of places */
 } Wheel;
 
 
@@ -101,8 +101,8 @@ static void makeready (Wheel *w) {
 }
 
 
-/* wheel:tick() -> fired, skipped. An error of a `fire` leaves the timers
-** after it for the next tick. */
+/* wheel:tick() -> fired, skipped. If a `fire` raises an error, the timers after
+** it wait for the next tick. */
 static int wheel_tick (lua_State *L) {
   lua_Integer fired = 0, skipped = 0;
   Wheel *w = checkwheel(L);
@@ -145,7 +145,7 @@ static void countlist (lua_State *L, Wheel *w, int t, lua_Integer *live,
 }
 
 
-/* wheel:count() -> live, dead: timers that wait, by their objects */
+/* wheel:count() -> live, dead: the waiting timers, by their objects */
 static int wheel_count (lua_State *L) {
   lua_Integer live = 0, dead = 0;
   Wheel *w = checkwheel(L);
@@ -164,8 +164,8 @@ static void releaselist (lua_State *L, Wheel *w, int t) {
 }
 
 
-/* Releases the handles of the timers that still wait: their objects may live
-** much longer than the wheel. */
+/* Releases the handles of the waiting timers: their objects may live much
+** longer than the wheel. */
 static int wheel_gc (lua_State *L) {
   Wheel *w = checkwheel(L);
   int i;

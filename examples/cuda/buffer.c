@@ -16,7 +16,7 @@ Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n) {
 }
 
 
-/* Refuses a stream that is being captured. */
+/* Raises an error for a stream that is being captured. */
 static Stream *arguncaptured (lua_State *L, Gpu *gpu, int arg,
                               const char *what) {
   Stream *stream = gpu_argstream(L, gpu, arg);
@@ -26,8 +26,8 @@ static Stream *arguncaptured (lua_State *L, Gpu *gpu, int arg,
 }
 
 
-/* Pushes the floats of argument `arg` as a string, unless it is one: the numbers
-** of a list. Returns how many, and the string in `bytes`. */
+/* Pushes the floats of argument `arg`, a string or a list of numbers, as a
+** string. Returns their number, and the string in `bytes`. */
 static size_t argfloats (lua_State *L, int arg, const char **bytes) {
   size_t size, i, n;
   char *floats;
@@ -60,7 +60,7 @@ static size_t argfloats (lua_State *L, int arg, const char **bytes) {
 }
 
 
-/* Copies floats to a buffer, and waits until they are there. */
+/* Copies floats to a buffer, and waits for the copy. */
 static void fill (lua_State *L, Gpu *gpu, Buffer *buffer, int i,
                   const char *bytes) {
   Place *place = &gpu->places[i];
@@ -77,8 +77,8 @@ static void fill (lua_State *L, Gpu *gpu, Buffer *buffer, int i,
 }
 
 
-/* buffer:write(stream, floats): a list of as many numbers, or a string of as
-** many floats */
+/* buffer:write(stream, floats): a list of numbers, or a string of floats, of
+** the buffer's length */
 static int buffer_write (lua_State *L) {
   Gpu *gpu = GPU(L);
   Buffer *buffer = gpu_argbuffer(L, gpu, 1);
@@ -122,8 +122,8 @@ static char *readbytes (lua_State *L, Gpu *gpu, Buffer *buffer) {
 }
 
 
-/* buffer:read(stream) -> a list of its numbers, after all that the stream was
-** given */
+/* buffer:read(stream) -> a list of its numbers, after all work that the stream
+** was given */
 static int buffer_read (lua_State *L) {
   Gpu *gpu = GPU(L);
   Buffer *buffer = gpu_argbuffer(L, gpu, 1);
@@ -140,7 +140,7 @@ static int buffer_read (lua_State *L) {
 }
 
 
-/* buffer:string(stream) -> the same as a string of floats */
+/* buffer:string(stream) -> the same, as a string of floats */
 static int buffer_string (lua_State *L) {
   Gpu *gpu = GPU(L);
   Buffer *buffer = gpu_argbuffer(L, gpu, 1);
@@ -150,14 +150,14 @@ static int buffer_string (lua_State *L) {
 }
 
 
-/* #buffer: how many floats */
+/* #buffer: the number of floats */
 static int buffer_len (lua_State *L) {
   lua_pushinteger(L, (lua_Integer)gpu_argbuffer(L, GPU(L), 1)->n);
   return 1;
 }
 
 
-/* buffer:close(). What the streams were given still finds its memory. */
+/* buffer:close(). Work that streams were given still finds its memory. */
 static int buffer_close (lua_State *L) {
   Gpu *gpu = GPU(L);
   gpu_closearg(L, gpu, 1, BUFFER);
@@ -165,7 +165,7 @@ static int buffer_close (lua_State *L) {
 }
 
 
-/* buffer(stream, n) -> a buffer of `n` floats, of any value */
+/* buffer(stream, n) -> a buffer of `n` floats, with arbitrary values */
 static int cuda_buffer (lua_State *L) {
   Gpu *gpu = gpu_get(L);
   Stream *stream = gpu_argstream(L, gpu, 1);

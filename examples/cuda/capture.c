@@ -32,7 +32,7 @@ struct Graph {
 };
 
 
-/* Nothing is captured any more. */
+/* Ends capturing. */
 static void stopcapture (Gpu *gpu) {
   int i;
   for (i = 0; i < MAXSTREAMS; i++) gpu->places[i].capturing = 0;
@@ -65,9 +65,9 @@ static int graph_close (lua_State *L) {
 }
 
 
-/* capture(stream, ...) -> graph, whose inputs are the buffers. All that the
-** stream is given is captured, and streams that wait for it, until the graph is
-** finished or closed. */
+/* capture(stream, ...) -> graph, whose inputs are the buffers. Captures all
+** work that is given to the stream, and to streams that wait for it, until the
+** graph is finished or closed. */
 static int cuda_capture (lua_State *L) {
   Gpu *gpu = gpu_get(L);
   Stream *stream = gpu_argstream(L, gpu, 1);
@@ -75,7 +75,7 @@ static int cuda_capture (lua_State *L) {
   Graph *graph;
   luaL_argcheck(L, n <= MAXINPUTS, MAXINPUTS + 2, "too many inputs");
   for (i = 0; i < n; i++) gpu_argbuffer(L, gpu, i + 2);
-  if (gpu->capture != NULL) luaL_error(L, "a graph is being captured already");
+  if (gpu->capture != NULL) luaL_error(L, "another graph is being captured");
   graph = (Graph *)gpu_new(L, gpu, GRAPH, sizeof(Graph));
   graph->launches = (Launch *)malloc(MAXLAUNCHES * sizeof(Launch));
   if (graph->launches == NULL) luaL_error(L, "not enough memory");
@@ -95,7 +95,8 @@ static int cuda_capture (lua_State *L) {
 }
 
 
-/* Returns which block of the graph's this is, making it one. */
+/* Returns the number of this block in the graph; adds the block if it is
+** new. */
 static int keepblock (lua_State *L, Graph *graph, Block *block) {
   int i;
   for (i = 0; i < graph->nblocks; i++)
@@ -108,7 +109,7 @@ static int keepblock (lua_State *L, Graph *graph, Block *block) {
 }
 
 
-/* Which input is at this address? 0: none. */
+/* Returns the number of the input at this address, or 0. */
 static int inputat (const Graph *graph, Address at) {
   int i;
   for (i = 0; i < graph->ninputs; i++)
@@ -145,8 +146,8 @@ void gpu_captured (lua_State *L, Gpu *gpu, int place, const Launch *launch) {
 }
 
 
-/* graph:finish(...): ends capturing. The buffers, which it wrote, are its
-** outputs. */
+/* graph:finish(...): ends capturing. The buffers, which the graph wrote, are
+** its outputs. */
 static int graph_finish (lua_State *L) {
   Gpu *gpu = GPU(L);
   Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
@@ -171,7 +172,7 @@ static int graph_finish (lua_State *L) {
 }
 
 
-/* Puts another address into the kernels that have this input. */
+/* Puts another address into the kernels that use this input. */
 static void moveinput (lua_State *L, Gpu *gpu, Graph *graph, int input,
                        Address at) {
   int i, k;
@@ -198,13 +199,13 @@ static void moveinput (lua_State *L, Gpu *gpu, Graph *graph, int input,
                                                            launch->node, &node),
               "cuGraphExecKernelNodeSetParams");
   }
-  graph->inputs[input - 1] = at;  /* last: after an error it is set again */
+  graph->inputs[input - 1] = at;  /* last: an error leaves it to be set again */
 }
 
 
 /* launch(graph, stream, ...), graph:launch(stream, ...) -> its outputs, or true
-** if it has none; false if it is busy or the inputs have other lengths than those
-** it was captured with */
+** if it has none; false if it is busy or the inputs have other lengths than in
+** the capture */
 static int graph_launch (lua_State *L) {
   Gpu *gpu = GPU(L);
   Graph *graph = (Graph *)gpu_arg(L, 1, GRAPH);
@@ -225,7 +226,7 @@ static int graph_launch (lua_State *L) {
   luaL_checkstack(L, no + 4, NULL);
   for (i = 0; i < no; i++)
     outputs[i] = gpu_newslot(L, gpu, BUFFER);
-  if (gpu->closings != closings) {  /* by a finalizer: are these still open? */
+  if (gpu->closings != closings) {  /* a finalizer may have closed them */
     gpu_argstream(L, gpu, 2);
     for (i = 0; i < n; i++) gpu_argbuffer(L, gpu, i + 3);
   }

@@ -47,7 +47,8 @@ int gpu_error (lua_State *L, const Gpu *gpu, Result error,
 ** The device
 ** =================================================================== */
 
-/* Opens the driver and the first GPU. Returns NULL, or why not. */
+/* Opens the driver and the first GPU. Returns NULL, or the reason why it
+** cannot. */
 static const char *opengpu (Gpu *gpu, char *reason, size_t size) {
   Result error;
   if (gpu->closed) return "the Lua state is closing";
@@ -77,7 +78,7 @@ Gpu *gpu_get (lua_State *L) {
 }
 
 
-/* available() -> true | nil, why not */
+/* available() -> true | nil, reason */
 static int cuda_available (lua_State *L) {
   Gpu *gpu = GPU(L);
   char text[300];
@@ -116,8 +117,8 @@ static int cuda_synchronize (lua_State *L) {
 }
 
 
-/* memory() -> bytes that the blocks have, how many blocks, how many of them are
-** free, and the bytes of the GPU that nobody uses */
+/* memory() -> the bytes of all blocks, the number of blocks, the number of free
+** blocks, and the free bytes of the GPU */
 static int cuda_memory (lua_State *L) {
   Gpu *gpu = gpu_get(L);
   size_t unused, total;
@@ -130,7 +131,7 @@ static int cuda_memory (lua_State *L) {
 }
 
 
-/* trim(): waits, and gives back the blocks that are free */
+/* trim(): waits, and returns the free blocks to the driver */
 static int cuda_trim (lua_State *L) {
   cuda_synchronize(L);
   gpu_trim(GPU(L));
@@ -154,8 +155,7 @@ static void *newuserdata (lua_State *L, size_t size) {
 }
 
 
-/* Makes the object whose finalizer looks for objects that are gone.
-** [-0, +0, m] */
+/* Makes the object whose finalizer looks for collected objects. [-0, +0, m] */
 static void watch (lua_State *L, Gpu *gpu) {
   newuserdata(L, 0);
   luaL_getmetatable(L, WATCH);
@@ -167,7 +167,7 @@ static void watch (lua_State *L, Gpu *gpu) {
 void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size) {
   void *object = newuserdata(L, size);
   memset(object, 0, size);
-  *(Gpu **)object = gpu;  /* the first field of each */
+  *(Gpu **)object = gpu;  /* the first field of each object */
   lua_pushvalue(L, METATABLE(kind));
   lua_setmetatable(L, -2);
   return object;
@@ -178,7 +178,7 @@ void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size) {
 static void moreslots (lua_State *L, Gpu *gpu) {
   int i;
   Chunk *chunk = (Chunk *)newuserdata(L, sizeof(Chunk));
-  luaL_ref(L, LUA_REGISTRYINDEX);  /* it is there until the state closes */
+  luaL_ref(L, LUA_REGISTRYINDEX);  /* it exists until the state closes */
   memset(chunk, 0, sizeof(*chunk));
   for (i = CHUNK - 1; i >= 0; i--) {
     chunk->slots[i].next = gpu->freeslot;
@@ -237,8 +237,8 @@ void gpu_close (Gpu *gpu, Slot *slot) {
 }
 
 
-/* Closes what is not in the weak table at stack index `slotted`, or everything
-** if that is 0. */
+/* Closes every object that is not in the weak table at stack index `slotted`;
+** all objects, if that is 0. */
 static void sweep (lua_State *L, Gpu *gpu, int slotted) {
   Chunk *chunk;
   for (chunk = gpu->chunks; chunk != NULL; chunk = chunk->next) {
@@ -313,7 +313,7 @@ Slot *gpu_argother (lua_State *L, const Gpu *gpu, int arg, int kind,
 }
 
 
-/* Closes an object; its number is dead. [-0, +0, e] */
+/* Closes an object; its handle becomes dead. [-0, +0, e] */
 static void closeslot (lua_State *L, Gpu *gpu, Slot *slot) {
   lua_Integer handle = slot->handle;
   if (handle != 0) gpu->gbi->release(L, HANDLES, handle);
@@ -358,8 +358,8 @@ void gpu_kind (lua_State *L, int kind, const luaL_Reg *methods,
   lua_pop(L, 1);
 }
 
-/* The last finalizer of the module, since its metatable was the first to get
-** one. Buffers that are still there lose their memory. */
+/* The last finalizer of the module, because its metatable was the first to get
+** one. Buffers that still exist lose their memory. */
 static int gpu_gc (lua_State *L) {
   Gpu *gpu = (Gpu *)lua_touserdata(L, 1);
   int i;
@@ -389,7 +389,7 @@ static int gpu_gc (lua_State *L) {
 
 
 /* type(value) -> "stream", "event", "buffer", "module", "kernel", "graph",
-** "mapper", or nil for what is no object of this module */
+** "mapper", or nil for any other value */
 static int cuda_type (lua_State *L) {
   int kind;
   luaL_checkany(L, 1);
@@ -404,8 +404,8 @@ static int cuda_type (lua_State *L) {
 }
 
 
-/* close(...): closes buffers and events. The same as a call of `close` for each,
-** but one call. */
+/* close(...): closes buffers and events, like `close` for each, but in one
+** call. */
 static int cuda_close (lua_State *L) {
   Gpu *gpu = GPU(L);
   int i, n = lua_gettop(L);
@@ -440,7 +440,7 @@ static const luaL_Reg functions[] = {
 };
 
 
-/* Fills the module, at 1. Its upvalues are those of all functions. */
+/* Fills the module, at 1. All functions share its upvalues. */
 static int openall (lua_State *L) {
   gpu_functions(L, functions);
   gpu_openstreams(L);

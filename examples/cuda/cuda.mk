@@ -1,5 +1,5 @@
-# gbi on a GPU: the module `cuda`, and what is measured with it. It compiles
-# anywhere; `make gpu` needs a CUDA driver.
+# gbi on a GPU: the module `cuda`, and its measurements. It compiles anywhere;
+# `make gpu` needs a CUDA driver.
 
 .PHONY: gpu gpu-run gpu-bench gpu-profile
 
@@ -8,7 +8,7 @@ CUDA   = $(BUILD)/cuda.so
 C     += $(CUDA_C) $(wildcard bench/gpu/*.c)
 USERS += $(CUDA) $(BUILD)/fakecuda/libcuda.so.1
 
-# what Lua runs under, to find the modules of the examples and the bench
+# runs Lua so that it finds the modules of the examples and the bench
 GPU_LUA = LUA_PATH="examples/cuda/?.lua;bench/gpu/?.lua;$$LUA_PATH" $(LUA)
 
 gpu: ## run the examples, the specs and the bench of examples/cuda on a GPU
@@ -53,7 +53,7 @@ $(CUDA): $(CUDA_C) $(wildcard examples/cuda/*.h) csrc/gbi.h
 	$(CC) $(WARN) $(FAST) $(CFLAGS) -Icsrc $(LUA_CFLAGS) -fPIC $(SHARED) \
 	  $(LDFLAGS) -o $@ $(CUDA_C) -ldl
 
-# what the specs have in the driver's place
+# the fake driver of the specs
 $(BUILD)/fakecuda/libcuda.so.1: spec/c/fakecuda.c examples/cuda/driver.h
 	@mkdir -p $(@D)
 	$(CC) $(WARN) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<

@@ -4,15 +4,15 @@
 --
 -- The first run captures the kernels and how they wait for each other, on
 -- streams of the backend's own; every run is then one launch, on the stream
--- that the input named `stream` is. A buffer among the inputs may be another
--- one in each run, and of another length: that is captured anew. External
--- objects are only obtained to capture; a launch needs none.
+-- given as the input named `stream`. Runs may have different buffers as inputs;
+-- a buffer of another length is captured anew. External objects are only
+-- obtained for a capture; a launch needs none.
 --
--- What cannot be captured is refused, and the error names the node. With
--- `fallback = true`, the graph is compiled without the backend instead.
+-- A graph that cannot be captured is refused, and the error names the node.
+-- With `fallback = true`, it is compiled without the backend instead.
 --
 -- The outputs are buffers in the graph's own memory. Close them when they are
--- not needed any more: while they are open, the next run needs another capture.
+-- no longer needed: while they are open, the next run needs another capture.
 local gbi = require "gbi"
 local cuda = require "cuda"
 
@@ -20,7 +20,7 @@ local unpack = table.unpack or unpack -- luacheck: ignore 113
 
 local cudagraph = {}
 
-local CAPTURES = 8 -- before garbage is collected to find an output to reuse
+local CAPTURES = 8 -- runs before garbage is collected to find an unused output
 
 local HANDLE = "external_object_handle" -- the target of node:handle()
 
@@ -30,7 +30,7 @@ local FUNCTIONS = {
   [cuda.fork] = true, [cuda.join] = true, [cuda.close] = true,
   [cuda.number] = true,
 }
--- Methods, and the first argument where an input has to be a buffer
+-- Methods, and the number of the first argument that must be a buffer
 local METHODS = { map = 3, launch = 3, record = 9, wait = 9, close = 9 }
 
 -- The value that a source finds.
@@ -45,8 +45,8 @@ local function is_node(value)
   return type(value) == "table"
 end
 
--- The function that a node calls, whose target is a source or an attribute; nil
--- for any other.
+-- The function that a node calls, if its target is a source or an attribute;
+-- else nil.
 local function callee(graph, node)
   local target = node.target
   if node.op ~= "call_function" or type(target) == "string" then return nil end
@@ -56,7 +56,8 @@ local function callee(graph, node)
       or value_of(target.target)) or nil
 end
 
--- Why a graph cannot be captured, or nil; and the inputs that are buffers.
+-- The reason why a graph cannot be captured, or nil; and the inputs that are
+-- buffers.
 function cudagraph.refusal(graph, stream)
   local buffers, found = {}, false
   for node in graph:nodes() do
@@ -101,7 +102,7 @@ function cudagraph.refusal(graph, stream)
   return nil, buffers
 end
 
--- Runs the nodes on streams and events of its own. Returns the values of nodes.
+-- Runs the nodes on its own streams and events. Returns the values of nodes.
 local function record(graph, origin, inputs, objects)
   local values, streams = {}, {}
   local function private(object, key)
@@ -170,14 +171,14 @@ function cudagraph.backend(options)
           local arg = node.args[i]
           if not is_node(arg) or cuda.type(callee(graph, arg)) ~= "mapper"
              and (arg.op ~= "call_method" or arg.target ~= "map") then
-            error(("output %d cannot be captured in a CUDA graph: it is no "
-              .. "buffer that a kernel makes"):format(i), 0)
+            error(("output %d cannot be captured in a CUDA graph: it is "
+              .. "not a buffer that a kernel makes"):format(i), 0)
           end
           outputs[i], results[i] = arg, "r" .. i
         end
       end
     end
-    local graphs = { kernels = {} } -- captured; and the kernels that they need
+    local graphs = { kernels = {} } -- captured graphs; and their kernels
     local prologue = gbi.compile_prologue(graph.registry, params)
 
     local function capture(...)
@@ -206,7 +207,7 @@ function cudagraph.backend(options)
           if kind == "kernel" then
             graphs.kernels[value] = true
           elseif kind == "buffer" and node.op ~= "placeholder" then
-            value:close() -- the graph has its memory
+            value:close() -- the graph keeps its memory
           end
         end
         for _, object in pairs(objects) do

@@ -53,7 +53,7 @@ enum { STREAM, EVENT, BUFFER, MODULE, KERNEL, GRAPH, KINDS };
 
 /* Memory of the GPU. It is handed from buffer to buffer. */
 typedef struct Block {
-  struct Block *next;  /* in a list of free ones */
+  struct Block *next;  /* in a list of free blocks */
   Address at;
   int class;
   int refs;
@@ -66,18 +66,17 @@ typedef struct List {
   Block *first, *end;
 } List;
 
-/* A stream, as long as it is open. The numbers go on when a place is taken
-** again. */
+/* An open stream. The numbers continue when a place is used again. */
 typedef struct Place {
-  Queue queue;  /* NULL: nobody has this place */
+  Queue queue;  /* NULL: the place is free */
   int capturing;
   Number number;  /* of the last piece of work */
-  Number done;    /* all up to this one has ended */
+  Number done;    /* all work up to this one has ended */
   Number known[MAXSTREAMS];
-  List unused[CLASSES];  /* blocks whose uses come before its further work */
+  List unused[CLASSES];  /* blocks whose uses come before its next work */
   Mark probe;            /* an event recorded there to learn what has ended */
   Number probed;         /* the number it was recorded at; 0: not recorded */
-  int frees;             /* since then */
+  int frees;             /* work since then */
 } Place;
 
 typedef struct Graph Graph;
@@ -124,13 +123,13 @@ typedef struct Gpu {
   Mark marks[MAXMARKS];
   int nmarks;
   int pooled;               /* streams handed out by the pool */
-  Graph *capture;           /* that is being captured, or NULL */
+  Graph *capture;           /* the graph that is being captured, or NULL */
   Chunk *chunks;            /* of slots */
-  Slot *freeslot;           /* the first free one */
+  Slot *freeslot;           /* the first free slot */
   int nslots;
-  int watched;              /* somebody will look for objects that are gone */
-  Number serial;            /* the last one given out */
-  Number closings;          /* how many objects were closed */
+  int watched;              /* will an object look for collected ones? */
+  Number serial;            /* the last serial number given out */
+  Number closings;          /* the number of closed objects */
 } Gpu;
 
 /* The Lua object of a slot. */
@@ -164,7 +163,7 @@ typedef struct Kernel {
   Code *code;
   Function function;
   int nparams;
-  int maps;  /* its parameters are those that `map` wants */
+  int maps;  /* has it the parameters that `map` needs? */
   char params[MAXPARAMS + 1];  /* of each: p buffer, f float, i, l integers */
 } Kernel;
 
@@ -175,11 +174,11 @@ typedef struct Launch {
   unsigned int grid;
   int nparams;
   Value values[MAXPARAMS];
-  Block *blocks[MAXPARAMS];  /* NULL where no buffer */
+  Block *blocks[MAXPARAMS];  /* NULL: not a buffer */
   int inputs[MAXPARAMS];     /* the number of the graph's input, or 0 */
 } Launch;
 
-#define THREADS 128  /* of a block of a kernel */
+#define THREADS 128  /* of one thread block */
 
 
 /* {gpu.c: the device and what objects have in common */
@@ -191,7 +190,7 @@ Gpu *gpu_get (lua_State *L);
 int gpu_error (lua_State *L, const Gpu *gpu, Result error,
                const char *function);
 
-/* The same, unless there is none. [-0, +0, e] */
+/* The same, but returns if there is no error. [-0, +0, e] */
 static inline void gpu_check (lua_State *L, const Gpu *gpu, Result error,
                               const char *function) {
   if (error != 0) gpu_error(L, gpu, error, function);
@@ -201,14 +200,14 @@ static inline void gpu_check (lua_State *L, const Gpu *gpu, Result error,
 ** [-0, +1, m] */
 void *gpu_new (lua_State *L, Gpu *gpu, int kind, size_t size);
 
-/* Returns the object without a slot that argument `arg` is. [-0, +0, e] */
+/* Returns argument `arg`, an object without a slot. [-0, +0, e] */
 void *gpu_arg (lua_State *L, int arg, int kind);
 
 /* Pushes a new object with a slot. Returns the slot. May run finalizers.
 ** [-0, +1, e] */
 Slot *gpu_newslot (lua_State *L, Gpu *gpu, int kind);
 
-/* Gives back what a slot has of the driver. */
+/* Returns the driver's resources of a slot. */
 void gpu_close (Gpu *gpu, Slot *slot);
 
 /* Does so for all objects that were collected. [-0, +0, m] */
@@ -238,9 +237,9 @@ static inline Slot *gpu_slot (lua_State *L, const Gpu *gpu, int i, int kind) {
   return slot != NULL && slot->kind == kind ? slot : NULL;
 }
 
-/* Returns the slot of the open object that argument `arg` is a handle of, and
-** puts that in its place. Raises the error for everything else, or returns NULL
-** if it is `closed` that is wanted and the object is. [-0, +0, e] */
+/* Returns the slot of the open object whose handle is argument `arg`, and puts
+** the object in the place of the handle. Raises the error for anything else;
+** with `closed`, returns NULL for a closed object. [-0, +0, e] */
 Slot *gpu_argother (lua_State *L, const Gpu *gpu, int arg, int kind,
                     int closed);
 
@@ -264,29 +263,29 @@ void gpu_closearg (lua_State *L, Gpu *gpu, int arg, int kind);
 Result gpu_takemark (Gpu *gpu, Mark *mark);
 void gpu_givemark (Gpu *gpu, Mark mark);
 
-/* Makes stream `to` wait for what stream `from` was given. */
+/* Makes stream `to` wait for the work that stream `from` was given. */
 Result gpu_order (Gpu *gpu, int from, int to);
 
 /* Makes a stream wait for all uses of a block. */
 Result gpu_ready (Gpu *gpu, const Block *block, int place);
 
-/* Notes that the last work of a stream uses a block. */
+/* Records that the last work of a stream uses a block. */
 void gpu_use (Gpu *gpu, Block *block, int place);
 
-/* Notes that all work of a stream has ended. */
+/* Records that all work of a stream has ended. */
 void gpu_ended (Gpu *gpu, int place);
 
-/* Ends a stream. Its free blocks become everybody's. */
+/* Ends a stream. Any stream can then use its free blocks. */
 void gpu_closeplace (Gpu *gpu, int place);
 
-/* Returns a block of `bytes` for a stream, of which one reference is the
-** caller's. May collect garbage. [-0, +0, e] */
+/* Returns a block of `bytes` for a stream, with one reference for the caller.
+** May collect garbage. [-0, +0, e] */
 Block *gpu_alloc (lua_State *L, Gpu *gpu, int place, size_t bytes);
 
-/* Gives a reference back; the last one makes the block free. */
+/* Drops a reference; the last one frees the block. */
 void gpu_release (Gpu *gpu, Block *block);
 
-/* Frees all blocks that nobody has. */
+/* Frees all unused blocks. */
 void gpu_trim (Gpu *gpu);
 
 /* }{buffer.c, capture.c */
@@ -294,7 +293,7 @@ void gpu_trim (Gpu *gpu);
 /* Pushes a new buffer of `n` floats for a stream. [-0, +1, e] */
 Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n);
 
-/* Notes a launch on a stream that is being captured. [-0, +0, e] */
+/* Records a launch on a stream that is being captured. [-0, +0, e] */
 void gpu_captured (lua_State *L, Gpu *gpu, int place, const Launch *launch);
 
 /* }{the functions of each file */
@@ -310,9 +309,9 @@ void gpu_opengraphs (lua_State *L);
 /* Adds functions to the table on the top. [-0, +0, m] */
 void gpu_functions (lua_State *L, const luaL_Reg *functions);
 
-/* Fills the metatable of a kind, with methods and a closer: what ends a variable,
-** the finalizer where there is no slot, and, unless there is another, the method
-** `close`. [-0, +0, m] */
+/* Fills the metatable of a kind: methods, and a closer for the end of a
+** variable and, if the kind has no slot, the finalizer; it is also the method
+** `close`, unless there is another one. [-0, +0, m] */
 void gpu_kind (lua_State *L, int kind, const luaL_Reg *methods,
                lua_CFunction close, lua_CFunction length);
 /* } */

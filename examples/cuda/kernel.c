@@ -102,7 +102,7 @@ static const Kernel *argkernel (lua_State *L) {
 }
 
 
-/* Sets argument `arg` as parameter `i`. Returns the buffer that it is, or
+/* Sets argument `arg` as parameter `i`. Returns the argument's buffer, or
 ** NULL. */
 static const Buffer *setparam (lua_State *L, const Gpu *gpu,
                                const Kernel *kernel, Launch *launch, int i,
@@ -175,7 +175,7 @@ static int kernel_launch (lua_State *L) {
 }
 
 
-/* Maps by a kernel. The stream is argument `at`, what is mapped is behind it. */
+/* Maps by a kernel. The stream is argument `at`, the buffer to map follows. */
 static int map (lua_State *L, Gpu *gpu, const Kernel *kernel, int at) {
   const Stream *stream = gpu_argstream(L, gpu, at);
   const Buffer *made;
@@ -193,7 +193,7 @@ static int map (lua_State *L, Gpu *gpu, const Kernel *kernel, int at) {
   }
   luaL_argcheck(L, n <= 2147483647, at + 1, "too long");
   made = gpu_newbuffer(L, gpu, stream->place, n);
-  if (gpu->closings != closings) {  /* by a finalizer: are these still open? */
+  if (gpu->closings != closings) {  /* a finalizer may have closed them */
     gpu_argstream(L, gpu, at);
     for (i = 1; i < last; i++) setparam(L, gpu, kernel, &launch, i, at + i);
   }
@@ -215,8 +215,8 @@ static const Kernel *argmapping (lua_State *L) {
 
 
 /* kernel:map(stream, buffer, ...) -> a new buffer. The kernel's first parameter
-** is the new buffer, as long as the argument, and its last that length; between
-** them are the arguments. All buffers have one length. */
+** is the new buffer, as long as the argument, and its last is that length; the
+** arguments come between them. All buffers have one length. */
 static int kernel_map (lua_State *L) {
   Gpu *gpu = GPU(L);
   return map(L, gpu, argmapping(L), 2);

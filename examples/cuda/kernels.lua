@@ -1,5 +1,5 @@
--- The kernels of the examples, as PTX text: the driver compiles it for the GPU
--- that is there.
+-- The kernels of the examples, as PTX text: the driver compiles it for the
+-- installed GPU.
 local cuda = require "cuda"
 
 -- One thread for each element; %r4 is its number, %rd1 the address of the
@@ -72,9 +72,9 @@ local kernels = {
   add = module:kernel("add", "ppfi"), -- x + c
   mul = module:kernel("mul", "ppfi"), -- x * c
   sum = module:kernel("sum", "pppi"), -- x + y
-  -- x + c, and takes so many nanoseconds
+  -- x + c, but takes this many nanoseconds
   slow_add = module:kernel("slow_add", "ppfli"),
-  maps = {}, -- functions (stream, x, ...) -> what the kernel makes of x
+  maps = {}, -- functions (stream, x, ...) -> the kernel's result for x
 }
 for _, name in ipairs { "add", "mul", "sum", "slow_add" } do
   kernels.maps[name] = kernels[name]:mapper()

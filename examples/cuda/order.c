@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define SMALLEST 8      /* 2^8 bytes */
-#define PROBE_EVERY 32  /* blocks that a stream gets back */
+#define PROBE_EVERY 32  /* blocks returned to a stream at a time */
 #define BIT(i) ((Number)1 << (i))
 
 /* The lowest bit of a number that is not 0. */
@@ -27,7 +27,7 @@ static int lowest (Number number) {
 }
 #endif
 
-/* for each bit i of `bits`, which is used up */
+/* for each bit i of `bits`, which becomes 0 */
 #define EACHBIT(i, bits) \
   for (; (bits) != 0 && (i = lowest(bits), 1); (bits) &= (bits) - 1)
 
@@ -67,15 +67,16 @@ Result gpu_order (Gpu *gpu, int from, int to) {
 }
 
 
-/* Does all that stream `to` is given from now on come after work `number` of
-** stream `from`? */
+/* Does all work that stream `to` is given from now on come after work `number`
+** of stream `from`? */
 static int isafter (const Gpu *gpu, int to, int from, Number number) {
   return to == from || number <= gpu->places[from].done
          || (to >= 0 && number <= gpu->places[to].known[from]);
 }
 
 
-/* Does it come after all uses of a block? A negative stream: have they ended? */
+/* Does it come after all uses of a block? With a negative stream: have the uses
+** ended? */
 static int comesafter (const Gpu *gpu, int to, const Block *block) {
   Number used;
   int i;
@@ -110,7 +111,7 @@ void gpu_ended (Gpu *gpu, int place) {
 }
 
 
-/* Learns what a stream has ended, from the event recorded there. */
+/* Learns which work of a stream has ended, from the event recorded there. */
 static void look (Gpu *gpu, Place *place) {
   if (place->probed != 0 && gpu->cu.EventQuery(place->probe) == 0) {
     if (place->done < place->probed) place->done = place->probed;
@@ -163,8 +164,8 @@ static Block *takefrom (Gpu *gpu, int place, int class) {
 }
 
 
-/* Returns an unused block whose uses all come before what the stream is given
-** next, or NULL. */
+/* Returns an unused block whose uses all come before the stream's next work, or
+** NULL. */
 static Block *take (Gpu *gpu, int place, int class) {
   Number holders = gpu->holders[class];
   int i;
@@ -202,7 +203,7 @@ void gpu_release (Gpu *gpu, Block *block) {
     return;
   }
   if (used == 0 && gpu_ready(gpu, block, to) != 0) {
-    /* the driver does not let streams wait: have all wait here */
+    /* the driver does not let streams wait: wait here for all of them */
     gpu->cu.CtxSynchronize();
   }
   append(&gpu->places[to].unused[block->class], block);
@@ -211,7 +212,7 @@ void gpu_release (Gpu *gpu, Block *block) {
 }
 
 
-/* Gives the blocks of a list back to the driver. */
+/* Returns the blocks of a list to the driver. */
 static void freelist (Gpu *gpu, List *list, int class) {
   while (list->first != NULL) {
     Block *block = first(list);
@@ -251,7 +252,7 @@ void gpu_trim (Gpu *gpu) {
 }
 
 
-/* Returns a block that is new, or NULL and the error. */
+/* Returns a new block, or NULL and the error. */
 static Block *fresh (Gpu *gpu, int class, Result *error) {
   Block *block = (Block *)malloc(sizeof(Block));
   *error = OUT_OF_MEMORY;
@@ -269,7 +270,7 @@ static Block *fresh (Gpu *gpu, int class, Result *error) {
 }
 
 
-/* Collects the buffers that nobody has any more, and takes their blocks. */
+/* Collects unreferenced buffers, and takes their blocks. */
 static Block *collect (lua_State *L, Gpu *gpu, int place, int class) {
   lua_gc(L, LUA_GCCOLLECT, 0);
   gpu_sweep(L, gpu);

@@ -11,7 +11,7 @@ local SLOW = 2000000 -- nanoseconds
 
 local main = cuda.stream()
 
--- Runs it on other numbers each time; returns how often it was right.
+-- Runs it on different numbers each time; returns how often it was right.
 local function right(f, runs)
   local n = 0
   for run = 1, runs do

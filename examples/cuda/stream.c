@@ -17,7 +17,7 @@ static Stream *newstream (lua_State *L, Gpu *gpu) {
   Stream *stream = gpu_newslot(L, gpu, STREAM);
   int place = 0;
   while (place < MAXSTREAMS && gpu->places[place].queue != NULL) place++;
-  if (place == MAXSTREAMS) luaL_error(L, "%d streams are open", MAXSTREAMS);
+  if (place == MAXSTREAMS) luaL_error(L, "all %d streams are open", MAXSTREAMS);
   gpu_check(L, gpu, gpu->cu.StreamCreate(&gpu->places[place].queue,
                                          QUEUE_NON_BLOCKING), "cuStreamCreate");
   stream->place = place;
@@ -25,14 +25,14 @@ static Stream *newstream (lua_State *L, Gpu *gpu) {
 }
 
 
-/* stream() -> a new one, which does not wait for any other */
+/* stream() -> a new stream, which waits for no other */
 static int cuda_stream (lua_State *L) {
   newstream(L, gpu_get(L));
   return 1;
 }
 
 
-/* pool_stream() -> a stream of the pool, each in its turn */
+/* pool_stream() -> a stream of the pool, each one in turn */
 static int cuda_pool_stream (lua_State *L) {
   Gpu *gpu = gpu_get(L);
   int i = gpu->pooled + 1;
@@ -58,7 +58,7 @@ static int cuda_number (lua_State *L) {
 }
 
 
-/* stream:synchronize(): waits here for all that it was given */
+/* stream:synchronize(): waits here for all its work */
 static int stream_synchronize (lua_State *L) {
   Gpu *gpu = GPU(L);
   int place = gpu_argstream(L, gpu, 1)->place;
@@ -69,7 +69,7 @@ static int stream_synchronize (lua_State *L) {
 }
 
 
-/* stream:query() -> has all that it was given ended? */
+/* stream:query() -> has all its work ended? */
 static int stream_query (lua_State *L) {
   Gpu *gpu = GPU(L);
   int place = gpu_argstream(L, gpu, 1)->place;
@@ -83,7 +83,7 @@ static int stream_query (lua_State *L) {
 }
 
 
-/* stream:close(): waits until it has ended all */
+/* stream:close(): waits until all its work has ended */
 static int stream_close (lua_State *L) {
   Gpu *gpu = GPU(L);
   const Stream *stream = gpu_slot(L, gpu, 1, STREAM);
@@ -100,8 +100,8 @@ static int stream_close (lua_State *L) {
 ** Events
 ** =================================================================== */
 
-/* event(["timing"]) -> a new one. The driver's is made when it is recorded
-** first. */
+/* event(["timing"]) -> a new event. The driver's event is made when it is first
+** recorded. */
 static int cuda_event (lua_State *L) {
   static const char *const options[] = {"", "timing", NULL};
   int timing = lua_isnoneornil(L, 1) ? 0 : luaL_checkoption(L, 1, "", options);
@@ -114,7 +114,7 @@ static int cuda_event (lua_State *L) {
 
 #define argevent(L, gpu, arg) gpu_argslot(L, gpu, arg, EVENT)
 
-/* The same, for one that was recorded. */
+/* The same, for an event that was recorded. */
 static Event *argrecorded (lua_State *L, const Gpu *gpu, int arg) {
   Event *event = argevent(L, gpu, arg);
   luaL_argcheck(L, event->place >= 0, arg, "the event was not recorded yet");
@@ -156,8 +156,8 @@ static int cuda_wait_event (lua_State *L) {
 }
 
 
-/* fork(from, to), join(from, to): stream `to` waits for what `from` was given,
-** which is one event less to name */
+/* fork(from, to), join(from, to): stream `to` waits for the work that `from`
+** was given; no event needs a name */
 static int cuda_fork (lua_State *L) {
   Gpu *gpu = GPU(L);
   int from = gpu_argstream(L, gpu, 1)->place, to = gpu_argstream(L, gpu, 2)->place;
@@ -202,7 +202,7 @@ static int event_elapsed (lua_State *L) {
 }
 
 
-/* event:close(). A stream that waits for it goes on waiting. */
+/* event:close(). A stream that waits for it continues to wait. */
 static int event_close (lua_State *L) {
   Gpu *gpu = GPU(L);
   gpu_closearg(L, gpu, 1, EVENT);

@@ -1,5 +1,5 @@
 -- The graphs of the examples. Streams and events are external objects; the
--- operations that order streams get their numbers.
+-- operations that order streams get their handles.
 local gbi = require "gbi"
 local cuda = require "cuda"
 local kernels = require "kernels"
@@ -14,7 +14,7 @@ local function of(module, name)
   return source.AttrSource(source.GlobalSource(module), name)
 end
 
--- A graph, and its functions: nodes by name. They are attributes, the module's
+-- A graph, and its functions: name -> node. They are attributes: the module's
 -- functions as they are now.
 local function new_graph()
   local g, f = gbi.graph.new(), {}
@@ -47,9 +47,9 @@ local function new_event(g)
 end
 
 -- y = x + 1 on a side stream, z = y * 2 on the stream `main` after it:
--- f(x, main). The numbers of stream and event are the module's; with `of_run`
+-- f(x, main). The handles of stream and event are the module's; with `of_run`
 -- they are handles of the run, which die with it. Other options: `wait = false`
--- forgets to wait; `slow` makes the first kernel take so many nanoseconds;
+-- forgets to wait; `slow` makes the first kernel take this many nanoseconds;
 -- `pause` is a source of a function that is called in between.
 function workload.fork_join(options)
   options = options or {}
@@ -68,13 +68,13 @@ function workload.fork_join(options)
   if options.pause then g:call_function(options.pause) end
   if options.wait ~= false then g:call_function(f.wait_event, event, main) end
   local z = g:call_function(f.mul, main, y, 2)
-  g:call_function(f.close, y, happened) -- or the collector does, later
+  g:call_function(f.close, y, happened) -- or the collector does it later
   g:output(z)
   return g
 end
 
 -- Two side streams and three events: both start after `a = x + 1` on `main`,
--- compute `b = a * 2` and `c = a + 3`, and `main` adds what they computed.
+-- compute `b = a * 2` and `c = a + 3`, and `main` adds the two.
 function workload.diamond()
   local g, f = new_graph()
   local x, main = g:placeholder "x", g:placeholder "main"
@@ -99,12 +99,12 @@ function workload.diamond()
   return g
 end
 
--- What the graphs compute of one number.
+-- What the graphs compute from one number.
 function workload.fork_join_of(x) return (x + 1) * 2 end
 function workload.diamond_of(x) return (x + 1) * 2 + (x + 1) + 3 end
 
--- Are these the numbers that `of_one` makes of the list `xs`? Returns true, or
--- false and the first that is not.
+-- Are these the numbers that `of_one` computes from the list `xs`? Returns
+-- true, or false and the first wrong one.
 function workload.check(numbers, xs, of_one)
   if #numbers ~= #xs then return false, #numbers .. " numbers" end
   for i, x in ipairs(xs) do

@@ -22,7 +22,7 @@ static int call (lua_State *L) {
 }
 
 
-/* unref(n): keeps it no longer */
+/* unref(n): stops keeping it */
 static int unref (lua_State *L) {
   luaL_unref(L, LUA_REGISTRYINDEX, (int)luaL_checkinteger(L, 1));
   return 0;

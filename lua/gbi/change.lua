@@ -139,20 +139,20 @@ function Graph:check_input(level, user, i, value, fname, arg)
   local rest = is_node(value) and node.is_varargs(value)
   if rest and (i == 0 or i < f.args.n or f.op == "get_attr" or builtin
                or f.op == "call_method" and i == 1) then
-    bad(level + 1, fname, arg, "'...' is not one value")
+    bad(level + 1, fname, arg, "'...' is not a single value")
   end
   self:check_args(level + 1, { n = 1, value }, fname, arg, user)
   if i == 0 and not is_node(value) then
-    bad(level + 1, fname, arg, ("%s calls it, a node is expected"):format(
+    bad(level + 1, fname, arg, ("%s calls it, so it must be a node"):format(
       f.name))
   elseif builtin == node.HANDLE and not (is_node(value) and value.index) then
-    bad(level + 1, fname, arg, ("%s is a handle, an external object is "
-      .. "expected"):format(f.name))
+    bad(level + 1, fname, arg, ("handle %s needs an external object")
+      :format(f.name))
   elseif builtin == node.RESULT and (not (is_node(value)
            and node.is_call(value)) or control.is(value)
            and control.results(value) < f.args[2]) then
-    bad(level + 1, fname, arg, ("%s is a result, a call of that many is "
-      .. "expected"):format(f.name))
+    bad(level + 1, fname, arg, ("%s needs a call with at least %d results")
+      :format(f.name, f.args[2]))
   end
 end
 
@@ -292,12 +292,12 @@ local function check_copy(self, level, each, fname)
     local rest = self.inputs["..."]
     if f.target == "..." and next(self.inputs) ~= nil
        or rest and chain.before(self.root, rest, self.point) then
-      bad(level + 1, fname, 1, "'...' is the last input")
+      bad(level + 1, fname, 1, "'...' must be the last input")
     end
   elseif f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
          and self.attributes[f.target] ~= nil
          and self.attributes[f.target] ~= f.graph.attributes[f.target] then
-    bad(level + 1, fname, 1, ("attribute %s is there with another value")
+    bad(level + 1, fname, 1, ("attribute %s already has another value")
       :format(literal.of(f.target)))
   end
   for _, part in control.graphs(each) do
@@ -327,7 +327,7 @@ function Graph:node_copy(each, map)
   for i, used in node.inputs(each) do
     local value = find(used)
     if value == nil then
-      bad(2, "node_copy", 2, ("there is nothing for node %s"):format(used.name))
+      bad(2, "node_copy", 2, ("no value for node %s"):format(used.name))
     end
     values[used] = value
     -- as if the copy were there
@@ -335,7 +335,7 @@ function Graph:node_copy(each, map)
     if is_node(value) and node.is_varargs(value)
          and (not node.is_varargs(used) or i < each.args.n)
        or i == 0 and not is_node(value) then
-      bad(2, "node_copy", 2, ("it cannot be used for node %s"):format(
+      bad(2, "node_copy", 2, ("unsuitable value for node %s"):format(
         used.name))
     end
     local builtin = node.builtin(each)
@@ -344,7 +344,7 @@ function Graph:node_copy(each, map)
           and not (is_node(value) and node.is_call(value)
             and (not control.is(value)
               or control.results(value) >= each.args[2])) then
-      bad(2, "node_copy", 2, ("it cannot be used for node %s"):format(
+      bad(2, "node_copy", 2, ("unsuitable value for node %s"):format(
         used.name))
     end
   end
@@ -389,14 +389,14 @@ function Graph:graph_copy(other, map)
         if user[F].target == each and not is_node(value)
            or node.builtin(user) == node.HANDLE
            or node.builtin(user) == node.RESULT then
-          bad(2, "graph_copy", 2, ("it cannot be used for node %s"):format(
+          bad(2, "graph_copy", 2, ("unsuitable value for node %s"):format(
             each.name))
         end
       end
     end
   end
   if rest and next(self.inputs) ~= nil then
-    bad(2, "graph_copy", 1, "'...' is the last input")
+    bad(2, "graph_copy", 1, "'...' must be the last input")
   end
   local outputs, values = { n = 0 }, { n = 0 }
   for each in other:nodes() do

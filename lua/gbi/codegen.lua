@@ -56,7 +56,7 @@ end
 
 local function check_count(n, fname, arg)
   if not compat.is_integer(n) or n < 0 then
-    errors.argument(3, fname, arg, "count expected")
+    errors.argument(3, fname, arg, "non-negative integer expected")
   end
 end
 
@@ -72,11 +72,12 @@ local function check_constant(value, fname, arg)
   end
 end
 
--- Expressions: text; pure, see above; weight, the registers needed to evaluate
--- it; size, the number of its operations; prefix, can `.x` or `(…)` follow it
--- without parentheses?; call, is it a call (which may be a statement, and gives
--- all its results at the end of a list)?; many, does it stand for many values?
--- A variable is the expression of its name.
+-- An expression is a table: `text`; `pure`, see above; `weight`, the number of
+-- registers needed to evaluate it; `size`, the number of its operations;
+-- `prefix`, whether `.x` or `(…)` can follow it without parentheses; `call`,
+-- whether it is a call (which can be a statement, and gives all its results at
+-- the end of a list); `many`, whether it stands for many values. A variable is
+-- the expression of its name.
 
 local function atom(text, prefix)
   return { text = text, pure = true, weight = 1, size = 0, prefix = prefix }
@@ -101,7 +102,7 @@ function Codegen.field(var, i)
 end
 
 -- Returns the text of expressions, from number `from` on, as the arguments of a
--- call: "a, b, (f())". Too many are unpacked from a table.
+-- call: "a, b, (f())". If there are too many, the text unpacks a table.
 local function arguments(es, from)
   local texts = {}
   for i = from, #es do texts[#texts + 1] = es[i].text end
@@ -137,9 +138,9 @@ function Codegen.new(params)
     vars = {}, -- the set of variables
     nnamed = 0, nshared = 0, -- variables that are locals
     nvars = 0, -- variables that are elements of `vars`
-    free = nil, -- variables to be used again: { variable, the others }
-    elements = {}, -- those of all variables that are elements of `vars`
-    blocks = {}, -- what the blocks around began with
+    free = nil, -- variables to use again, a linked list: { variable, rest }
+    elements = {}, -- all variables that are elements of `vars`
+    blocks = {}, -- the enclosing blocks: what to restore at their ends
     indent = "",
     names = {}, -- names of locals
     locals = {}, -- parameter -> its expression
@@ -183,9 +184,9 @@ function Codegen:__call(source)
   self:construct(function() source:reconstruct(self) end, "source %s", source)
 end
 
--- Runs `emit`, which must leave one value more on the stack and all those
--- below it alone. An error names it: a format, for the name of a source. (Each
--- source in a long one has a long name.)
+-- Runs `emit`, which must push one value and leave the values below it alone.
+-- An error calls it `who`; with a source, `who` is a format for the name of the
+-- source. (The name is made only for an error, because it may be long.)
 function Codegen:construct(emit, who, source)
   local floor, depth = self.floor, #self.stack
   self.floor = depth
@@ -204,8 +205,8 @@ function Codegen:emit(line)
   self.notes[#self.lines] = self.what
 end
 
--- Says what is done by the lines that are emitted from here on, for
--- gbi.traceback: a text, or a list of texts on one line.
+-- Sets what gbi.traceback says about the lines that are emitted from here on: a
+-- text, or a list of one-line texts.
 function Codegen:note(what)
   self:settle()
   self.what = type(what) == "string" and literal.comment(what) or what
@@ -243,7 +244,8 @@ end
 
 -- Emits a check that the objects of these indices can be held weakly. The check
 -- is a call of C; in LuaJIT, the code tests the types first, so that the
--- compiler rarely meets the call. (A userdata may be a light one.)
+-- compiler rarely meets the call. (A userdata may be a light one, so the call
+-- decides.)
 function Codegen:check_held(indices, objects)
   self:note("the objects are checked")
   for first = 1, #indices, MAX_CHECKED do
@@ -278,8 +280,8 @@ function Codegen:take(n, fname, level)
   local stack = self.stack
   local base = #stack - n
   if base < self.floor then
-    error(("'%s' needs %d values on the codegen's stack, there are %d"):format(
-      fname, n, #stack - self.floor), level or 3)
+    error(("'%s' needs %d values on the codegen's stack, but there are %d")
+      :format(fname, n, #stack - self.floor), level or 3)
   end
   local es = compat.move(stack, base + 1, #stack, 1, {})
   for i = #stack, base + 1, -1 do stack[i] = nil end
@@ -394,8 +396,8 @@ function Codegen:hand_on(object, index)
   return list.text
 end
 
--- Emits code that makes the handles of these lists dead; the lists `maybe` may
--- not exist.
+-- Emits code that makes the handles of the lists `lists` and `maybe` dead; the
+-- lists in `maybe` may not exist.
 function Codegen:hand_back(lists, maybe)
   for first = 1, #lists, MAX_ARGS do
     self:emit(("hand_back(%s)"):format(table.concat(lists, ", ", first,
@@ -439,7 +441,7 @@ end
 function Codegen:statement(format, operands)
   self:settle()
   local text = operation(format, operands)
-  -- a parenthesis would continue the line before, as a call
+  -- a parenthesis would continue the previous line as a call
   self:emit(text:sub(1, 1) == "(" and ("do %s end"):format(text) or text)
 end
 
@@ -485,7 +487,7 @@ function Codegen:load_item()
 end
 
 --- Replaces a function and `nargs` arguments above it by its first result.
--- @tparam integer nargs how many, from 0 on
+-- @tparam integer nargs the number of arguments
 -- @seed PyCodegen.call_function
 function Codegen:call_function(nargs)
   check_count(nargs, "call_function", 1)
@@ -497,7 +499,7 @@ end
 --- Replaces an object and `nargs` arguments above it by the first result of
 -- its method `name`, which is looked up after the arguments are evaluated.
 -- @tparam string name
--- @tparam integer nargs how many, from 0 on
+-- @tparam integer nargs the number of arguments
 -- @seed PyCodegen.load_method, PyCodegen.call_method
 function Codegen:call_method(name, nargs)
   check_string(name, "call_method", 1)
@@ -607,7 +609,7 @@ function Codegen:store(var)
   self:check_var(var, "store")
   local e = self:take(1, "store")[1]
   self:settle()
-  if var.assigned then -- values loaded from it earlier are its old value
+  if var.assigned then -- values loaded earlier keep its old value
     local copy
     for i, waiting in ipairs(self.stack) do
       if waiting == var then

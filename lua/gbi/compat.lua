@@ -48,10 +48,10 @@ function compat.expression(text)
   return f
 end
 
---- Does a function apply one of Lua's operators: does it ask the operands'
--- metamethod, and compute what Lua does? (LuaJIT parses `1 << 40`, which is 256
--- there, and does not ask `__shl`.)
--- @tparam ?function f of two operands; nil is no operator
+--- Does a function apply one of Lua's operators? It must call the metamethod of
+-- its operands, and compute what Lua computes. (LuaJIT parses `1 << 40`, but
+-- the result is 256, and it does not call `__shl`.)
+-- @tparam ?function f of two operands; for nil, the answer is no
 -- @tparam string event the metamethod's name
 -- @param a operand
 -- @param b operand
@@ -84,7 +84,8 @@ else
   end
 end
 
---- Returns the integer with these decimal digits, or nil if there is none.
+--- Returns the integer with these decimal digits, or nil if this Lua has no
+-- such integer.
 -- @tparam string digits
 function compat.to_integer(digits)
   local x = tonumber(digits)

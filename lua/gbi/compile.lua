@@ -61,7 +61,8 @@ function Compiler:call(each)
   cg:call_function(args.n)
 end
 
--- Assigns the results of a call to their nodes, and the first to the call's.
+-- Assigns the results of a call to their nodes, and the first one also to the
+-- node of the call.
 function Compiler:spread(each, results)
   local cg, vars = self.cg, {}
   if results.n > MAX_RESULTS then
@@ -80,9 +81,9 @@ function Compiler:spread(each, results)
   end
 end
 
--- Makes and returns variables for the first `n` results of a condition or loop,
--- and gives their nodes these values. `names` has the nodes after which results
--- without a node of their own are named.
+-- Makes variables for the first `n` results of a condition or loop: the values
+-- of the results' nodes. A result without a node is named after the node in
+-- `names`. Returns the variables.
 function Compiler:variables(each, n, names)
   local results, vars = self.results[each] or { names = {} }, {}
   for i = 1, n do
@@ -213,8 +214,8 @@ function Compiler:scan(graph)
   end
 end
 
--- Adds the external objects from index `first` on: those that a backend has
--- registered while it compiled, and may have no node for.
+-- Adds the external objects from index `first` on, which a backend registered
+-- while it compiled. They may have no nodes.
 function Compiler:add_registered(first, inputs)
   for index, _, _, from in self.registry:constructors() do
     if index >= first and self.objects[index] == nil then
@@ -280,7 +281,7 @@ function Compiler:call_backend(inputs)
   local call = ("body(%s)"):format(Codegen.list(arguments))
   local objects, last = {}, 0
   for _, index in ipairs(self.indices) do
-    for i = last + 1, index - 1 do objects[i] = "false" end -- there is none
+    for i = last + 1, index - 1 do objects[i] = "false" end -- unused
     objects[index] = self.objects[index].text
     last = index
   end
@@ -344,7 +345,7 @@ local function compile(graph, backend, env)
     registry = graph.registry,
     live = control.live(graph, {}), -- the live nodes
     objects = {}, -- index -> variable of the external object
-    named = {}, -- index -> what it is called
+    named = {}, -- index -> name of the external object
     indices = {}, -- those of the external objects, in order
     lists = {}, -- texts of the lists of objects that are handed on
     maybe = {}, -- those that a condition or loop may have made

@@ -109,8 +109,8 @@ function control.wrong(target, args)
       elseif graph.inputs["..."] then
         return ("the %s graph takes '...'"):format(label)
       elseif n ~= operands then
-        return ("the %s graph takes %d inputs, there are %d operands"):format(
-          label, n, operands)
+        return ("the %s graph takes %d inputs, but there are %d operands")
+          :format(label, n, operands)
       elseif node.is(last) and node.is_varargs(last) then
         return ("the %s graph returns '...'"):format(label)
       end
@@ -118,13 +118,13 @@ function control.wrong(target, args)
     end
   end
   if target == control.COND and outputs["then"] ~= outputs["else"] then
-    return ("the then graph has %d outputs, the else graph %d"):format(
-      outputs["then"], outputs["else"])
+    return ("the then graph has %d outputs, but the else graph has %d")
+      :format(outputs["then"], outputs["else"])
   elseif target == control.WHILE and outputs.cond ~= 1 then
     return ("the cond graph has %d outputs, not 1"):format(outputs.cond)
   elseif target == control.WHILE and outputs.body ~= operands then
-    return ("the body graph has %d outputs, there are %d operands"):format(
-      outputs.body, operands)
+    return ("the body graph has %d outputs, but there are %d operands")
+      :format(outputs.body, operands)
   end
 end
 

@@ -45,10 +45,10 @@ function Graph:check_self(fname)
 end
 local check_self = Graph.check_self
 
-local MAX_NAME = 100 -- bytes of a hint, for a name is written for each use
+local MAX_NAME = 100 -- bytes of a hint, because a name is written at each use
 
--- A name without the numbers that were put behind it: f of f_1 and f_1_2. (By
--- steps from its end, as a pattern would try again from each place.)
+-- Returns a name without the numbers appended to it: f for f_1 and f_1_2. (It
+-- steps from the end, because a pattern would be tried again at every place.)
 local function unnumbered(name)
   local from_end, at = name:reverse(), 1
   repeat
@@ -58,8 +58,8 @@ local function unnumbered(name)
   return at <= #name and name:sub(1, #name - at + 1) or name
 end
 
--- A name for a node that no other has: its hint, hint_1, hint_2 … Returns it,
--- what it begins with, and the last number put behind that.
+-- Finds a name for a node that no other node has: its hint, hint_1, hint_2 …
+-- Returns the name, its base, and the last number appended to the base.
 local function unique(self, hint)
   local base = hint:sub(1, MAX_NAME):gsub("[^%w_]", "_"):gsub("^%d", "_%0")
   if not literal.is_identifier(base) then base = base .. "_" end
@@ -82,13 +82,13 @@ end
 -- Checks that a node inserted before `at` would not follow the output.
 function Graph:check_open(level, at)
   if at == self.root and self:output_node() then
-    error("the graph has its output, nothing can follow it", level + 1)
+    error("no node can follow the graph's output", level + 1)
   end
 end
 
 -- Checks the arguments of a node before `at`, by default at the point of
 -- insertion. They must be constants and nodes that come before it; only the
--- last may stand for many values. Errors name them the arguments of `fname`
+-- last may stand for many values. Errors call them the arguments of `fname`,
 -- from number `first` on.
 function Graph:check_args(level, args, fname, first, at)
   at = at or self.point
@@ -108,8 +108,8 @@ function Graph:check_args(level, args, fname, first, at)
         bad(level + 1, fname, first + i - 1,
           "only the last argument can be '...'")
       elseif not chain.before(self.root, arg, at) then
-        bad(level + 1, fname, first + i - 1, ("node %s comes too late for it")
-          :format(f.name))
+        bad(level + 1, fname, first + i - 1,
+          ("node %s comes after the node that would use it"):format(f.name))
       end
     elseif not literal.is_constant(arg) then
       expected(level + 1, fname, first + i - 1, "node or constant", arg)
@@ -121,7 +121,7 @@ end
 function Graph:check_one(level, value, fname, arg, at)
   self:check_args(level + 1, { n = 1, value }, fname, arg, at)
   if is_node(value) and node.is_varargs(value) then
-    bad(level + 1, fname, arg, "'...' is not one value")
+    bad(level + 1, fname, arg, "'...' is not a single value")
   end
 end
 
@@ -173,7 +173,7 @@ local function make(registry, attributes)
     -- @tfield table attributes
     attributes = attributes,
     root = root,
-    point = root, -- before which nodes are inserted
+    point = root, -- new nodes go before this node
     names = {}, -- name -> is it taken?
     counts = {}, -- name -> the last number appended to it
     inputs = {}, -- target -> placeholder
@@ -229,7 +229,7 @@ end
 -- Checks that there is no input of this name.
 function Graph:check_input_name(level, name, fname)
   if self.inputs[name] then
-    bad(level + 1, fname, 1, ("input %s is there already"):format(
+    bad(level + 1, fname, 1, ("input %s already exists"):format(
       literal.of(name)))
   end
 end
@@ -259,7 +259,7 @@ function Graph:placeholder(name)
   local rest = self.inputs["..."]
   if name == "..." and input_follows(self)
      or rest and chain.before(self.root, rest, self.point) then
-    bad(2, "placeholder", 1, "'...' is the last input")
+    bad(2, "placeholder", 1, "'...' must be the last input")
   end
   self.inputs[name] = false -- makes room
   local new = self:append(2, "placeholder", name, { n = 0 },
@@ -268,7 +268,7 @@ function Graph:placeholder(name)
   return new
 end
 
--- Applies an operator to operands; errors name them the arguments of `fname`
+-- Applies an operator to operands; errors call them the arguments of `fname`,
 -- from number `first` on.
 function Graph:operate(level, name, fname, first, ...)
   local args, operator = compat.pack(...), operators[name]
@@ -283,8 +283,8 @@ function Graph:operate(level, name, fname, first, ...)
   return new
 end
 
--- Records a call of a source's object or a node's value; errors name its
--- arguments those of `fname` from number `first` on.
+-- Records a call of a source's object or a node's value; errors call its
+-- arguments those of `fname`, from number `first` on.
 function Graph:call(level, fname, first, target, ...)
   local args, hint = compat.pack(...), "call"
   if is_node(target) then
@@ -322,8 +322,8 @@ function Graph:call_function(target, ...)
   end
   if type(target) == "function" then
     target = trace.source_of(target, self.env or _G)
-      or bad(2, "call_function", 1, "no global and no field of a loaded module "
-        .. "is this function; give its source, or make it an attribute")
+      or bad(2, "call_function", 1, "the function is neither a global nor a "
+        .. "field of a loaded module; pass its source, or make it an attribute")
   end
   new = self:call(2, "call_function", 2, target, ...)
   return new
@@ -439,20 +439,20 @@ function Graph:check_part(level, part, fname, arg)
   if getmetatable(part) ~= Graph then
     expected(level + 1, fname, arg, "gbi.graph", part)
   elseif part.owner then
-    bad(level + 1, fname, arg, ("it is a part of %s already, use a copy")
+    bad(level + 1, fname, arg, ("the graph is already part of %s; use a copy")
       :format(part.owner.name))
   end
   local outer = self
   while outer do
     if outer == part then
-      bad(level + 1, fname, arg, "a graph cannot be a part of itself")
+      bad(level + 1, fname, arg, "a graph cannot be part of itself")
     end
     outer = outer.owner and outer.owner.graph
   end
   if part.registry ~= self.registry
      and (#part.registry > 0 or next(part.attributes) ~= nil) then
-    bad(level + 1, fname, arg, "it has external objects or attributes of its "
-      .. "own, make it with graph:subgraph")
+    bad(level + 1, fname, arg, "the graph has external objects or attributes "
+      .. "of its own; create it with graph:subgraph")
   end
 end
 
@@ -501,7 +501,7 @@ function Graph:cond(predicate, then_graph, else_graph, operands)
   self:check_part(2, then_graph, "cond", 2)
   self:check_part(2, else_graph, "cond", 3)
   if then_graph == else_graph then
-    bad(2, "cond", 3, "it is the then graph, use a copy")
+    bad(2, "cond", 3, "already used as the then graph; use a copy")
   end
   local new = make_control(self, 2, control.COND,
     { n = 3, predicate, then_graph, else_graph }, operands, 4)
@@ -522,7 +522,7 @@ function Graph:while_loop(cond_graph, body_graph, operands)
   self:check_part(2, cond_graph, "while_loop", 1)
   self:check_part(2, body_graph, "while_loop", 2)
   if cond_graph == body_graph then
-    bad(2, "while_loop", 2, "it is the cond graph, use a copy")
+    bad(2, "while_loop", 2, "already used as the cond graph; use a copy")
   end
   local new = make_control(self, 2, control.WHILE,
     { n = 2, cond_graph, body_graph }, operands, 3)
@@ -576,8 +576,8 @@ function Graph:external(value, from)
     if not f.index then
       bad(2, "external", 1, ("%s is not an external object"):format(f.name))
     elseif f.graph.registry ~= self.registry then
-      bad(2, "external", 1, "external object of another graph, make this one "
-        .. "with graph:subgraph")
+      bad(2, "external", 1, "external object of another graph; create this "
+        .. "graph with graph:subgraph")
     end
     new = self:external_node(2, f.index, f.source, f.kind, f.name)
     new[F].construct = f.construct
@@ -700,9 +700,8 @@ end
 -- `run[index]` is an external object of this run, or nil; `run:handle(index)`
 -- returns a handle of it, like `node:handle()`. A run also has the objects that
 -- the backend registers while it compiles.
--- @tfield ?table env the globals that sources find, in place of `_G`; modules
--- are found by its own `require`. Constants keep their methods: a string has
--- those of `string`.
+-- @tfield ?table env the globals that sources find, in place of `_G`; its
+-- `require` finds modules. String constants keep the methods of `string`.
 
 --- Compiles the graph and its prologue to one Lua function.
 -- @tparam ?gbi.options options
@@ -771,7 +770,7 @@ end
 -- @tparam string path
 -- @treturn ?boolean true, or nil
 -- @treturn ?string why the file cannot be written
--- @raise if an object or a function has no source of gbi's own kinds, or an
+-- @raise if an object or a function has no source from @{gbi.source}, or an
 -- attribute is not plain data; the error names it
 function Graph:save(path)
   check_self(self, "save")
@@ -786,10 +785,10 @@ end
 -- this process, even `os.execute`; pass `env` to confine them.
 -- @function gbi.load_graph
 -- @tparam string path
--- @tparam ?table options `env`: the globals that its sources find, as
--- @{gbi.graph.options} has it; `bytes`, `nodes`, `depth`: how much a file may
--- have of these, 64 MiB, 1,000,000 and 100 otherwise. (`depth` is of graphs in
--- graphs, sources in sources, tables in tables; it may not be more.)
+-- @tparam ?table options `env`: the globals that its sources find, as in
+-- @{gbi.graph.options}; `bytes`, `nodes`, `depth`: the most that a file may
+-- have; default: 64 MiB, 1,000,000 and 100. (`depth` limits graphs in graphs,
+-- sources in sources, and tables in tables; it cannot be more than 100.)
 -- @treturn ?gbi.graph
 -- @treturn ?string why the file cannot be loaded
 function graph.load(path, options)
@@ -805,7 +804,8 @@ function graph.load(path, options)
     if limit then
       if not compat.is_integer(value) or value < 0
          or limit.never_more and value > limit.most then
-        bad(2, "load_graph", 2, ("field '%s' is not a limit"):format(name))
+        bad(2, "load_graph", 2, ("field '%s' is not a valid limit"):format(
+          name))
       end
       limits[name] = value
     elseif name ~= "env" then

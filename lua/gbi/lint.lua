@@ -50,12 +50,12 @@ local function wrong_inputs(each, made, sources, inputs, depth)
     local arg, label = f.args[i], control.label(node.builtin(each), i)
     if label and not (node.is_graph(arg) and arg.owner == each)
        or not (label or node.is(arg) or literal.is_constant(arg)) then
-      return ("argument %d was written to; use node:update_arg"):format(i)
+      return ("argument %d was changed directly; use node:update_arg"):format(i)
     end
   end
   for used, n in pairs(uses) do
     if used[F].uses[each] ~= n then
-      return "an argument was written to; use node:update_arg"
+      return "an argument was changed directly; use node:update_arg"
     end
   end
   if control.is(each) then

@@ -7,7 +7,7 @@
 -- check.
 local core = require "gbi.core"
 
-if core.lookups then return end -- there is one core, whoever is loaded again
+if core.lookups then return end -- loaded again, but the core was not
 core.lookups = true
 
 local errors = require "gbi.errors"

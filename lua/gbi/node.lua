@@ -316,11 +316,12 @@ function Node:__index(key)
   if compute then return compute(f, self) end
   local x, text = f.name, key_text(key)
   if type(key) ~= "string" then
-    error(("node %s has no field %s; for the value's write %s:getitem(%s)")
-      :format(x, text, x, text), 2)
+    error(("node %s has no field %s; to read an element of its value, use "
+      .. "%s:getitem(%s)"):format(x, text, x, text), 2)
   end
-  error(("node %s has no field %s; for the value's write %s:getitem(%s), "
-    .. "g:get_attr(%s, %s), or to call it g:call_method(%s, %s, ...)"):format(
+  error(("node %s has no field %s; to read a field of its value, use "
+    .. "%s:getitem(%s) or g:get_attr(%s, %s); to call a method of its value, "
+    .. "use g:call_method(%s, %s, ...)"):format(
     x, text, x, text, x, text, text, x), 2)
 end
 
@@ -334,8 +335,8 @@ function Node:__newindex(key)
     error(("field %s of node %s is read-only%s"):format(text, x,
       INSTEAD[key] and "; use " .. INSTEAD[key] or ""), 2)
   end
-  error(("node %s has no field %s; to write the value's use g:set_item(%s, "
-    .. "%s, value)"):format(x, text, x, text), 2)
+  error(("node %s has no field %s; to write a field of its value, use "
+    .. "g:set_item(%s, %s, value)"):format(x, text, x, text), 2)
 end
 
 -- Raises an error where Lua would compare or iterate over the node, not over
@@ -344,12 +345,12 @@ local function refuse(message, level)
   return function() error(message, level or 2) end
 end
 
-Node.__lt = refuse "a graph cannot see x < y: use x:lt(y) or x:gt(y)"
-Node.__le = refuse "a graph cannot see x <= y: use x:le(y) or x:ge(y)"
-Node.__pairs = refuse("a graph cannot see pairs(x): call pairs in the graph",
+Node.__lt = refuse "a graph cannot record x < y: use x:lt(y) or x:gt(y)"
+Node.__le = refuse "a graph cannot record x <= y: use x:le(y) or x:ge(y)"
+Node.__pairs = refuse("a graph cannot record pairs(x): record a call of pairs",
   3)
-Node.__ipairs = refuse("a graph cannot see ipairs(x): call ipairs in the graph",
-  3)
+Node.__ipairs = refuse(
+  "a graph cannot record ipairs(x): record a call of ipairs", 3)
 
 function Node:__tostring()
   return self[F].name
@@ -407,7 +408,7 @@ function methods:results(n)
   check_self(self, "results")
   local most = 200
   if not node.is_call(self) then
-    error(("%s is not a call, it has one value"):format(self.name), 2)
+    error(("%s is not a call; it has one value"):format(self.name), 2)
   elseif builtin(self) then
     most = require "gbi.control".results(self)
     if most == 0 then
@@ -520,7 +521,7 @@ local function method(name, operator)
       errors.argument(2, name, 1, "node or constant expected, got no value")
     elseif n >= operator.operands then
       errors.argument(2, name, operator.operands,
-        "nothing expected here")
+        "no argument expected")
     end
     local new = a.graph:operate(2, name, name, 0, a, ...)
     return new
@@ -559,7 +560,7 @@ function methods:update_arg(i, value)
   local f = self[F]
   if not compat.is_integer(i) or i < 1 or i > f.args.n then
     errors.argument(2, "update_arg", 1,
-      ("number of an argument of %s expected"):format(f.name))
+      ("%s has no such argument"):format(f.name))
   end
   f.graph:check_input(2, self, i, value, "update_arg", 2)
   node.set(self, i, value)

@@ -24,7 +24,7 @@ local function check_params(params)
         ("parameter %d: string"):format(i), name)
     elseif seen[name] then
       errors.argument(3, "compile_prologue", 2,
-        ("parameter %d: %s is there twice"):format(i, literal.of(name)))
+        ("parameter %d: duplicate name %s"):format(i, literal.of(name)))
     end
     seen[name] = true
   end

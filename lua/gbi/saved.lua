@@ -76,12 +76,14 @@ end
 function Writer:data(value, who, depth, seen)
   local t = type(value)
   if t ~= "table" then
-    if not literal.is_constant(value) then cannot(who, "it has a " .. t) end
+    if not literal.is_constant(value) then
+      cannot(who, "it contains a " .. t)
+    end
     return self:put(value)
   elseif getmetatable(value) ~= nil then
-    cannot(who, "it has a metatable")
+    cannot(who, "it contains a table with a metatable")
   elseif seen[value] or depth > MAX_DEPTH then
-    cannot(who, seen[value] and "a table is in it twice"
+    cannot(who, seen[value] and "it contains the same table twice"
       or "it is nested too deeply")
   end
   seen[value] = true
@@ -125,7 +127,7 @@ function Writer:put(value, numbers, who, depth)
       self:put(content[part], numbers, who, depth)
     end
   else
-    cannot(who, "it has no source of gbi's own kinds")
+    cannot(who, "it has no source from gbi.source")
   end
 end
 
@@ -232,7 +234,8 @@ function Reader:match(pattern)
   return a
 end
 
--- What a file may have, and how an error calls it: the options of load_graph.
+-- The limits of a file, which are options of load_graph, and the errors for
+-- files that exceed them.
 saved.LIMITS = {
   nodes = { most = 1000000, "the file has more than %d nodes" },
   depth = { most = MAX_DEPTH, never_more = true,
@@ -240,14 +243,15 @@ saved.LIMITS = {
   bytes = { most = 64 * 1024 * 1024, "the file has more than %d bytes" },
 }
 
-local MAX_NAME = 200 -- bytes of a node's name, which is written for each use
+local MAX_NAME = 200 -- bytes of a node's name, which is written at each use
 
--- Fails because a limit was met.
+-- Fails because the file exceeds a limit.
 local function too_much(limits, name)
   fail((saved.LIMITS[name][1] .. " (option '%s')"):format(limits[name], name))
 end
 
--- Reads a whole file of so many bytes at most; or returns nil and why not.
+-- Reads a whole file, which must not exceed the limit of bytes. Returns its
+-- text, or nil and the reason.
 local function read(file, limits)
   local parts, size = {}, 0
   repeat
@@ -310,7 +314,7 @@ function Reader:value(depth, data)
   local a = self:value(depth)
   local b
   if kind.parts > 1 then b = self:value(depth) end
-  if node.is(a) or node.is(b) then fail("a source is made of nodes") end
+  if node.is(a) or node.is(b) then fail("a source contains a node") end
   local ok, made = errors.attempt(kind.make, a, b)
   return ok and made or fail("a source is malformed")
 end
@@ -334,7 +338,7 @@ end
 function Reader:argument(op, target, i, graph)
   if self.text:sub(self.at, self.at) ~= "g" then return self:value() end
   if op ~= "call_function" or not control.label(target, i) then
-    fail("a graph is no argument")
+    fail("a graph cannot be an argument here")
   end
   self.at = self.at + 1
   self.depth = self.depth + 1
@@ -386,7 +390,7 @@ function Reader:node(graph)
       fail("an argument is malformed")
     end
   end
-  if not OPS[op] then fail("there is no such kind of node") end
+  if not OPS[op] then fail("unknown kind of node") end
   if not literal.is_identifier(name) or #name > MAX_NAME then
     fail("a name is malformed")
   end
@@ -438,7 +442,7 @@ end
 
 function Reader:graph(graph)
   self:list(graph)
-  if self.at <= #self.text then fail("there is more than a graph") end
+  if self.at <= #self.text then fail("unexpected data after the graph") end
   for index = 1, self.externals do
     graph.registry:register({}, self.sources[index]
       or fail("an index is missing"))
@@ -455,7 +459,7 @@ end
 --- Reads a graph into an empty one.
 -- @tparam gbi.graph graph
 -- @tparam string path
--- @tparam table limits the names in saved.LIMITS -> the most
+-- @tparam table limits for each name in saved.LIMITS, the most
 -- @treturn graph; or nil and what is wrong
 function saved.load(graph, path, limits)
   local file, reason = io.open(path, "rb")

@@ -30,9 +30,9 @@ local function readonly(self)
   error(("source %s is immutable"):format(tostring(self)), 2)
 end
 
--- Nothing here recurses: sources may be nested as deeply as anyone likes.
+-- Nothing here recurses, because sources may be nested to any depth.
 
-local MAX_NAME = 10000 -- bytes; what is nested more is not told
+local MAX_NAME = 10000 -- bytes; a longer name is cut off
 
 -- What comes before and after the base and the member in a name.
 local NAMES = {
@@ -80,8 +80,8 @@ local function same_member(a, b)
   return a == b
 end
 
--- Notes in a table that two sources are compared. Returns whether they were
--- before.
+-- Records in `seen` that two sources have been compared. Returns whether they
+-- had been compared before.
 local function noted(seen, a, b)
   local others = seen[a] or {}
   local before = others[b]
@@ -90,7 +90,7 @@ local function noted(seen, a, b)
 end
 
 local function same(a, b)
-  local waiting, seen -- what else is to be compared, two by two; pairs before
+  local waiting, seen -- pairs still to compare; pairs compared before
   while true do
     local x, y = content(a), content(b)
     if rawequal(a, b) then x = nil -- go on with what waits
@@ -132,7 +132,7 @@ metatable.__newindex, metatable.__eq, metatable.__tostring =
   readonly, same, own_name
 
 -- A kind of source, whose content { kind, base, member } emits itself through
--- emit(cg, base, member). Returns what makes one.
+-- emit(cg, base, member). Returns the function that makes one.
 local function class(kind, emit)
   emitters[kind] = emit
   return function(base, member)
@@ -166,7 +166,7 @@ end
 -- @treturn string
 function source.name(value)
   local ok, text = errors.attempt(tostring, value)
-  local t = type(text) -- before 5.3, anything
+  local t = type(text) -- before 5.3, `tostring` may return anything
   return ok and (t == "string" or t == "number") and ("%s"):format(text) or "?"
 end
 

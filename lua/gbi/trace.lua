@@ -1,6 +1,7 @@
 -- Records functions as graphs, and finds the sources of functions.
 local compat = require "gbi.compat"
 local errors = require "gbi.errors"
+local literal = require "gbi.literal"
 local source = require "gbi.source"
 
 local trace = {}
@@ -19,8 +20,8 @@ function trace.inputs(level, fname, f, names)
   elseif names == nil then
     local info = tells and debug.getinfo(f, "Su")
     if not info or info.what == "C" then
-      errors.argument(level + 1, fname, 2, "names of the inputs expected, "
-        .. "they are not known here")
+      errors.argument(level + 1, fname, 2, "the names of the function's "
+        .. "parameters are unknown; pass the names of the inputs")
     end
     names = {}
     local name = debug.getlocal(f, 1)
@@ -35,8 +36,13 @@ function trace.inputs(level, fname, f, names)
   end
   local seen = {}
   for i, name in ipairs(names) do
-    if type(name) ~= "string" or seen[name] or seen["..."] then
-      errors.argument(level + 1, fname, 2, ("name %d is none"):format(i))
+    if type(name) ~= "string" then
+      errors.expected(level + 1, fname, 2, ("name %d: string"):format(i), name)
+    elseif seen[name] then
+      errors.argument(level + 1, fname, 2, ("name %d: duplicate name %s")
+        :format(i, literal.of(name)))
+    elseif seen["..."] then
+      errors.argument(level + 1, fname, 2, "'...' must be the last input")
     end
     seen[name] = true
   end

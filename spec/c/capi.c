@@ -11,8 +11,8 @@
 static const char *const statuses[] = {"live", "dead", "unregistered"};
 
 
-/* Returns `n`, how many results are on the top of the stack, if it holds `top`
-** values, as it should. */
+/* Returns `n`, the number of results on the top of the stack, if the stack
+** holds `top` values, as it should. */
 static int results (lua_State *L, int n, int top) {
   return lua_gettop(L) == top ? n : luaL_error(L, "stack");
 }
@@ -178,7 +178,7 @@ static int capi_count (lua_State *L) {
 ** Handle tables
 ** =================================================================== */
 
-/* Where the handle table is: argument 1, or 0 for the state's own. */
+/* The handle table: argument 1, or 0 for the state's own. */
 #define HANDLES (lua_isnoneornil(L, 1) ? 0 : 1)
 
 
@@ -259,7 +259,7 @@ static int capi_get_handle_udata (lua_State *L) {
 }
 
 
-/* (handles, handle) -> status before */
+/* (handles, handle) -> previous status */
 static int capi_release (lua_State *L) {
   lua_settop(L, 2);
   lua_pushstring(L, statuses[API->release(L, HANDLES,
@@ -277,7 +277,7 @@ static int capi_on_collect (lua_State *L) {
 }
 
 
-/* (handles) -> how many callbacks were called */
+/* (handles) -> the number of callbacks called */
 static int capi_sweep (lua_State *L) {
   lua_settop(L, 1);
   lua_pushinteger(L, API->sweep(L, HANDLES));
@@ -285,7 +285,7 @@ static int capi_sweep (lua_State *L) {
 }
 
 
-/* (handles) -> how many are live */
+/* (handles) -> the number of live handles */
 static int capi_count_handles (lua_State *L) {
   lua_settop(L, 1);
   lua_pushinteger(L, API->count_handles(L, HANDLES));
@@ -296,7 +296,7 @@ static int capi_count_handles (lua_State *L) {
 
 
 /* (integer) -> the integer that comes back from a `void *`, which has
-** `pointer_bits` */
+** `pointer_bits` bits */
 static int capi_pointer (lua_State *L) {
   void *p = GBI_TOPOINTER(luaL_checkinteger(L, 1));
   lua_pushinteger(L, GBI_TOHANDLE(p));

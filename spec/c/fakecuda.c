@@ -97,7 +97,7 @@ static void *new (size_t bytes) {
 }
 
 
-/* Counts a call. Returns the error that it shall have. */
+/* Counts a call. Returns the error that it must return. */
 static Result count (const char *name) {
   const char *fail = getenv("FAKECUDA_FAIL");
   size_t n = strlen(name);
@@ -138,7 +138,7 @@ static void compute (const struct Node_ *node) {
 }
 
 
-/* Does what a queue was given up to an operation, and what that waits for. */
+/* Does a queue's work up to an operation, and the work that it waits for. */
 static void runto (struct Queue_ *queue, unsigned long long number) {
   while (queue->done < queue->n && queue->base + queue->done <= number) {
     Op op = queue->ops[queue->done++];
@@ -284,7 +284,7 @@ Result cuMemAlloc_v2 (Address *at, size_t bytes) {
   return 0;
 }
 
-/* As the driver's, it waits for all work. */
+/* Like the driver's, it waits for all work. */
 Result cuMemFree_v2 (Address at);
 Result cuMemFree_v2 (Address at) {
   CALLED("cuMemFree_v2");
@@ -420,7 +420,7 @@ Result cuEventRecord (Mark mark, Queue queue) {
   return 0;
 }
 
-/* Now and then what was asked for has happened meanwhile. */
+/* Sometimes the work has ended meanwhile. */
 Result cuEventQuery (Mark mark);
 Result cuEventQuery (Mark mark) {
   CALLED("cuEventQuery");
@@ -520,7 +520,7 @@ Result cuStreamEndCapture (Queue queue, Recorded *recorded) {
       all[i]->capture = NULL;
       all[i]->last = NULL;
     }
-  if (error != 0) {  /* capturing is over all the same */
+  if (error != 0) {  /* capturing is over nevertheless */
     free(*recorded);
     *recorded = NULL;
     graphs--;

@@ -25,30 +25,30 @@
 typedef struct Memory {
   size_t blocks, bytes;     /* in use */
   size_t asked;             /* bytes of all blocks that there ever were */
-  unsigned long every;      /* refuse the first try of each N-th, 0: of none */
-  unsigned long tries;      /* growths asked for, but for second tries */
-  unsigned long left;       /* growths until one fails, 0: none will */
-  int all;                  /* do those after it fail as well? */
+  unsigned long every;      /* refuse the first try of each N-th; 0: none */
+  unsigned long tries;      /* growths, not counting second tries */
+  unsigned long left;       /* growths until one fails; 0: none will */
+  int all;                  /* do later ones fail, too? */
   unsigned long hits;       /* growths that failed */
   int again;                /* was the last growth refused? It is ... */
   void *block;              /* ... recognised when it is tried again */
   size_t osize, nsize;
 } Memory;
 
-/* The one of all states of this process, but for those of `memory.state`. */
+/* The memory of all states of this process except those of `memory.state`. */
 static Memory memory;
 
 
-/* Does Lua try this growth again if it is refused? A new object has its type
-** for old size. The buffers of lauxlib.h call the allocator themselves, and
-** but once; what is smaller than a buffer's first box is none. */
+/* Does Lua retry this growth if it is refused? A new object has its type for an
+** old size. The buffers of lauxlib.h call the allocator themselves, and only
+** once; a block smaller than a buffer's first box is not one of theirs. */
 static int retried (void *block, size_t osize, size_t nsize) {
   return (block == NULL && osize != 0) || nsize < LUAL_BUFFERSIZE;
 }
 
 
-/* Is this growth to fail? Lua collects after a failure and asks once more:
-** that is the same allocation, and shares its fate. */
+/* Must this growth fail? After a failure, Lua collects and asks once more: that
+** is the same allocation, with the same result. */
 static int refuse (Memory *m, void *block, size_t osize, size_t nsize) {
   int again = m->again && block == m->block && osize == m->osize
               && nsize == m->nsize;
@@ -100,7 +100,7 @@ static void *allocate (void *ud, void *block, size_t osize, size_t nsize) {
 }
 
 
-/* Lets the `n`-th growth from here on fail, and all after it if `all`. */
+/* Makes the `n`-th growth from here on fail, and all after it if `all`. */
 static void arm (Memory *m, unsigned long n, int all) {
   m->again = 0;
   m->hits = 0;
@@ -109,7 +109,7 @@ static void arm (Memory *m, unsigned long n, int all) {
 }
 
 
-/* Lets nothing fail any more. Returns how many did. */
+/* Makes nothing fail any more. Returns the number of failures. */
 static unsigned long disarm (Memory *m) {
   unsigned long hits = m->hits;
   m->left = m->hits = 0;
@@ -152,8 +152,9 @@ static int memory_used (lua_State *L) {
 }
 
 
-/* counted(f) -> bytes: calls f; returns the bytes of all blocks that it asked
-** for. Valgrind counts the instructions in here: see spec/support/growth.lua. */
+/* counted(f) -> bytes: calls f; returns the bytes of all blocks that it
+** allocated. Valgrind counts the instructions in here: see
+** spec/support/growth.lua. */
 static int memory_counted (lua_State *L) {
   Memory *m = ofstate(L);
   size_t before = m->asked;
@@ -164,7 +165,7 @@ static int memory_counted (lua_State *L) {
 }
 
 
-/* every(n): lets the first try of each n-th allocation fail; 0: of none */
+/* every(n): the first try of each n-th allocation fails; 0: of none */
 static int memory_every (lua_State *L) {
   ofstate(L)->every = (unsigned long)luaL_checkinteger(L, 1);
   return 0;

@@ -16,8 +16,8 @@
 #include "gbi.h"
 
 #define HEADER "gbi graph 2\n"
-#define ROUND 2000  /* files that a state serves */
-#define SPARE 400   /* files between two looks for leaks */
+#define ROUND 2000  /* files per state */
+#define SPARE 400   /* files between two searches for leaks */
 
 static unsigned long files, graphs;
 static lua_State *L;
@@ -29,12 +29,12 @@ static lua_State *L;
 
 #if defined(__linux__) && defined(__clang__)
 #define COUNTERS 8192
-/* libFuzzer takes these as coverage */
+/* libFuzzer takes these counters as coverage */
 __attribute__((section("__libfuzzer_extra_counters")))
 static uint8_t counters[COUNTERS];
 
 
-/* Counts ways from line to line. */
+/* Counts transitions from line to line. */
 static void count_line (lua_State *l, lua_Debug *ar) {
   static unsigned last;
   unsigned at;
@@ -61,7 +61,7 @@ static void fail (const char *what) {
 }
 
 
-/* Makes the state, with the function that takes a file at stack index 1. */
+/* Makes the state, with the function for files at stack index 1. */
 static void open_state (void) {
   L = luaL_newstate();
   if (L == NULL) abort();
@@ -76,7 +76,7 @@ static void open_state (void) {
 }
 
 
-/* Takes a file. Was it a graph? */
+/* Handles a file. Was it a graph? */
 static int take (const uint8_t *data, size_t size) {
   int graph;
   lua_pushvalue(L, 1);
@@ -88,7 +88,7 @@ static int take (const uint8_t *data, size_t size) {
 }
 
 
-/* Takes a file, and returns how much memory is in use then. */
+/* Handles a file, and returns the memory in use then. */
 static long footprint (const uint8_t *data, size_t size) {
   take(data, size);
   lua_gc(L, LUA_GCCOLLECT);
@@ -191,7 +191,7 @@ static size_t split (const uint8_t *text, size_t size, Part *parts) {
 }
 
 
-/* Where the nodes begin whose kind is a part; returns how many do. */
+/* Finds the parts where nodes begin; returns their number. */
 static size_t nodes_of (const Part *parts, size_t n, size_t *at) {
   static const char *const kinds[] = {
     "s11:placeholder", "s13:call_function", "s11:call_method", "s8:get_attr",
@@ -207,7 +207,7 @@ static size_t nodes_of (const Part *parts, size_t n, size_t *at) {
 }
 
 
-/* A part such as files have. */
+/* A part like those in files. */
 static Part invent (Random *random, char *buffer, size_t room) {
   static const char *const some[] = {
     "n", "t", "f", "i0;", "i1;", "i2;", "i3;", "i-1;", "i200;", "i201;",
@@ -231,7 +231,7 @@ static Part invent (Random *random, char *buffer, size_t room) {
 }
 
 
-/* The bytes behind the header, if there is one, else all. */
+/* The bytes after the header; all bytes if there is none. */
 static const uint8_t *payload (const uint8_t *data, size_t *size) {
   const uint8_t *end;
   size_t head = strlen(HEADER);
@@ -281,7 +281,7 @@ static void append_parts (Text *t, const Part *parts, size_t from, size_t to) {
 }
 
 
-/* Another content for the string that a part is. */
+/* New content for a string part. */
 static void append_mutated (Text *t, const Part *part) {
   uint8_t content[64];
   char head[30];
@@ -296,7 +296,7 @@ static void append_mutated (Text *t, const Part *part) {
 }
 
 
-/* Appends a node, parts from to to, under another name. */
+/* Appends a node, parts from to to, under a new name. */
 static void append_renamed (Text *t, Random *random, const Part *parts,
                             size_t from, size_t to) {
   char name[30];
@@ -312,8 +312,7 @@ static void append_renamed (Text *t, Random *random, const Part *parts,
 }
 
 
-/* Copies nodes to another place, or leaves them out, and corrects their
-** count, the first part. */
+/* Copies or removes nodes, and corrects their count, the first part. */
 static void append_nodes (Text *t, Random *random, const Part *parts,
                           size_t n) {
   static size_t at[MAX_PARTS + 1];
@@ -334,7 +333,7 @@ static void append_nodes (Text *t, Random *random, const Part *parts,
   if (to > count) to = count;
   where = pick(random, (unsigned)count);
   if (where & 1) where = count - 1;  /* the output: no node moves */
-  if (pick(random, 3) == 0) {  /* leave out */
+  if (pick(random, 3) == 0) {  /* remove */
     snprintf(head, sizeof(head), "i%ld;", number - (long)(to - from));
     append(t, head, strlen(head));
     append_parts(t, parts, 1, at[from]);
@@ -352,7 +351,7 @@ static void append_nodes (Text *t, Random *random, const Part *parts,
 
 
 /* {==================================================================
-** Making: a new graph, which mostly is in order
+** Making: a new graph, mostly valid
 ** =================================================================== */
 
 #define MAX_NODES 24
@@ -377,7 +376,7 @@ static void put_number (Graph *g, char letter, int i) {
 }
 
 
-/* A node before this one, of a kind or with any value; 0 if there is none. */
+/* An earlier node, of a kind or with any value; 0 if there is none. */
 static int node_before (Graph *g, char kind) {
   int i, first = (int)pick(g->random, (unsigned)g->n);
   for (i = 0; i < g->n; i++) {
@@ -576,11 +575,11 @@ size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t room,
         append_parts(&t, parts, i + 1, n);
         break;
       }
-      case 3:  /* leave out */
+      case 3:  /* remove */
         append_parts(&t, parts, 0, i);
         append_parts(&t, parts, i + 1, n);
         break;
-      case 4:  /* replace by another one */
+      case 4:  /* replace by another part */
         append_parts(&t, parts, 0, i);
         append_parts(&t, parts, k, k + 1);
         append_parts(&t, parts, i + 1, n);

@@ -44,7 +44,7 @@ static const Step *find_step (int b) {
 static void step_one (World *w, lua_State *L, const Step *step) {
   int face = byte(w), v = step->on, top = lua_gettop(L), pins = w->m.npins;
   luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
-  if (v != 0) {  /* what it works on is held meanwhile */
+  if (v != 0) {  /* its operands are held meanwhile */
     v += (face >> 4) % (v == REGS ? NREGS : NTABS);
     if (w->m.vars[v] == 0) v = step->on;
     push_var(L, v);
@@ -90,7 +90,7 @@ static int run (lua_State *L) {
   World *w = world(L);
   open_world(w, L);
   act(w, L, MAX_STEPS);
-  w->steps = 0;  /* finalizers run what is left of the program */
+  w->steps = 0;  /* finalizers run the rest of the program */
   w->op = "close";
   w->m.closing = 1;
   return 0;
@@ -159,7 +159,7 @@ int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size) {
   }
   lua_pushcfunction(L, run);
   if (lua_pcall(L, 0, 0, 0) != LUA_OK) differ(w, "%s", lua_tostring(L, -1));
-  n = w->m.nnodes;  /* what comes later has no finalizer for Lua */
+  n = w->m.nnodes;  /* later objects have no finalizer for Lua */
   lua_close(L);
   for (i = 1; i <= n; i++)
     if (w->m.nodes[i].finalizer && w->m.nodes[i].finalized != 1)

@@ -9,7 +9,7 @@
 static const char key = 0;
 
 
-/* Is this a file that is watched? */
+/* Is this file watched? */
 static int watched (const char *source) {
   return source[0] == '@' && strstr(source, "lua/gbi/") != NULL;
 }

@@ -47,7 +47,7 @@ int model_node (Model *m, Kind kind) {
 }
 
 
-/* Can it be held weakly? */
+/* Can the node be held weakly? */
 int model_isobject (const Model *m, int node) {
   return m->nodes[node].kind > VALUE;
 }
@@ -73,7 +73,7 @@ Run *model_run (Model *m, int node) {
 }
 
 
-/* The nodes that a mark has still to go through. */
+/* The nodes that a mark has not yet visited. */
 typedef struct Todo {
   Model *m;
   int n;
@@ -100,7 +100,7 @@ static void push_side (Todo *todo, const Side *side) {
 }
 
 
-/* Marks what `node` holds, itself included. */
+/* Marks the nodes that `node` holds, and itself. */
 static void mark (Model *m, int node) {
   Todo todo;
   int i;
@@ -141,8 +141,8 @@ static void mark (Model *m, int node) {
 }
 
 
-/* Works out what is held. Values and C functions without upvalues always
-** are. */
+/* Works out which nodes are held. Values and C functions without upvalues
+** always are. */
 void model_mark (Model *m) {
   int i;
   memset(m->held, 0, sizeof(m->held));
@@ -160,7 +160,7 @@ void model_mark (Model *m) {
 ** Slots
 ** =================================================================== */
 
-/* An object comes in. */
+/* An object enters a slot. */
 static Slot slot_of (const Model *m, int node) {
   Slot slot = {0, 0, 0, 0};
   slot.node = (short)node;
@@ -169,8 +169,8 @@ static Slot slot_of (const Model *m, int node) {
 }
 
 
-/* What a slot may find, after model_mark. `holder` is the node that it goes
-** with; `back` says whether the guard of its table may yet run. */
+/* What a slot may find, after model_mark. `holder` is the node that the slot
+** dies with; `back` says whether the guard of its table may still run. */
 static int expect (const Model *m, const Slot *slot, int holder, int back) {
   const Node *node = &m->nodes[slot->node];
   if (slot->dead) return DEAD;
@@ -184,7 +184,7 @@ static int expect (const Model *m, const Slot *slot, int holder, int back) {
 }
 
 
-/* Learns what the collector did. */
+/* Takes note of the collector's decision. */
 static void seen (Slot *slot, int status) {
   slot->dead = (status == DEAD);
   slot->doubt = 0;
@@ -262,7 +262,7 @@ void model_stash (Registry *r, int node) {
 }
 
 
-/* Once the slots have been seen: what was live then is held now. */
+/* After the slots have been seen: an object that was live then is held now. */
 void model_take (Snapshot *s, const Registry *r) {
   s->registry = r->node;
   s->side = r->side;
@@ -301,7 +301,7 @@ int model_count_handles (const Table *t) {
 }
 
 
-/* Does the handle's object go with something else, its run? */
+/* Does the handle's object die with another node, its run? */
 static int holder (const Handle *h) {
   return h->kind == OF_RUN ? h->run : h->slot.node;
 }
@@ -376,8 +376,8 @@ void model_end (Model *m, Run *run) {
 ** The collector
 ** =================================================================== */
 
-/* Calls `f` for every slot that holds its object weakly, with what it goes
-** with and whether the guard of its table may yet run. */
+/* Calls `f` for every slot that holds its object weakly, with its holder and
+** whether the guard of its table may still run. */
 static void each_slot (Model *m, void (*f) (const Model *m, Slot *slot,
                                             int holder, int back)) {
   int i, k;
@@ -402,8 +402,8 @@ static void collect_slot (const Model *m, Slot *slot, int holder, int back) {
 }
 
 
-/* A full collection is over, and no finalizer of the program ran in it: what
-** nobody holds is gone. Returns what cannot be, or NULL. */
+/* A full collection is over, and no finalizer of the program ran in it: nodes
+** that are not held are gone. Returns the contradiction, or NULL. */
 const char *model_collected (Model *m) {
   int i, k;
   model_mark(m);
@@ -418,16 +418,16 @@ const char *model_collected (Model *m) {
 }
 
 
-/* What was brought back is marked 2 in `held`. */
+/* Resurrected nodes are marked 2 in `held`. */
 static void doubt_slot (const Model *m, Slot *slot, int holder, int back) {
   (void)back;
   if (m->held[holder] == 2) slot->doubt = 1;
 }
 
 
-/* A finalizer is about to bring `node` back, and all that only it held: what
-** stands for these may be dead, and so may be what has a finalizer in a
-** registry or handle table among them. */
+/* A finalizer is about to resurrect `node`, and all nodes that only it held:
+** their handles and indices may be dead, and so may nodes among them that have
+** a finalizer in a registry or handle table. */
 void model_back (Model *m, int node) {
   char before[NODES];
   int i;

@@ -24,7 +24,7 @@ enum {
   RUNS = 24,
   STASHES = 64,
   PINS = 200,
-  VALUES = 4         /* the first nodes: what is no object */
+  VALUES = 4         /* the first nodes: values that are not objects */
 };
 
 typedef enum Kind {
@@ -32,15 +32,15 @@ typedef enum Kind {
   SNAPSHOT, HANDLE_TABLE, RUN
 } Kind;
 
-/* what a number may find; or-ed where the collector decides */
+/* what a number may find; combined if the collector decides */
 enum { LIVE = 1, DEAD = 2, UNREGISTERED = 4 };
 
-/* What a number stands for. Node 0 is unregistered. */
+/* The entry of a number. Node 0 is unregistered. */
 typedef struct Slot {
   short node;
   char dead;
   char doubt;   /* a finalizer brought its object back: live or dead */
-  char late;    /* came in while the state closed */
+  char late;    /* entered while the state closed */
 } Slot;
 
 /* A side table. */
@@ -60,7 +60,7 @@ typedef struct Registry {
   short examples[INDICES + 1], updates[INDICES + 1];
   short stashed[STASHES], stashed_before[STASHES];
   int nstashed, nstashed_before;
-  char back;       /* brought back by a finalizer, its guard may yet run */
+  char back;       /* resurrected by a finalizer, its guard may still run */
 } Registry;
 
 typedef struct Snapshot {
@@ -73,16 +73,16 @@ enum { WEAK, STRONG, OF_RUN };  /* kinds of handles */
 typedef struct Handle {
   Slot slot;
   char kind;
-  char changing;   /* by a call: it may be dead, and hold nothing any more */
-  short run;       /* whose it is, for OF_RUN */
-  short callback;  /* what on_collect was given */
+  char changing;   /* made by a call: it may be dead and hold nothing */
+  short run;       /* its run, for OF_RUN */
+  short callback;  /* the callback given to on_collect */
 } Handle;
 
 typedef struct Table {
   short node;
-  int first, n;    /* the handles given out are within these */
+  int first, n;    /* the range of the handles given out */
   Handle handles[HANDLES + 1];
-  char back;       /* as a registry's */
+  char back;       /* like a registry's */
 } Table;
 
 enum { ENTERING, RETURNS, FAILS, YIELDS };  /* what the body of a run does */
@@ -97,19 +97,19 @@ typedef struct Run {
   char ended;      /* has the call returned? */
 } Run;
 
-/* what a coroutine is at; a failed one can only be closed */
+/* the state of a coroutine; a failed one can only be closed */
 enum { IDLE, RUNNING, SUSPENDED, FAILED };
 
 typedef struct Node {
   Kind kind;
-  short ref;        /* what it refers to */
-  char finalizer;   /* has it one? */
+  short ref;        /* the node it refers to */
+  char finalizer;   /* has it a finalizer? */
   char finalized;   /* how often was it called? */
-  char gone;        /* was that when the state closed? */
-  char pending;     /* is it to be called though another brought it back? */
-  char steps;       /* of the program that it runs when it is called */
-  char fails;       /* does it raise an error then? */
-  char revives;     /* does its finalizer bring it back? */
+  char gone;        /* was the last call when the state closed? */
+  char pending;     /* must it be called although another one resurrected it? */
+  char steps;       /* the steps that it runs when it is called */
+  char fails;       /* does it raise an error afterwards? */
+  char revives;     /* does its finalizer resurrect it? */
   char state;       /* of a coroutine */
   short run;        /* on the stack of a coroutine */
   const void *address;
@@ -129,7 +129,7 @@ typedef struct Model {
   short pins[PINS]; /* on the stack of a call */
   int npins;
   int loose;        /* may the collector run? */
-  int closing;      /* does the state close? */
+  int closing;      /* is the state closing? */
   char held[NODES]; /* by model_mark */
 } Model;
 

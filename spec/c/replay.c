@@ -45,7 +45,7 @@ int main (int argc, char **argv) {
   }
   LLVMFuzzerInitialize(&argc, &argv);
   for (i = 1; i < argc; i++) {
-    fprintf(stderr, "%s\r", argv[i]);  /* the last line of one that crashes */
+    fprintf(stderr, "%s\r", argv[i]);  /* the last line if it crashes */
     if (!replay(argv[i])) {
       fprintf(stderr, "cannot read %s\n", argv[i]);
       return 2;

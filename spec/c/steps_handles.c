@@ -9,8 +9,8 @@
 #define MODEL model_table(&w->m, w->m.vars[v])
 
 
-/* A handle: nearly always one that may be there or in another table, else odd
-** or an index. */
+/* A handle: nearly always one that may be live here or in another table, else
+** odd, or an index. */
 static lua_Integer read_handle (World *w, const Table *t) {
   static const lua_Integer odd[] = {
     LLONG_MIN, LLONG_MAX, -1, GBI_HANDLE0 + ((lua_Integer)1 << 31),
@@ -24,13 +24,13 @@ static lua_Integer read_handle (World *w, const Table *t) {
 }
 
 
-/* How the model knows the handle. */
+/* The model's number of the handle. */
 static long long number (lua_Integer h) {
   return h < 0 ? -1 : (long long)h - GBI_HANDLE0;
 }
 
 
-/* What a call answers about its handle: true, a status, or nil and one. */
+/* The answer of a call about its handle: true, a status, or nil and one. */
 static int answer (lua_State *L, const Call *call) {
   const char *status = lua_tostring(L, -1);
   if (lua_isboolean(L, call->first) || *status == 'l') return LIVE;
@@ -48,7 +48,8 @@ static void change (World *w, lua_State *L, Call *call, long fail, Table *t,
 }
 
 
-/* A new handle, of a new object that nothing else holds if the byte says so. */
+/* A new handle; if the byte says so, of a new object that nothing else
+** holds. */
 static void give (World *w, lua_State *L, int v, int face, int kind,
                   const char *name) {
   Table *t = MODEL;
@@ -80,7 +81,7 @@ static void do_strong (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* get, get_udata or find; what it finds goes into a variable. */
+/* get, get_udata or find; the object found goes into a variable. */
 static void do_get_handle (World *w, lua_State *L, int v, int face) {
   Table *t = MODEL;
   lua_Integer h = read_handle(w, t);
@@ -148,7 +149,7 @@ static void do_on_collect (World *w, lua_State *L, int v, int face) {
   lua_pushinteger(L, h);
   /* often a new function */
   fn = face & 8 ? operand(w, L) : new_object(w, L, (byte(w) & 0x70) | 2);
-  if (w->m.nodes[fn].kind == LIGHT_FUNCTION) {  /* does not tell of itself */
+  if (w->m.nodes[fn].kind == LIGHT_FUNCTION) {  /* does not report itself */
     lua_pop(L, 1);
     lua_pushnil(L);
     fn = 0;
@@ -165,7 +166,7 @@ static void do_on_collect (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* The callbacks compare what they are called for: see world.c. */
+/* The callbacks compare their calls themselves: see world.c. */
 static void do_sweep (World *w, lua_State *L, int v, int face) {
   Table *t = MODEL;
   Sweep s = {0};
@@ -205,8 +206,8 @@ static void do_handles (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* Compares what entries() tells, while further steps may change the table:
-** in order, all that stay live, and none that is new. */
+/* Compares entries() with the model, while further steps may change the table:
+** in order, all handles that stay live, and no new ones. */
 static void do_entries (World *w, lua_State *L, int v, int face) {
   static const char *const kinds[] = {"weak", "strong", "run"};
   Table *t = MODEL;
@@ -218,7 +219,7 @@ static void do_entries (World *w, lua_State *L, int v, int face) {
   lua_getfield(L, -1, "entries");
   lua_insert(L, -2);
   lua_call(L, 1, 1);
-  may = t->n;  /* finalizers have given out some */
+  may = t->n;  /* finalizers have given out some handles */
   for (;;) {
     Handle *h;
     lua_pushvalue(L, iterator);

@@ -32,8 +32,8 @@ static void do_copy (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* One object comes to hold another, or nothing. A coroutine only if nothing
-** else is on its stack. */
+/* Makes an object hold another, or nothing. A coroutine only if nothing else is
+** on its stack. */
 static void do_refer (World *w, lua_State *L, int v, int face) {
   int id = operand(w, L);
   int to = operand(w, L);
@@ -61,7 +61,7 @@ static void do_refer (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* What an object holds goes into a variable. */
+/* Puts the object that an object holds into a variable. */
 static void do_follow (World *w, lua_State *L, int v, int face) {
   int from = byte(w) % OBJECTS, id = w->m.vars[from];
   (void)face;
@@ -85,9 +85,9 @@ static void do_follow (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* Collects until no finalizer of the program runs: then all are gone that
-** nobody holds. Twice, since a guard that is left from an emergency holds its
-** registry through the first time. */
+/* Collects until no finalizer of the program runs: then all objects that are
+** not held are gone. Twice, because a guard that is left from an emergency
+** holds its registry through the first time. */
 static void do_collect (World *w, lua_State *L, int v, int face) {
   const char *wrong;
   int tries, rc, quiet = 0;

@@ -9,7 +9,7 @@
 #define MODEL model_registry(&w->m, w->m.vars[v])
 
 
-/* An index: nearly always one that may be there, else odd or a handle. */
+/* An index: nearly always one that may be registered, else odd, or a handle. */
 static lua_Integer read_index (World *w, const Registry *r) {
   static const lua_Integer odd[] = {
     -1, LLONG_MIN, LLONG_MAX, (lua_Integer)1 << 31, (lua_Integer)1 << 32,
@@ -32,7 +32,7 @@ static void do_register (World *w, lua_State *L, int v, int face) {
                "register_user_object");
   node = operand(w, L);
   source = operand(w, L);
-  /* gbi.h takes anything as a source */
+  /* gbi.h takes any value as a source */
   ok = model_isobject(&w->m, node)
        && ((face & 3) == C_API || w->m.nodes[source].kind == TABLE);
   finish(w, L, &call, fail);
@@ -68,7 +68,7 @@ static void do_created (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* Reads how many objects to store: often as many as there are. */
+/* Reads the number of objects to store: often as many as there are. */
 static int read_n (World *w, const Registry *r) {
   int b = byte(w);
   return b >= 128 ? r->side.size : b % 14;
@@ -167,7 +167,7 @@ static void do_stash (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* get, get_udata or find; what it finds goes into a variable. */
+/* get, get_udata or find; the object found goes into a variable. */
 static void do_get (World *w, lua_State *L, int v, int face) {
   Registry *r = MODEL;
   lua_Integer i = read_index(w, r);
@@ -264,7 +264,7 @@ static void do_registry (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* Compares what entries() or constructors() and has_objects() say. */
+/* Compares entries() or constructors(), and has_objects(), with the model. */
 static void do_iterate (World *w, lua_State *L, int v, int face) {
   static const char *const kinds[] = {"stored", "user", "graph_created"};
   Registry *r = MODEL;

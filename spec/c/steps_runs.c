@@ -71,7 +71,7 @@ static int body (lua_State *L) {
   World *w = world(L);
   int id = (int)lua_tointeger(L, 2);
   Run *run = model_run(&w->m, id);
-  w->fail = 0;  /* the failure was to be before */
+  w->fail = 0;  /* the failure should have come before */
   w->m.nodes[id].address = lua_topointer(L, 1);
   run->does = YIELDS;
   if (!lua_istable(L, 1)) {
@@ -102,8 +102,8 @@ void open_runs (lua_State *L) {
 ** Calls
 ** =================================================================== */
 
-/* The call of run `id` has come back with this status, its result on the top.
-** `enters` says whether it can have begun. */
+/* The call of run `id` has returned with this status, its result on the top.
+** `enters` says whether the run can have begun. */
 static void came_back (World *w, lua_State *L, int id, int status,
                        int enters) {
   Run *run = model_run(&w->m, id);
@@ -125,7 +125,7 @@ static void came_back (World *w, lua_State *L, int id, int status,
 }
 
 
-/* Runs the coroutine at stack index -1, with `n` values on its stack for it. */
+/* Runs the coroutine at stack index -1, with the `n` values on its stack. */
 static void resume (World *w, lua_State *L, int thread, int n, int enters,
                     long fail) {
   lua_State *co = lua_tothread(L, -1);
@@ -141,7 +141,7 @@ static void resume (World *w, lua_State *L, int thread, int n, int enters,
   node->state = status == LUA_OK ? IDLE
               : status == LUA_YIELD ? SUSPENDED : FAILED;
   if (status == LUA_OK) {
-    lua_settop(co, 1);  /* what the coroutine refers to */
+    lua_settop(co, 1);  /* the nodes that the coroutine refers to */
     node->run = 0;
   }
 }
@@ -172,7 +172,7 @@ static void do_call (World *w, lua_State *L, int v, int face) {
     else if (lua_isnil(L, -1) || lua_toboolean(L, -1)) enters = 0;
     trace("  [%d] = %d\n", i, run->objects[i]);
   }
-  /* only what is handed on has to be an object */
+  /* only objects that are handed on must be objects */
   if (c >= 128) enters = (run->objects[1] != 0);
   pin(w, id);
   trace("  run %d, thread %d\n", id, b < 128 ? 0 : thread);
@@ -205,7 +205,7 @@ static void do_resume (World *w, lua_State *L, int v, int face) {
 }
 
 
-/* What coroutine.close does. */
+/* Does what coroutine.close does. */
 static void do_close_thread (World *w, lua_State *L, int v, int face) {
   Node *node;
   lua_State *co;
@@ -230,7 +230,7 @@ static void do_close_thread (World *w, lua_State *L, int v, int face) {
 ** Runs
 ** =================================================================== */
 
-/* The variable of a run: the innermost under way, or one that was kept. */
+/* The variable of a run: the innermost one under way, or a kept one. */
 static int read_run (World *w) {
   int b = byte(w);
   return w->run != 0 && b < 192 ? w->run : CALLS + b % NCALLS;

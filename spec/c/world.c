@@ -59,9 +59,8 @@ int byte (World *w) {
 }
 
 
-/* Chooses the allocation of the next call that fails, if the byte says so.
-** Not where it could be one for the call of a finalizer, which Lua would leave
-** out then. */
+/* Chooses which allocation of the next call fails, if the byte says so. Not if
+** it could be one for the call of a finalizer, which Lua would then omit. */
 long read_fail (World *w, int face) {
   return (face & 4) && w->stopped ? byte(w) % 16 + 1 : 0;
 }
@@ -122,8 +121,8 @@ int pin (World *w, int node) {
 }
 
 
-/* Pushes the library's and the program's tables, all variables empty but the
-** first registries and handle tables. [] -> [] */
+/* Pushes the library's and the program's tables; all variables are empty,
+** except the first registries and handle tables. [] -> [] */
 void open_world (World *w, lua_State *L) {
   int id, v;
   tracing = getenv("FUZZ_TRACE") != NULL;
@@ -197,8 +196,8 @@ static int finalize (lua_State *L) {
 }
 
 
-/* A function of the program; a handle's callback if a sweep calls it.
-** Upvalues: its node, what it refers to. */
+/* A function of the program, or a handle's callback if a sweep calls it.
+** Upvalues: its node, and the object that it refers to. */
 static int function (lua_State *L) {
   World *w = world(L);
   int id = (int)lua_tointeger(L, lua_upvalueindex(1));
@@ -249,7 +248,7 @@ static void set_finalizer (lua_State *L) {
 }
 
 
-/* Pushes a new object, if there may be another one. Returns its node. */
+/* Pushes a new object, if there is room for one. Returns its node. */
 int new_object (World *w, lua_State *L, int b) {
   static const Kind kinds[] = {
     TABLE, USERDATA, FUNCTION, THREAD, TABLE, USERDATA, FUNCTION,
@@ -310,7 +309,7 @@ static void push_value (World *w, lua_State *L, int node) {
 }
 
 
-/* Pushes an operand: an object, or a value where the byte says so. Returns its
+/* Pushes an operand: an object, or a value if the byte says so. Returns its
 ** node; nil's is 0. */
 int operand (World *w, lua_State *L) {
   int b = byte(w), v = b % NAMED, id;
@@ -385,7 +384,7 @@ void finish (World *w, lua_State *L, Call *call, long fail) {
   status = lua_pcall(L, lua_gettop(L) - call->first, LUA_MULTRET, 0);
   w->fail = 0;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  if (w->failed) w->m.loose++;  /* an emergency: until the next collection */
+  if (w->failed) w->m.loose++;  /* an emergency, until the next collection */
   call->ok = (status == LUA_OK);
   call->memory = (status == LUA_ERRMEM);
   if (call->memory && !w->failed) differ(w, "out of memory");
@@ -395,7 +394,7 @@ void finish (World *w, lua_State *L, Call *call, long fail) {
 }
 
 
-/* Compares the outcome. Returns whether the call did what it should. */
+/* Compares the outcome. Returns whether the call succeeded as it should. */
 int done (World *w, const Call *call, int expected) {
   if (call->memory) return 0;
   if (call->ok && !expected) differ(w, "it succeeded");
@@ -415,7 +414,7 @@ static int mask (int status) {
 }
 
 
-/* Compares the value on the top, found live by a number. */
+/* Compares the value on the top, which a number found live. */
 void compare_object (World *w, lua_State *L, int node, lua_Integer i) {
   int same;
   if (w->m.nodes[node].kind == VALUE) {
@@ -452,7 +451,7 @@ void compare_registry (World *w, lua_State *L, int v) {
   w->gbi->push_side(L, at);
   side = lua_gettop(L);
   for (i = -1; i <= model_top(r) + 4; i++) {
-    /* the last are not indices but handles */
+    /* the last ones are not indices but handles */
     lua_Integer k = i <= model_top(r) + 2 ? i
                                           : GBI_HANDLE0 + i - model_top(r) - 2;
     int expected = model_expect(&w->m, r, k);
@@ -485,7 +484,7 @@ static void compare_handles (World *w, lua_State *L, int v) {
   w->gbi->push_objects(L, at);
   objects = lua_gettop(L);
   for (i = -1; i <= t->n + 4; i++) {
-    /* the last are not handles but indices */
+    /* the last ones are not handles but indices */
     lua_Integer h = i <= t->n + 2 ? GBI_HANDLE0 + i : i - t->n - 2;
     int expected = model_expect_handle(&w->m, t, h - GBI_HANDLE0);
     int from = v == TABS && (i & 2) ? 0 : at;

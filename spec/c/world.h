@@ -34,14 +34,14 @@ enum {
   NAMED = 25, BUSY = 25, UNDERWAY = 46
 };
 
-/* How a step reaches what it works on. The default registry and the state's
-** handle table need not be named. */
+/* How a step reaches its operand. The default registry and the state's handle
+** table need not be named. */
 enum { C_API, METHOD, UNNAMED };
 
-/* Is there room for a handle, and those that finalizers make meanwhile? */
+/* Is there room for a handle, and for those that finalizers make meanwhile? */
 #define HASROOM(w) ((w)->m.given < HANDLES - MAX_DEPTH - 4)
 
-/* A sweep under way: what it has to find, and how far it has come. */
+/* A sweep under way: the callbacks that must come, and the number so far. */
 typedef struct Sweep {
   struct Sweep *outer;
   int table, n, next, called, last;
@@ -53,9 +53,9 @@ typedef struct World {
   const gbi_API *gbi;
   const char *op;
   int steps, depth;
-  unsigned epoch;     /* counts what runs in between: finalizers, callbacks */
+  unsigned epoch;     /* counts what ran in between: finalizers, callbacks */
   unsigned finalized;
-  int stopped;        /* is the collector? */
+  int stopped;        /* is the collector running? */
   Sweep *sweep;
   int run;            /* the variable of the innermost run under way, or 0 */
   long fail;          /* number of the allocation that fails; 0: none */
@@ -65,13 +65,13 @@ typedef struct World {
 
 typedef struct Step {
   const char *name;
-  int on;      /* REGS, TABS or 0: what it works on */
+  int on;      /* REGS, TABS or 0: the kind of its operand */
   void (*run) (World *w, lua_State *L, int v, int face);
 } Step;
 
 typedef struct Call {
   int first;       /* stack index of the function, then of its results */
-  unsigned epoch;  /* at its end: how much ran in between */
+  unsigned epoch;  /* at its end: the number of steps that ran in between */
   int ok;
   int memory;      /* did it run out of memory? */
 } Call;

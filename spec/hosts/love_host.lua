@@ -1,11 +1,11 @@
--- LÖVE, as docs/hosts.md says, on a screen that nobody sees.
+-- LÖVE, as docs/hosts.md says, on an invisible screen.
 
 local hosts = require "spec.support.hosts"
 local fixture = require "spec.support.fixture"
 local portable = require "spec.support.portable"
 
--- Starts an X server, which picks its own number, for the test's length.
--- Returns the number.
+-- Starts an X server, which picks its own number, until the test ends. Returns
+-- the number.
 local function screen()
   local path = fixture.path()
   local out = portable.run(([[

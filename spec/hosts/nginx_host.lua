@@ -1,10 +1,10 @@
--- nginx with its Lua module, as docs/hosts.md says, at a port that is free.
+-- nginx with its Lua module, as docs/hosts.md says, on a free port.
 
 local fixture = require "spec.support.fixture"
 local hosts = require "spec.support.hosts"
 local portable = require "spec.support.portable"
 
--- What tools/nginx unpacked, or else the one that is installed.
+-- The nginx that tools/nginx unpacked, or else the installed one.
 local UNPACKED = hosts.here .. "/build/hosts/nginx"
 local NGINX, MODULES = "/usr/sbin/nginx", "/usr/lib/nginx/modules"
 

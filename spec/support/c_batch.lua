@@ -3,7 +3,8 @@
 local c_backend = math.type and require "examples.c_backend"
 
 -- Returns backend(types), the option for `compile` of a graph whose inputs will
--- have these types, and build(flags), to be called before the first run.
+-- have these types, and build(flags), which must be called before the first
+-- run.
 return function()
   local texts, names, constants, functions = {}, {}, {}, nil
   local function backend(types)

@@ -6,9 +6,10 @@
 --                  at every check, which is what spec/support/faults.lua does.)
 --   stop           no collection but those that a spec asks for
 --
--- Each test begins so; a few choose their own collector, and keep it. (A
--- collection at every allocation, and at every VM instruction, is for programs
--- that hold what they look for: spec/support/faults.lua collect.)
+-- Each test begins in this mode; a few choose their own collector, and keep it.
+-- (A collection at every allocation, and at every VM instruction, needs
+-- programs that hold the objects they look for: spec/support/faults.lua
+-- collect.)
 
 local busted = require "busted"
 local portable = require "spec.support.portable"

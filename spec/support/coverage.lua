@@ -1,12 +1,12 @@
 -- `make coverage`. As a helper of busted: writes the lines of lua/gbi that the
--- suite executes to BUILD/lines. As a script with such folders for arguments:
--- lists the lines of lua/gbi and csrc that none of them reached.
+-- suite executes to BUILD/lines. As a script whose arguments are such folders:
+-- lists the lines of lua/gbi and csrc that none of the runs reached.
 
 local covered = {} -- [path][line]
 
 -- The suite of one Lua.
 local function watch()
-  if rawget(_G, "jit") then _G.jit.off() end -- what it compiles has no hooks
+  if rawget(_G, "jit") then _G.jit.off() end -- compiled code has no hooks
   local seen = require "lines".watch()
   require "busted".subscribe({ "exit" }, function()
     debug.sethook()
@@ -23,7 +23,7 @@ end
 
 if not arg or not arg[0]:find "coverage%.lua$" then return watch() end
 
--- Lines that say nothing: `end`, `else`, brackets.
+-- Lines without code of their own: `end`, `else`, brackets.
 local function says(text)
   text = text:gsub("%-%-.*", "")
   for _, word in ipairs { "end", "else", "do", "then" } do
@@ -33,7 +33,7 @@ local function says(text)
 end
 
 -- Calls see(path, line, text) for the lines of a Lua file that have code,
--- after its compiler.
+-- according to its compiler.
 local function code(path, see)
   local has, n = {}, 0
   local p = assert(io.popen(("luac5.4 -p -l -l '%s'"):format(path)))

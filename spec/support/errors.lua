@@ -1,4 +1,4 @@
--- What an error says.
+-- Assertions about errors.
 
 local assert = require "luassert"
 

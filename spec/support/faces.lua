@@ -1,11 +1,11 @@
--- Faces: a registry or a handle table as another interface shows it, with the
--- methods of one.
+-- Faces: a registry or a handle table behind another interface, as an object
+-- with the same methods.
 
 local gbi = require "gbi"
 local capi = require "capi"
 local portable = require "spec.support.portable"
 
--- Makes a proxy: `methods` are its own, the others those of `real`.
+-- Makes a proxy: `methods` are its own; the others are those of `real`.
 local function proxy(real, methods)
   return portable.setmetatable(methods, {
     __index = function(_, name)
@@ -16,7 +16,8 @@ local function proxy(real, methods)
   })
 end
 
--- Adds to `methods` functions of gbi.h by their names, on what is at `first`.
+-- Adds functions of gbi.h to `methods` under their names; they work on the
+-- value at `first`.
 local function add_from_c(methods, first, names)
   for _, name in ipairs(names) do
     methods[name] = function(_, ...) return capi[name](first, ...) end
@@ -45,7 +46,7 @@ local function through_c(registry)
   return proxy(registry, methods)
 end
 
--- The default registry's functions of the module.
+-- The module functions for the default registry.
 local function through_module()
   local methods = {}
   for name, f in pairs {
@@ -63,7 +64,7 @@ local function through_module()
   return proxy(gbi.default, methods)
 end
 
--- What C answers about a handle, as Lua does.
+-- The answers of C about a handle, in the form of Lua's.
 local function answer(status)
   if status == "live" then return true end
   return nil, status
@@ -91,8 +92,8 @@ local function handles_through_c(handles, first)
   return proxy(handles, methods)
 end
 
--- By kinds: the faces of a registry, of a handle table, and of the state's own
--- handle table. From Lua, and from C, the first two are new; `mixed` are all
+-- The faces of a registry, of a handle table, and of the state's own handle
+-- table, by kind. For "lua" and "c", the first two are new; "mixed" has all
 -- interfaces to the default registry.
 return {
   lua = function()

@@ -9,9 +9,10 @@
 -- more be kept alive; the same call must then succeed, with the same result.
 -- Random sequences of operations do the same (faults/compose.lua); GBI_SEED
 -- chooses others. `long` does more of all, and also fails all allocations after
--- the n-th; `short` takes a third of the starting states. `collect` lets
--- nothing fail: a count hook of one instruction makes a full collection at each
--- of them. CASE is a part of a case's name; all of its states are taken.
+-- `long` does more of everything, and also fails all allocations after the
+-- n-th; `short` takes a third of the starting states. In `collect` nothing
+-- fails: a count hook of one instruction makes a full collection at every
+-- instruction. CASE is part of a case's name; all of its states are tried.
 
 local compat = require "gbi.compat"
 
@@ -35,7 +36,7 @@ local PATH = os.tmpname()
 
 local injected, calls = 0, 0
 
--- What went wrong; the first of each case is enough.
+-- Mistakes that were found; the first one of each case is enough.
 local failures = {}
 
 local function failed(message)
@@ -56,7 +57,7 @@ local function which(n, all)
     or "alone")
 end
 
--- A state of its own: see faults/states.lua.
+-- A Lua state for one case: see faults/states.lua.
 local function in_states(case)
   for _, all in ipairs { false, true } do
     local n = 0
@@ -102,7 +103,7 @@ local function new_world(start, case)
   return w
 end
 
--- The lines of two texts that differ.
+-- The differing lines of two texts.
 local function difference(expected, value)
   local out, other = {}, tostring(expected):gmatch "[^\n]*"
   for line in tostring(value):gmatch "[^\n]*" do
@@ -114,8 +115,8 @@ local function difference(expected, value)
   return table.concat(out)
 end
 
--- Where there is no memory for a message, luaL_error of 5.5.0 makes one of what
--- lies below it on the stack. Are messages not to be compared, then?
+-- If there is no memory for a message, luaL_error of 5.5.0 uses a value below
+-- it on the stack. Should messages not be compared, therefore?
 local GARBLED = false
 do
   local wanted = select(2, pcall(setmetatable, 1))
@@ -129,8 +130,8 @@ local function without_message(results)
   return (results:gsub("false, .*", "false"))
 end
 
--- Calls a case while its n-th allocation fails. Returns how many failed,
--- whether the call did, and its results as a string.
+-- Calls a case while its n-th allocation fails. Returns the number of failed
+-- allocations, whether the call failed, and its results as a string.
 local function inject(n, all, case, w)
   local t = compat.pack(memory.inject(n, all, case.call, w))
   injected = injected + t[1]
@@ -162,7 +163,7 @@ local function try(start, case, all)
       w = new_world(start, case)
       local functions = w:functions()
       local file = w.path and portable.read(w.path)
-      if w.path then portable.collect() end -- so that no text is still there
+      if w.path then portable.collect() end -- so that no text is left in memory
       hits, nomemory, got = inject(n, all, case, w)
       if nomemory then
         same("state", before, w:state(mark))
@@ -179,7 +180,7 @@ local function try(start, case, all)
           same("state after it", after, w:state(mark))
           same("held after it", finish_after, w:finish())
         end
-      elseif start.dying then -- a collection changes what it sees
+      elseif start.dying then -- a collection changes what the case sees
         w:finish()
       else
         if not case.degrades then
@@ -193,7 +194,8 @@ local function try(start, case, all)
   until hits == 0
 end
 
--- In the mode `collect` nothing fails: the results are those without a hook.
+-- In the mode `collect` nothing fails: the results must be those without a
+-- hook.
 local function collecting(start, case)
   local w = new_world(start, case)
   local wanted = w:list(pcall(case.call, w))
@@ -212,14 +214,14 @@ end
 
 local found = not ONLY
 
--- Is this one to be tried?
+-- Should this case be tried?
 local function wanted(name)
   local is = not ONLY or name:find(ONLY, 1, true) ~= nil
   found = found or is
   return is
 end
 
--- The starting states of graphs, which hardly depend on them.
+-- The starting states of graphs, few because graphs hardly depend on them.
 local GRAPHS = { registered = true, dead = true, recorded = true,
   ["the default registry"] = true, ["in a coroutine's run"] = true,
   dying = true, live = true, ["of runs, the state's"] = true }

@@ -1,4 +1,4 @@
--- What a test sets for its own length. It is undone when the test ends, the
+-- Settings that last as long as a test. They are undone when the test ends, the
 -- latest first.
 
 local busted = require "busted"
@@ -12,7 +12,7 @@ busted.subscribe({ "test", "end" }, function()
   return nil, true
 end)
 
--- Calls f when the test ends. (busted's `finally` takes one function a test.)
+-- Calls f when the test ends. (busted's `finally` takes one function per test.)
 function fixture.later(f)
   undo[#undo + 1] = f
 end
@@ -23,13 +23,13 @@ function fixture.global(name, object)
   fixture.later(function() rawset(_G, name, nil) end)
 end
 
--- Sets what `require` returns.
+-- Replaces what `require` returns.
 function fixture.module(name, object)
   package.loaded[name] = object
   fixture.later(function() package.loaded[name] = nil end)
 end
 
--- A path for a file, which may or may not be made.
+-- A path for a file, which the test may or may not create.
 function fixture.path()
   local path = os.tmpname()
   fixture.later(function() os.remove(path) end)

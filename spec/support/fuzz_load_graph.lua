@@ -1,12 +1,13 @@
--- What fuzz_load_graph.c does with each of its inputs: reads it as a graph, and
--- what can be read is written, read and written again. Files are strings here.
+-- What fuzz_load_graph.c does with each of its inputs: reads it as a graph; if
+-- that succeeds, writes it, reads it and writes it again. Files are strings
+-- here.
 
 -- luacheck: ignore 122 (it puts itself in the place of `io` and `os`)
 
 local files, opened = {}, {} -- path -> text
 local reading = false
 
--- A file of `io`, with what gbi uses of it.
+-- A file of `io`, with the methods that gbi uses.
 local File = {}
 File.__index = File
 
@@ -45,7 +46,7 @@ function os.remove(path)
   return true
 end
 
--- Reading a graph runs no code and looks for none.
+-- Reading a graph runs no code and looks up none.
 local function forbid(t, name)
   local f = t[name]
   t[name] = function(...)
@@ -66,7 +67,7 @@ end
 forbid(string, "dump")
 
 local gbi, core = require "gbi", require "gbi.core"
-assert(gbi.load_graph and gbi.graph) -- these are loaded when asked for
+assert(gbi.load_graph and gbi.graph) -- these are loaded when they are needed
 
 function core.create(path, text)
   if files[path] then return nil, path .. ": File exists", true end
@@ -74,7 +75,7 @@ function core.create(path, text)
   return true
 end
 
--- Reads a graph. Returns it, or nothing when it is refused properly.
+-- Reads a graph. Returns it, or nothing if it is properly refused.
 local function read(path)
   reading = true
   local ok, graph, reason = pcall(gbi.load_graph, path)
@@ -100,8 +101,8 @@ local function save(graph, path)
   return files[path]
 end
 
--- The text of a graph, its indices numbered as they appear: a file has no
--- gaps between them, a graph of which something was eliminated may.
+-- The text of a graph, its indices numbered in order of appearance: a file has
+-- no gaps between them, but a graph with eliminated nodes may have some.
 local function renumbered(graph)
   local numbers, n = {}, 0
   return (tostring(graph):gsub(
@@ -118,7 +119,7 @@ local function backend()
   return function() end
 end
 
--- What compiling it gives: text, or an error that is not Lua's.
+-- The result of compiling it: text, or an error that is not Lua's.
 local function compile(graph, options)
   local ok, f, text = pcall(graph.compile, graph, options)
   if ok then

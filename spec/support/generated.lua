@@ -4,7 +4,7 @@ local assert = require "luassert"
 
 local generated = {}
 
--- Line `n` of a text, without what it begins with.
+-- Line `n` of a text, without its indentation.
 function generated.line(text, n)
   for line in text:gmatch "%s*([^\n]*)\n" do
     n = n - 1
@@ -12,8 +12,8 @@ function generated.line(text, n)
   end
 end
 
--- Asserts that an error is Lua's own, of a chunk called `title` whose source
--- is `text`. Returns the code of the line that it blames, and its message.
+-- Asserts that an error is Lua's own, in a chunk called `title` whose source is
+-- `text`. Returns the code of the line that it names, and its message.
 function generated.blamed(err, title, text)
   assert.equal("string", type(err))
   local prefix = title .. ":"

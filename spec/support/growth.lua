@@ -3,12 +3,12 @@
 --
 --     build/faults spec/support/growth.lua [short | vm | machine] [CASE]
 --
--- Each case is called with an input of n, 4 n and 16 n. Where its cost grows by
--- more than n log n does, the program fails. The cost is what is the same in
--- every run: `vm` counts the instructions of Lua's virtual machine, and the
--- bytes that are allocated; `machine` has valgrind count the machine's, so that
--- what C does (patterns, the core) counts as well. `short` is `vm` with less.
--- CASE is a part of a case's name.
+-- Each case is called with an input of n, 4 n and 16 n. If its cost grows by
+-- more than n log n does, the program fails. The cost is the same in every run:
+-- `vm` counts the instructions of Lua's virtual machine, and the allocated
+-- bytes; `machine` makes valgrind count machine instructions, to include the
+-- work of C (patterns, the core). `short` is `vm` with fewer sizes. CASE is
+-- part of a case's name.
 
 local gbi = require "gbi"
 local portable = require "spec.support.portable"
@@ -22,15 +22,15 @@ local source = gbi.source
 local G, Attr, Item = source.GlobalSource, source.AttrSource,
   source.GetItemSource
 
-local N = SHORT and 16 or 64 -- the least size, if a case names no other
+local N = SHORT and 16 or 64 -- the smallest size, if a case names no other
 local MOST = 6 -- times the cost for 4 times the size; n log n has 5.2 at most
-local FLOOR = { instructions = 1000, bytes = 8000 } -- what is not compared
+local FLOOR = { instructions = 1000, bytes = 8000 } -- allowance for small costs
 
 local PATH = os.tmpname()
 
 local cases = {}
 
--- A case: make(n) returns what is called, which is all that is measured.
+-- A case: make(n) returns the function to call; only that call is measured.
 local function case(name, make, n)
   cases[#cases + 1] = { name = name, make = make, n = n or N }
 end
@@ -56,7 +56,7 @@ case("registry: register", function(n)
   return function() registry(n) end
 end)
 
--- Calls that are made with a registry of n objects.
+-- Calls with a registry of n objects.
 for name, f in pairs {
   get = function(r, o) for i = 1, #o do r:get(i) end end,
   find = function(r, o) for i = 1, #o do r:find(i + 1) end end,
@@ -100,7 +100,7 @@ case("registry: parameters", function(n)
   return function() gbi.compile_prologue(gbi.new(), params) end
 end)
 
--- Calls that are made with a handle table of n objects, half of them strong.
+-- Calls with a handle table of n objects, half of them strong.
 for name, f in pairs {
   get = function(h, o) for i = 1, #o do h:get(o[i]) end end,
   find = function(h, o) for i = 1, #o do h:find(o[i] + 1) end end,
@@ -142,8 +142,8 @@ end)
 
 -- Sources -----------------------------------------------------------------
 
--- A chain of n sources, by their bases or by their keys; or each twice the one
--- before.
+-- A chain of n sources, linked by their bases or keys; or each using the
+-- previous one twice.
 local CHAINS = {
   bases = function(n)
     local s = G "g"
@@ -320,7 +320,7 @@ local function backend()
   return function() end
 end
 
--- What is done with a graph.
+-- The operations on a graph.
 local USES = {
   lint = function(g) assert(g:lint()) end,
   compile = function(g) g:compile() end,
@@ -347,8 +347,8 @@ local USES = {
   save = function(g) assert(g:save(PATH)) end,
 }
 
--- Not what has no meaning for a graph: what is created has no source, and the
--- calls of a handle are not those of a value.
+-- Without methods that make no sense for a graph: a created object has no
+-- source, and the calls of a handle are not those of a value.
 local LEFT_OUT = { ["save, created"] = true,
                    ["replace, results of results"] = true,
                    ["replace, calls of results"] = true }
@@ -431,7 +431,7 @@ for _, it in ipairs(cases) do
   if it.name:find(ONLY, 1, true) then selected[#selected + 1] = it end
 end
 
--- The costs of calling f, by their names.
+-- The costs of calling f, by name.
 local function vm(f)
   local instructions = 0
   local function run()

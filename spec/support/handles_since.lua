@@ -1,6 +1,6 @@
--- Counts the live handles of gbi.handles that were given out from now on:
--- other specs in this process may have left some. Returns the function that
--- counts them.
+-- Counts the live handles of gbi.handles that are given out from now on; other
+-- specs in this process may have left some. Returns the function that counts
+-- them.
 
 local gbi = require "gbi"
 

@@ -1,5 +1,5 @@
--- Follows docs/hosts.md: runs its commands as somebody would who has just got
--- the checkout, and compares what they print with the page.
+-- Follows docs/hosts.md: runs its commands like a user with a fresh checkout,
+-- and compares their output with the page.
 
 local assert = require "luassert"
 local portable = require "spec.support.portable"
@@ -10,15 +10,14 @@ local hosts = {}
 local PAGE = "docs/hosts.md"
 hosts.here = portable.run("pwd"):match("[^\n]+")
 
--- Keeps this checkout out of what a script finds, and makes HOME a folder for
--- the host.
+-- Hides this checkout from scripts, and makes HOME a folder for the host.
 local PLAIN = [[
   unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS BUILD MAKEFLAGS MAKELEVEL
   unset XDG_DATA_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_CACHE_HOME
   export HOME=%s
 ]]
 
--- One word of the shell.
+-- Quotes a word for the shell.
 function hosts.quote(text)
   return "'" .. text:gsub("'", [['\'']]) .. "'"
 end
@@ -38,7 +37,7 @@ local function blocks(title)
   return list
 end
 
--- The scripts that the page shows: path -> text.
+-- The scripts on the page: path -> text.
 function hosts.shown()
   local files = {}
   for path, text in portable.read(PAGE):gmatch(
@@ -48,8 +47,8 @@ function hosts.shown()
   return files
 end
 
--- Why a host cannot run here, or nil: the first of these commands that is not
--- there.
+-- The reason why a host cannot run here: the first of these commands that is
+-- missing; or nil.
 function hosts.missing(...)
   for _, command in ipairs { ... } do
     if not portable.execute(("command -v %s >/dev/null"):format(
@@ -68,7 +67,7 @@ function hosts.home(name)
 end
 
 -- Runs a shell script in the checkout; it must succeed within a minute. Returns
--- what it printed.
+-- its output.
 function hosts.run(home, script)
   local out, ok = portable.run(PLAIN:format(quote(home))
     .. "timeout 60 sh -euc " .. quote(script))
@@ -76,8 +75,8 @@ function hosts.run(home, script)
   return out
 end
 
--- Runs the commands of a section. `translate` may change a block of them before
--- that. What the page says that they print is compared.
+-- Runs the commands of a section, and compares their output with the page.
+-- `translate` may change a block of commands first.
 function hosts.follow(title, home, translate)
   local out
   for _, block in ipairs(blocks(title)) do

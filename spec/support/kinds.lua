@@ -1,5 +1,5 @@
--- Compiled functions of every kind: the ways in which what a graph calls
--- comes to an external object.
+-- Compiled functions of every kind: the ways in which a graph's calls get an
+-- external object.
 
 local busted = require "busted"
 
@@ -34,9 +34,9 @@ local function see_handle(handle) return gbi.handles:get(handle) end
 
 local function see_run(run) return run[1] end
 
--- A compiled function f(o, act), for which `o` is an external object. It calls
--- act(it) three times; see(it) is the object as this run sees it. Also returns
--- the graph and the function's source.
+-- A compiled function f(o, act), whose external object is `o`. It calls act(it)
+-- three times; see(it) is the object as this run sees it. Also returns the
+-- graph and the function's source.
 function kinds.compiled(kind)
   local g = gbi.graph.new()
   g:placeholder "o"
@@ -49,7 +49,8 @@ function kinds.compiled(kind)
     or kind == kinds.IN_RUN and see_run or see_handle, g, text
 end
 
--- A spec for each of some kinds: test(f, see, graph, source), of `compiled`.
+-- A spec for each of some kinds: test(f, see, graph, source), as from
+-- `compiled`.
 function kinds.each(what, test, some)
   for _, kind in ipairs(some or kinds.all) do
     busted.it(("%s: objects %s"):format(what, kind), function()

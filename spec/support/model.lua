@@ -1,7 +1,7 @@
--- What registries and handle tables must do, once more, in plain Lua. It uses
--- nothing of gbi.
+-- The behaviour of registries and handle tables, implemented again in plain
+-- Lua. It uses nothing of gbi.
 --
--- Objects are known by ids. What the collector does is told to the model: an
+-- Objects are known by ids. The model is told what the collector does: an
 -- object that is not in a set of ids `held` is collected.
 
 local compat = require "gbi.compat"
@@ -97,8 +97,8 @@ function Registry:count()
 end
 
 --------------------------------------------------------------------------------
--- A handle table. Handles are known by their order: the first that is given out
--- by any of the tables that share a `counter` is 1.
+-- A handle table. Handles are known by their order: the first one given out by
+-- the tables that share a `counter` is 1.
 --------------------------------------------------------------------------------
 
 local Handles = {}
@@ -126,7 +126,7 @@ function Handles:status(handle)
   return self.entries[handle] and "live" or "dead"
 end
 
--- Returns the status before.
+-- Returns the previous status.
 function Handles:release(handle)
   local status = self:status(handle)
   self.entries[handle], self.callbacks[handle] = nil, nil
@@ -139,7 +139,7 @@ function Handles:on_collect(handle, callback)
   return status
 end
 
--- Returns the handles whose callbacks a sweep calls, in their order.
+-- Returns the handles whose callbacks a sweep calls, in order.
 function Handles:waiting()
   local list = {}
   for handle in pairs(self.callbacks) do

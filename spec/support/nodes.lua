@@ -1,4 +1,4 @@
--- A graph's nodes as a list; and what no user can do with them.
+-- A graph's nodes as a list; and operations that users cannot do with them.
 
 local chain = require "gbi.chain"
 local F = require "gbi.node".F
@@ -12,12 +12,12 @@ function nodes.list(g)
   return list
 end
 
--- How many there are.
+-- The number of a graph's nodes.
 function nodes.count(g)
   return #nodes.list(g)
 end
 
--- Takes a node out, whoever uses it.
+-- Takes a node out, even if it has users.
 function nodes.remove(node)
   chain.remove(node)
 end

@@ -1,6 +1,6 @@
 -- The operations that random programs (spec/support/program.lua) choose from.
--- An operation is chosen with all that it needs before it is done, so that its
--- call can be made to fail: it has the fields
+-- An operation is chosen, with everything it needs, before it is done, so that
+-- its call can be made to fail: it has the fields
 --
 --   name
 --   over         is there nothing left to be done?
@@ -38,8 +38,8 @@ end
 
 local function construct(index, cg) cg(index) end
 
--- A handle that may be there, in the model's order and as a number: most were
--- given out last. Those below 1 were never given out.
+-- A handle that may exist, in the model's order and as a number; usually a
+-- recent one. Those below 1 were never given out.
 local function some_handle(t)
   local n = math.random(math.max(-1, t.model.last - 12), t.model.last + 2)
   return n, n < 1 and n or t.base + n
@@ -54,7 +54,7 @@ function operations.yield(...)
   if coroutine.yield(...) == "fail" then error("the body fails", 0) end
 end
 
--- What a backend makes of its graph: hands the run out.
+-- The function that a backend returns: it passes the run on.
 local function body(run)
   operations.yield(run)
   return run
@@ -143,7 +143,7 @@ operation("store_list", 2, function(p)
   }
 end)
 
--- As a prologue does again and again.
+-- As a prologue does repeatedly.
 operation("store in place", 2, function(p)
   local r, n = p:face(), p.model.size
   local ids, objects = p:objects(n)
@@ -304,7 +304,7 @@ operation("start a run that hands objects on", 2, function(p)
   }
 end)
 
--- The second object is nil. One graph has handed on the first by then.
+-- The second object is nil. One graph has already handed on the first.
 operation("start a run that cannot begin", 1, function(p)
   local f = math.random(2) == 1 and with_backend or with_handles
   local _, object = p:object()
@@ -382,8 +382,8 @@ operation("drop some objects", 3, function(p)
   p.ids, p.dying = ids, true
 end)
 
--- What every interface refuses, as functions of a registry, a handle table, an
--- object, an index out of range, and a handle.
+-- Misuse that every interface refuses: functions of a registry, a handle table,
+-- an object, an index out of range, and a handle.
 local REFUSED = {
   function(r) return r:register(1.5) end,
   function(r, _, object) return r:register(object) end,
@@ -416,8 +416,8 @@ operation("misuse", 2, function(p)
   }
 end)
 
--- Chooses the next operation of a program. Some are done by then, and some are
--- not possible.
+-- Chooses the next operation of a program. Some are already done then, and some
+-- are impossible.
 function operations.choose(p)
   local one = operations[math.random(#operations)]
   local op = one.choose(p) or { call = noop, check = noop, over = true }

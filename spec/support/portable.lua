@@ -1,11 +1,12 @@
--- What the specs need and not every Lua has, or has the same.
+-- Functions that specs need and that not every Lua has, or has in the same
+-- form.
 
 local compat = require "gbi.compat"
 local literal = require "gbi.literal"
 
 local portable = {}
 
--- The interpreter under test and the folder of what was built for it.
+-- The interpreter under test and its build folder.
 portable.lua = os.getenv "LUA"
 if not portable.lua then
   local i = 0
@@ -29,7 +30,7 @@ end
 portable.luac = portable.lua:find "luajit" and portable.lua .. " -bl"
   or portable.lua:gsub("lua([%d.]*)$", "luac%1 -l -p")
 
--- Runs a command; returns what it wrote to its two streams, whether it
+-- Runs a command; returns its standard output and error as one text, whether it
 -- succeeded, and its exit code.
 function portable.run(command)
   local p = io.popen(("(%s\n) 2>&1; printf '\\n%%d' $?"):format(command))
@@ -38,7 +39,7 @@ function portable.run(command)
   return out, code == "0", tonumber(code)
 end
 
--- A file's text; nil, message where there is none.
+-- A file's text; nil and a message if it does not exist.
 function portable.read(path)
   local f, why = io.open(path, "rb")
   if not f then return nil, why end
@@ -47,7 +48,7 @@ function portable.read(path)
   return text
 end
 
--- Makes a file of these texts.
+-- Creates a file of these texts.
 function portable.write(path, ...)
   local f = assert(io.open(path, "wb"))
   f:write(...)
@@ -69,8 +70,8 @@ function portable.execute(command)
   return status == true or status == 0
 end
 
--- The start of a command that runs Lua, or another program, which finds modules
--- as they are here.
+-- The start of a command that runs Lua, or another program, which finds the
+-- modules of this process.
 function portable.start(program)
   return ("LUA_PATH='%s' LUA_CPATH='%s' %s"):format(package.path,
     package.cpath, program or portable.lua)
@@ -98,7 +99,7 @@ end
 portable.min = math.mininteger or -2 ^ 53
 portable.max = math.maxinteger or 2 ^ 53
 
--- An object without a finalizer, and giving it one.
+-- Makes an object without a finalizer, and sets its finalizer.
 function portable.bare(t)
   return portable.table_gc and t
     or portable.setmetatable(t, { __gc = false })
@@ -110,7 +111,7 @@ function portable.arm(object, finalizer)
   else setmetatable(object, { __gc = finalizer }) end
 end
 
--- How deep calls in pcall may be nested here, if not deeper.
+-- How deeply calls of pcall can be nested in this Lua, if there is a limit.
 local function nested(n)
   return n == 0 or select(2, pcall(nested, n - 1)) == true
 end
@@ -121,7 +122,7 @@ portable.yields = coroutine.wrap(function()
   return pcall(coroutine.yield, true)
 end)()
 
--- Does the collector tell which mode it was in?
+-- Does the collector report its previous mode?
 portable.modes = type(select(2, pcall(collectgarbage, "incremental")))
   == "string" and coroutine.close ~= nil
 
@@ -139,16 +140,16 @@ end
 -- Closes a coroutine, or abandons it where there is no closing.
 portable.close = coroutine.close or function() return true end
 
--- Is the running coroutine none that can yield?
+-- Is the running coroutine one that cannot yield?
 function portable.is_main()
   local co, main = coroutine.running()
   return co == nil or main == true
 end
 
--- Has Lua variables that are closed?
+-- Does Lua have to-be-closed variables?
 portable.closes = compat.load("local x <close> = nil", "=") ~= nil
 
--- Does an error say that memory was exhausted? Where Lua's stack cannot grow,
+-- Does an error say that memory was exhausted? If Lua's stack cannot grow,
 -- luaL_checkstack calls that an overflow before 5.4.
 function portable.no_memory(err)
   return type(err) == "string"
@@ -156,20 +157,21 @@ function portable.no_memory(err)
       or not coroutine.close and err:find("stack overflow", 1, true) ~= nil)
 end
 
--- The first collection runs finalizers, the second frees what they let go.
+-- The first collection runs finalizers, the second frees the objects they held.
 function portable.collect()
   collectgarbage()
   collectgarbage()
 end
 
--- Collects all, whatever finalizers raise: it is raised here before 5.4.
+-- Collects everything, even if finalizers raise: before 5.4, the collector
+-- raises their errors here.
 function portable.collect_all()
   while not pcall(collectgarbage) do end
   while not pcall(collectgarbage) do end
 end
 
--- Sets one of the collector's numbers, by the name it has in 5.5; returns what
--- it was. 5.4 does not tell some, and Luas before it do not have them.
+-- Sets one of the collector's numbers, by its name in 5.5; returns its previous
+-- value. 5.4 does not report some, and earlier Luas do not have them.
 local set
 if pcall(collectgarbage, "param", "pause") then
   function set(name, n) return collectgarbage("param", name, n) end
@@ -196,9 +198,9 @@ else
   function set(name, n) return calls[name] and calls[name](n) end
 end
 
--- Sets the collector's mode, where there are modes, and its numbers: pause,
+-- Sets the collector's mode, if there are modes, and its numbers: pause,
 -- stepmul, and for its mode stepsize (bytes) or minormul and minormajor.
--- Returns what puts back what was.
+-- Returns a function that restores the previous settings.
 function portable.collector(numbers)
   local mode = portable.modes and numbers.mode
     and collectgarbage(numbers.mode)
@@ -212,23 +214,24 @@ function portable.collector(numbers)
   end
 end
 
--- Makes the collector take a step every few bytes. Returns what ends that.
+-- Makes the collector take a step every few bytes. Returns a function that ends
+-- that.
 function portable.collect_often()
   return portable.collector {
     mode = "incremental", pause = 50, stepmul = 400, stepsize = 16,
   }
 end
 
--- A step of the collector, as if so many kilobytes had been allocated.
+-- Makes a step of the collector, as if so many kilobytes had been allocated.
 function portable.step(kilobytes)
   local in_bytes = pcall(collectgarbage, "param", "pause")
   return collectgarbage("step", in_bytes and kilobytes * 1024 or kilobytes)
 end
 
--- What makes Lua tell of errors in finalizers.
+-- Code that makes Lua report errors in finalizers.
 portable.warn = coroutine.close and "-W" or ""
 
--- How many arguments a call may have here, if not more.
+-- How many arguments a call can have in this Lua, if there is a limit.
 portable.arguments = pcall(compat.unpack, {}, 1, 10000) and 10000 or 7000
 
 -- A number's text, different for different numbers.
@@ -238,8 +241,7 @@ function portable.digits(x)
   return (integer and "%d" or "float %.17g"):format(x)
 end
 
--- The text that a constant is written with in Lua source: by string.format
--- where that can.
+-- The text of a constant in Lua source: by string.format where it can write it.
 function portable.quote(x)
   if compat.integers and (type(x) ~= "number" or x - x == 0) then
     return ("%q"):format(x)
@@ -247,14 +249,14 @@ function portable.quote(x)
   return literal.of(x)
 end
 
--- What `#x` is, where it is.
+-- The length operator, where it calls metamethods.
 function portable.len(x)
   if compat.len then return #x end
   return x:len()
 end
 
--- The function of a and b that an expression is; nil where Lua lacks the
--- operator: one of 5.3's integers. (LuaJIT has some that look the same.)
+-- The function of a and b that returns an expression; nil if Lua lacks the
+-- operator: one for 5.3's integers. (LuaJIT has some that look the same.)
 function portable.expression(text)
   if not math.type and (text:find "//" or text:find "[&|]" or text:find "<<"
       or text:find ">>" or text:find "~[^=]") then
@@ -263,7 +265,7 @@ function portable.expression(text)
   return (compat.load(("local a, b = ... return %s"):format(text)))
 end
 
--- Has a table a finalizer?
+-- Can a table have a finalizer?
 portable.table_gc = false
 setmetatable({}, { __gc = function() portable.table_gc = true end })
 portable.collect()
@@ -277,8 +279,8 @@ if rawget(_G, "newproxy") then
   portable.collect()
 end
 
--- Like setmetatable. Where a table has no finalizer or length of its own, and
--- the metatable has, it returns a userdata in the table's place.
+-- Like setmetatable. If tables cannot have a finalizer or length of their own,
+-- and the metatable has one, it returns a userdata in the table's place.
 function portable.setmetatable(t, metatable)
   if (portable.table_gc or metatable.__gc == nil)
      and (compat.len or metatable.__len == nil) then

@@ -1,5 +1,5 @@
--- Documents whose code runs as printed: its comments `-->` say what it prints,
--- where `…` stands for any text of a line.
+-- Documents whose code runs as printed: comments `-->` give its output, where
+-- `…` stands for any text within a line.
 
 local assert = require "luassert"
 local portable = require "spec.support.portable"
@@ -17,7 +17,7 @@ function printed.blocks(path, language)
   return list
 end
 
--- What the comments in the code say it prints.
+-- The output that the comments in the code promise.
 function printed.promised(code)
   local list = {}
   for line in code:gmatch("%-%->([^\n]*)\n") do
@@ -26,7 +26,8 @@ function printed.promised(code)
   return table.concat(list, "\n") .. "\n"
 end
 
--- What Lua code prints as main.lua, in a folder of its own; it must succeed.
+-- The output of Lua code run as main.lua, in a folder of its own; it must
+-- succeed.
 function printed.run(code)
   local folder = portable.folder()
   portable.write(folder .. "/main.lua", code)
@@ -37,7 +38,7 @@ function printed.run(code)
   return out
 end
 
--- Asserts that a text is as promised.
+-- Asserts that an output is the promised one.
 function printed.matches(expected, text)
   local rest = text:gmatch("([^\n]*)\n")
   for line in expected:gmatch("([^\n]*)\n") do

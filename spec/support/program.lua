@@ -1,8 +1,8 @@
--- Random programs that work on a registry, two handle tables and runs, and on
--- the model beside each of them.
+-- Random programs that work on a registry, two handle tables and runs, each
+-- with a model beside it.
 --
--- Only a program's pool holds objects for good, and the collector must be
--- stopped: objects die when `collect` is called.
+-- Only a program's pool holds objects permanently, and the collector must be
+-- stopped: objects die only when `collect` is called.
 
 local gbi = require "gbi"
 local kinds = require "spec.support.faces"
@@ -17,15 +17,15 @@ Program.__index = Program
 
 local function noop() end
 
--- A handle table, to which handles have been given before, and its model.
+-- A handle table that has already given out handles, and its model.
 local function new_table(faces, counter)
   local real = faces[1]
   return { faces = faces, real = real, model = model.handles(counter),
            base = real:strong(true) }
 end
 
--- Two handle tables, their models and their faces; handle `base` + n is the
--- models' n.
+-- Two handle tables, their models and their faces; handle `base` + n is number
+-- n in the models.
 local function new_tables(own, states)
   local counter = { last = 0 }
   local tables = { new_table(own, counter), new_table(states, counter) }
@@ -36,7 +36,7 @@ local function new_tables(own, states)
   return tables
 end
 
--- Forgets what a program that failed has left in the tables of the Lua state.
+-- Removes what a failed program has left in the tables of the Lua state.
 function program.clear()
   gbi.default:reset()
   for handle in gbi.handles:entries() do gbi.handles:release(handle) end
@@ -58,15 +58,15 @@ function program.new(kind)
     id_of = setmetatable({}, { __mode = "k" }), -- object -> id
     last_id = 0,
     snapshots = {}, -- list of { real =, model = }
-    runs = {}, -- those under way
-    dying = false, -- may objects be there that nobody holds?
+    runs = {}, -- runs under way
+    dying = false, -- may objects exist that nothing holds?
     called = {}, -- number of a callback -> the handle it was called with
-    order = {}, -- ... -> when it was
-    ncalled = 0, -- how many were
+    order = {}, -- callback -> the time of its call
+    ncalled = 0, -- number of calls
   }, Program)
 end
 
--- The handle table whose handles `node:handle()` and `run:handle()` give out.
+-- The handle table of `node:handle()` and `run:handle()`.
 function Program:states_table()
   return self.tables[2]
 end
@@ -80,7 +80,7 @@ local MAKE = {
   function() return gbi.new_handles() end,
 }
 
--- The id and the object of a new or an old one.
+-- The id and the object of a new object or an old one.
 function Program:object()
   local id
   if #self.ids == 0 or math.random(2) == 1 then
@@ -116,7 +116,7 @@ function Program:index()
   return math.random(-1, self.model:top() + 3)
 end
 
--- A value that is no object, and what the model knows it by.
+-- A value that is not an object, and its name in the model.
 local VALUES = { true, false, 0, 1.5, "", "text" }
 
 function Program:value()
@@ -125,8 +125,7 @@ function Program:value()
   return "value " .. n, VALUES[n]
 end
 
--- A function that notes when it was called, and its number. It allocates
--- nothing.
+-- A function that records its call, and its number. It allocates nothing.
 function Program:callback()
   local n = #self.called + 1
   self.called[n], self.order[n] = false, false
@@ -137,7 +136,7 @@ function Program:callback()
 end
 
 -- The run at `at` is over. If it `failed` or was dropped, its handles are dead
--- from the next collection on: here.
+-- after the next collection, which happens here.
 function Program:over(at, failed)
   self:states_table().model:leave(table.remove(self.runs, at))
   self.dying = self.dying or failed
@@ -147,7 +146,7 @@ end
 -- Comparing
 --------------------------------------------------------------------------------
 
--- The ids of all that is held.
+-- The ids of all held objects.
 function Program:held()
   local held = {}
   for id in pairs(self.pool) do held[id] = true end
@@ -163,7 +162,7 @@ function Program:held()
   return held
 end
 
--- A run has failed, which may have given out at most `n` handles: they are dead
+-- A run has failed, which may have given out up to `n` handles: they are dead
 -- after a collection.
 function Program:lose(n)
   local t = self:states_table()
@@ -175,7 +174,8 @@ function Program:lose(n)
   end
 end
 
--- Collects what nobody holds, on both sides, and compares what lives.
+-- Collects unreferenced objects, on both sides, and compares which objects
+-- live.
 function Program:collect()
   portable.collect()
   local held = self:held()
@@ -251,7 +251,7 @@ function Program:compare_constructors()
   assert(self.r:has_objects() == (n > 0))
 end
 
--- What a value is known by.
+-- The model's name for a value.
 function Program:known(value)
   local id = self.id_of[value]
   for n, other in ipairs(VALUES) do
@@ -274,7 +274,7 @@ function Program:compare_handle(t, handle)
   end
 end
 
--- Compares all live handles, those given out last, and a few old ones.
+-- Compares all live handles, the most recent handles, and a few old ones.
 function Program:compare_table(t)
   local last, n, before = t.model.last, 0, 0
   for handle = math.max(last - 12, 1), last + 2 do
@@ -291,7 +291,7 @@ function Program:compare_table(t)
   assert(tostring(t.real):find(("gbi.handles (%d live)"):format(n), 1, true))
 end
 
--- Compares what a handle's function answers with the status before.
+-- Compares the answer of a handle's function with the previous status.
 function Program.compare_answer(_, status, ok, why)
   if status == "live" then assert(ok == true and why == nil)
   else assert(ok == nil and why == status) end
@@ -331,8 +331,8 @@ end
 -- Running a program
 --------------------------------------------------------------------------------
 
--- Tells the model what came of an operation's call: what pcall would return.
--- Returns whether the call succeeded; if not, whether it can be made again.
+-- Tells the model the outcome of an operation's call: the results of pcall.
+-- Returns whether the call succeeded; if not, whether it can be repeated.
 function Program:done(op, ok, ...) -- luacheck: no self
   if ok then
     op.check(...)
@@ -343,22 +343,22 @@ function Program:done(op, ok, ...) -- luacheck: no self
   return false, true
 end
 
--- Makes the next operation. Its call is made by `call`, a pcall that may run
--- out of memory.
+-- Makes the next operation. `call`, a pcall that may run out of memory, makes
+-- its call.
 function Program:step(call)
   local op = operations.choose(self)
   self.doing = op.name
   return self:done(op, call(op.call))
 end
 
--- Collects what the last operations may have let go.
+-- Collects the objects that the last operations may have released.
 function Program:settle()
   if self.dying then self:collect() end
   self.dying = false
 end
 
--- Lets go of everything, one kind of holder after the other, and compares what
--- lives after each.
+-- Releases everything, one kind of holder after the other, and compares the
+-- live objects after each.
 function Program:finish()
   self.pool, self.ids = {}, {}
   self:collect()

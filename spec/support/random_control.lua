@@ -1,5 +1,5 @@
--- Random graphs with conditions and loops in each other, over numbers and
--- booleans and a function `log` that is an external object.
+-- Random graphs with nested conditions and loops, over numbers and booleans and
+-- a function `log` that is an external object.
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
@@ -15,8 +15,8 @@ for name, text in pairs { idiv = "a // b", band = "a & b", shl = "a << b",
 end
 table.sort(UNSAFE)
 
--- Records nodes in a graph with these values, in at most `depth` graphs in each
--- other. Returns a function that picks a value.
+-- Records nodes in a graph with these values, in graphs nested at most `depth`
+-- deep. Returns a function that picks a value.
 local function fill(g, values, log, random, depth, safe)
   local function pick(list) return list[random(#list)] end
   local function any()
@@ -26,7 +26,7 @@ local function fill(g, values, log, random, depth, safe)
     return pick(values)
   end
   local function keep(node) values[#values + 1] = node end
-  -- A graph of n inputs and some outputs, the first of them first(inputs).
+  -- A graph of n inputs and some outputs, the first of which is first(inputs).
   local function part(n, outputs, first)
     local sub, inputs = g:subgraph(), {}
     for i = 1, n do inputs[i] = sub:placeholder("i" .. i) end
@@ -68,7 +68,8 @@ local function fill(g, values, log, random, depth, safe)
     end,
     function()
       local object = g:external(log)
-      -- which handle it is differs, so that no node has it for a value
+      -- the handle itself differs between runs, so it is not the value of a
+      -- node
       if random(4) == 1 then keep(object(object:handle(), any()))
       else keep(object(any(), any())) end
     end,

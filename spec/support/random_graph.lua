@@ -11,9 +11,8 @@ local G, Attr, Item = source.GlobalSource, source.AttrSource,
 
 local random_graph = {}
 
--- What graphs run on: functions, objects and a log of what they do. Two
--- worlds that are made alike behave alike. lookup(handle) finds an object of
--- the run.
+-- The globals of graphs: functions, objects and a log of their calls. Two
+-- worlds made alike behave alike. lookup(handle) finds an object of the run.
 function random_graph.world(lookup)
   local world, ids = { log = {}, fs = {}, objects = {}, made = 0 }, {}
   local function show(value)
@@ -90,7 +89,7 @@ function random_graph.make(random)
     if #values == 0 or random(4) == 1 then
       return pick { 1, 2, -1, 0.5, "3", "s", "field", true, false, -0.0, 7 }
     end
-    -- mostly what was made lately
+    -- mostly recent values
     return values[random(2) == 1 and random(#values)
       or math.max(1, #values - random(0, 5))]
   end
@@ -104,7 +103,7 @@ function random_graph.make(random)
     return compat.unpack(args, 1, args.n)
   end
   local function add(node) table.insert(values, node) end
-  local safe = random(3) > 1 -- few graphs would come to their end otherwise
+  local safe = random(3) > 1 -- otherwise few graphs would come to their end
   local makers = {
     function()
       local i = random(6)
@@ -201,10 +200,10 @@ local function externals(g)
   return indices
 end
 
--- What a run of a graph would be, in a world of its own, if gbi.handles gave
--- out the next handles to it: run[index], run:handle(index), and run.handles,
--- handle -> object. A run `by_backend` has one handle of each object, others
--- have one for each node.
+-- The run that a graph would have in a world of its own, if gbi.handles gave it
+-- the next handles: run[index], run:handle(index), and run.handles, handle ->
+-- object. A run `by_backend` has one handle per object, other runs have one per
+-- node.
 function random_graph.model(g, from, by_backend)
   local last, sources = gbi.handles:strong("the last one"), {}
   gbi.handles:release(last)
@@ -229,8 +228,8 @@ end
 
 function OPERATORS.setitem(t, key, value) t[key] = value end
 
--- Runs the graph node by node in a world, whose `at` is the node that it is at;
--- `run` has its external objects. Returns the outputs.
+-- Runs the graph node by node in a world, whose `at` is the current node; `run`
+-- has its external objects. Returns the outputs.
 function random_graph.interpret(g, from, world, run, ...)
   local values, results, inputs, taken = {}, {}, compat.pack(...), 0
   local rest, outputs = { n = 0 }, nil
@@ -323,7 +322,7 @@ function random_graph.compare(where, g, from, compiled, by_backend, inputs)
   for handle, o in pairs(model.handles) do
     handed_on = handed_on + 1
     local found, why = gbi.handles:find(handle)
-    -- one that failed is over when it has been collected
+    -- a run that failed is over once it has been collected
     assert(why == "dead" or not ok and found
       and _G.world.show(found) == model.world.show(o),
       where .. "a handle that is over")

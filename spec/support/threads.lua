@@ -1,5 +1,5 @@
--- What each state of spec/c/threads.c does: all functions, again and again.
--- Returns a sum of what it saw, the same in every thread.
+-- The program of each state of spec/c/threads.c: all functions, again and
+-- again. Returns a sum of what it saw, the same in every thread.
 
 local gbi = require "gbi"
 local capi = require "capi"
@@ -39,7 +39,7 @@ local function hammer(r)
   r:reset()
 end
 
--- A handle table, the state's own if `own` is nil; from Lua it is `h`.
+-- A handle table, the state's own if `own` is nil; in Lua code it is `h`.
 local function hammer_handles(h, own)
   local guarded = setmetatable({}, { __gc = function() end })
   local weak, strong = h:weak(guarded), capi.strong(own, "kept")

@@ -2,7 +2,7 @@
 local gbi = require "gbi"
 local handles, source = gbi.handles, gbi.source
 
-local bubbles = {} -- handle -> bubble; what is not in here is gone
+local bubbles = {} -- handle -> bubble; only these are in the game
 local burst, late = 0, 0
 
 -- One step of any bubble, compiled once.

@@ -5,7 +5,7 @@ local uv = require "luv"
 
 local finished, late = 0, 0
 
--- A thread has a result. The job may be gone: nobody wants the result then.
+-- Takes a thread's result. If the job is gone, nobody wants the result.
 local function finish(handle, result)
   local job = gbi.handles:find(handle)
   if not job then
@@ -37,8 +37,8 @@ local function wait(jobs)
   end
 end
 
--- The threads that libuv keeps for such work. This function runs in one of
--- them, without upvalues.
+-- libuv keeps threads for such work. This function runs in one of them, without
+-- upvalues.
 local pool = uv.new_work(function(handle, n)
   local sum = 0
   for i = 1, n do sum = sum + i end

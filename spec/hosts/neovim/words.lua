@@ -4,8 +4,8 @@ local handles, uv = gbi.handles, vim.loop
 
 local words = { asked = 0, answered = 0, late = 0 }
 
--- What is known of a buffer lives as long as the buffer. Nothing below holds a
--- view: libuv's callbacks and the other process have its handle.
+-- A view is our data about a buffer, and lives as long as the buffer. Nothing
+-- below holds a view: libuv's callbacks and the other process have its handle.
 local views = {} -- buffer -> view
 
 -- The other process gets lines "HANDLE TEXT" and answers "HANDLE COUNT".
@@ -58,7 +58,7 @@ function words.gone(buffer)
   views[buffer] = nil
 end
 
--- How many words has a buffer? nil while that is not known.
+-- Returns the number of words in a buffer, or nil while it is not known.
 function words.count(buffer)
   return views[buffer] and views[buffer].words
 end

@@ -32,8 +32,8 @@ local function raise_no_memory(ok, ...)
   return ok, ...
 end
 
--- Like pcall, but raises memory errors. What a case does after the call that it
--- is about must not allocate: it could fail where the call has not.
+-- Like pcall, but raises memory errors. After the call under test, a case must
+-- not allocate: the allocation could fail although the call succeeded.
 local function attempt(f, ...)
   return raise_no_memory(pcall(f, ...))
 end
@@ -50,7 +50,7 @@ end
 
 local case = adding "registries"
 
--- What gbi's `unimplemented` error says about a call that raises it.
+-- The fields of gbi's `unimplemented` error that a call raises.
 local function unimplemented(...)
   local ok, e = attempt(...)
   if ok or type(e) ~= "table" then error(tostring(e), 0) end
@@ -201,7 +201,7 @@ case("C count", function(w) return capi.count(w.r) end)
 case("C new", function() return #capi.new(), capi.default() end)
 case("C open and check", function(w) return capi.check(w.r), capi.open() end)
 
--- The seed's functions, where the registry is the default one.
+-- The seed's functions, if the registry is the default one.
 local function seed(name, call)
   case("the seed's " .. name, function(w)
     if w.r == gbi.default then return call(w) end
@@ -278,7 +278,7 @@ end)
 case("on_collect with a number", function(w)
   return attempt(w.h.on_collect, w.h, w:handle(1), 5)
 end)
--- the callbacks that were called are done with
+-- the callbacks that were called are not called again
 case("sweep", function(w) return w.h:sweep(), table.concat(w.log, " ") end,
   { halves = true })
 case("sweep with a callback that fails", function(w)
@@ -341,7 +341,7 @@ case("C check_handles", function(w)
   return capi.check_handles(w.h), attempt(capi.check_handles, w.r)
 end)
 
--- Runs, as the code that gbi generates has them.
+-- Runs, as generated code uses them.
 case("enter and leave", function(w)
   local run = core.enter(w.r, { w.a.t, false, w.a.g }, 3)
   return run[1], run[2], run[3], core.leave(run, w.a.f, 5)
@@ -380,12 +380,12 @@ case("leave twice", function(w)
 end, { runs = true })
 
 --------------------------------------------------------------------------------
--- Compiled graphs, and what they are made of
+-- Compiled graphs, and their parts
 --------------------------------------------------------------------------------
 
 case = adding "graphs"
 
--- What a graph calls with the handles of its objects.
+-- The function that a graph calls with the handles of its objects.
 function cases.look(g, h)
   return gbi.handles:get(g), gbi.handles:get(h)
 end
@@ -411,7 +411,7 @@ local function make_graph(w, hand_on)
   return g
 end
 
--- Compiles a graph whose body a backend makes.
+-- Compiles a graph with a backend.
 local function with_body(body)
   return { runs = true, prepare = function(w)
     w.compiled = make_graph(w):compile(backend_of(body))
@@ -509,7 +509,7 @@ case("traceback with a wrong level", function()
 end)
 case("traceback of no string", function(w) return gbi.traceback(w.a.t) end)
 
--- Recording: each of these works on a graph that has nodes a, b and out.
+-- Recording: each case works on a graph that has nodes a, b and out.
 local function record(name, call, options)
   options = options or {}
   local prepare = options.prepare

@@ -1,8 +1,8 @@
--- Random sequences of operations, the last one failing at every allocation, and
--- the others at some: each time everything is as the model says.
+-- Random sequences of operations: the last one fails at every allocation, the
+-- others at some; each time everything must be as the model says.
 --
--- The sequence with a seed is played again for each allocation, because what a
--- call that failed has left behind may change what the next one allocates.
+-- The sequence of a seed is repeated for each allocation, because the traces of
+-- a failed call may change the allocations of the next one.
 
 local operations = require "spec.support.operations"
 local program = require "spec.support.program"
@@ -14,7 +14,7 @@ local REACH = 20
 
 local compose = {}
 
--- Plays a sequence up to its last operation. `inject` calls a function while an
+-- Runs a sequence up to its last operation. `inject` calls a function while an
 -- allocation fails.
 local function play(seed, inject)
   local function call(f)
@@ -30,8 +30,9 @@ local function play(seed, inject)
   return p
 end
 
--- Makes the last operation while its `n`-th allocation fails. Then the rest is
--- as it was, and the operation can be made. Returns how many failed.
+-- Makes the last operation while its `n`-th allocation fails. Afterwards
+-- everything must be as before, and the operation must succeed. Returns how
+-- many allocations failed.
 local function last(p, inject, n, all)
   local op, failures
   repeat op = operations.choose(p) until not op.over
@@ -42,7 +43,7 @@ local function last(p, inject, n, all)
     return p:done(op, ...)
   end
   local ok, again = done(inject(n, all, op.call))
-  if ok or not again then op = nil end -- it holds what it worked on
+  if ok or not again then op = nil end -- it holds the values it worked on
   p:collect()
   p:compare()
   if op and n % 2 == 1 then

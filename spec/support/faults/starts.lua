@@ -1,7 +1,7 @@
--- Starting states. Each is a function that makes one of a new world. Registry
--- cases start with those `of` "registries", handle cases with those of
--- "handles"; `states` is for the state's own handle table, `dying` says that
--- what is dropped is still there.
+-- Starting states. Each is a function that brings a new world into one.
+-- Registry cases start with those `of` "registries", handle cases with those of
+-- "handles"; `states` is for the state's own handle table; `dying` means that
+-- dropped objects still exist.
 
 local core = require "gbi.core"
 local gbi = require "gbi"
@@ -155,8 +155,8 @@ of_registry("dying", function(w)
 end, { dying = true })
 
 --------------------------------------------------------------------------------
--- Handle tables: of a world's own, and the state's. The first handles are of
--- live objects where there are any.
+-- Handle tables: a world's own, and the state's. The first handles are those of
+-- live objects, if there are any.
 --------------------------------------------------------------------------------
 
 local function of_handles(name, make, options)
@@ -175,7 +175,7 @@ of_handles("live", function(w)
   w.h:on_collect(w:handle(1), w:callback "gone")
 end)
 
--- As many as there is room for: the next one needs more.
+-- As many as there is room for: the next one needs more memory.
 of_handles("full", function(w)
   for i = 1, 4 do w.h:weak(w:object("t" .. i)) end
   for i = 5, 8 do w.h:strong(w:object("t" .. i)) end
@@ -251,7 +251,8 @@ of_handles("dying", function(w)
   w.h:on_collect(w:handle(4), w:callback "gone")
 end, { dying = true })
 
--- What is made after a state, for the cases: what may be registered, and so on.
+-- Makes the values that the cases use after a starting state: objects to
+-- register, and so on.
 function starts.arguments(w)
   w.source = Source "source"
   w.f = w:callback "late"

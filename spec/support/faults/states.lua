@@ -1,5 +1,5 @@
--- States of their own, in which gbi is loaded, or which close, while memory
--- runs out. Each case has the fields
+-- Lua states in which gbi is loaded, or which close, while memory runs out.
+-- Each case has the fields
 --
 --   name
 --   prepare, call, after  Lua texts, run one after the other in a new state
@@ -9,9 +9,9 @@
 local PATHS = ("package.path, package.cpath = %q, %q\n"):format(package.path,
   package.cpath)
 
--- Returns "ok" where gbi works.
+-- Returns "ok" if gbi works.
 local WORKS = [[
-  for name, value in pairs(package.loaded) do -- 5.1 notes that it failed
+  for name, value in pairs(package.loaded) do -- 5.1 records that it failed
     if type(value) ~= "table" and value ~= true then
       package.loaded[name] = nil
     end
@@ -80,8 +80,8 @@ local WORKS = [[
   return "ok"
 ]]
 
--- Everything is used by finalizers while the state closes; none is handed what
--- was finalized before.
+-- Finalizers use everything while the state closes; none of them gets an object
+-- that was already finalized.
 local CLOSING = PATHS .. [[
   local gbi = require "gbi"
   local core = require "gbi.core"
@@ -131,8 +131,8 @@ local CLOSING = PATHS .. [[
 ]]
 
 return {
-  -- regression: a metatable was known to the state before it had its
-  -- metamethods, and a second `require` took it as it was
+  -- regression: the state knew a metatable before it had its metamethods, and a
+  -- second `require` used it unfinished
   { name = "require", prepare = PATHS, call = 'require "gbi"', sign = 1,
     after = WORKS, wanted = "ok" },
   { name = "require capi", prepare = PATHS, call = 'require "capi"', sign = 1,

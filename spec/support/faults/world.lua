@@ -1,5 +1,5 @@
--- A world: a registry, a handle table, and all objects by their names. Its
--- witness knows which of them live.
+-- A world: a registry, a handle table, and all objects by name. Its witness
+-- knows which of them are alive.
 
 local compat = require "gbi.compat"
 local gbi = require "gbi"
@@ -21,8 +21,8 @@ end })
 
 local finalized = 0
 
--- Finalizers are code too: this one calls what it likes, but gives out no
--- handles, so that those of a world have the same numbers each time.
+-- Finalizers are code too: this one calls many functions, but gives out no
+-- handles, so that a world's handles have the same numbers each time.
 local GUARDED = { __gc = function()
   finalized = finalized + 1
   local r, h = gbi.new(), gbi.new_handles()
@@ -34,7 +34,7 @@ local GUARDED = { __gc = function()
   if finalized % 3 == 0 then r:snapshot() end
 end }
 
--- Forgets what a world that failed has left in the tables of the Lua state.
+-- Removes what a failed world has left in the tables of the Lua state.
 local function clear()
   gbi.default:reset()
   gbi.debug(false)
@@ -51,17 +51,17 @@ function World.new(states)
     r = gbi.new(),
     h = states and gbi.handles or gbi.new_handles(),
     c = nil, -- the handle table for C: nil for the state's own
-    limit = 9, -- how many indices and handles are looked at
-    log = {}, -- what callbacks tell
+    limit = 9, -- how many indices and handles are examined
+    log = {}, -- what callbacks reported
   }, World)
   if not states then w.c = w.h end
-  w.base = gbi.handles:weak(w) -- less than all that this world is given
+  w.base = gbi.handles:weak(w) -- less than all handles given to this world
   gbi.handles:release(w.base)
   current = w
   return w
 end
 
--- Makes an object, of a kind that its name's first letter tells.
+-- Makes an object, whose kind is the first letter of its name.
 function World:object(name)
   local kind = name:sub(1, 1)
   local o
@@ -79,12 +79,12 @@ function World:drop(name)
   self.pool[name] = nil
 end
 
--- The `n`th handle that is given out in this world.
+-- The `n`-th handle that is given out in this world.
 function World:handle(n)
   return self.base + n
 end
 
--- A function for on_collect, which tells that it was called.
+-- A function for on_collect, which records that it was called.
 function World:callback(name)
   local log = self.log
   return function(handle)
@@ -92,7 +92,7 @@ function World:callback(name)
   end
 end
 
--- A handle's number as the world sees it, the same in each such world.
+-- A handle's number relative to the world, the same in each such world.
 local function number(w, n)
   return n <= w.base and tostring(n) or "handle " .. n - w.base
 end
@@ -102,7 +102,7 @@ function World:show(value)
   local t = type(value)
   if t == "number" then return number(self, value) end
   if t == "nil" or t == "boolean" then return tostring(value) end
-  -- a place is a line; which, depends on who makes the call
+  -- a place is a line, which depends on the caller
   if t == "string" then
     return (value:gsub("0x%x+", "0x"):gsub("(faults[%w/]*%.lua):%d+", "%1")
       :gsub("handle (1%d%d%d%d%d%d%d%d%d)", function(digits)
@@ -113,15 +113,15 @@ function World:show(value)
   return self.names[value] or t
 end
 
--- Values as one text.
+-- Several values as one text.
 function World:list(...)
   local t = compat.pack(...)
   for i = 1, t.n do t[i] = self:show(t[i]) end
   return table.concat(t, ", ")
 end
 
--- Adds what a caller can see of a handle table to the lines `out`. Where `mark`
--- is given, later handles that are dead are as those that were never given out.
+-- Adds the visible state of a handle table to the lines `out`. With `mark`,
+-- later handles that are dead look like handles that were never given out.
 local function handles_state(w, out, h, mark)
   local function add(...) out[#out + 1] = w:list(...) end
   add(h:count(), tostring(h))
@@ -137,7 +137,7 @@ local function handles_state(w, out, h, mark)
   for n, value, kind in h:entries() do add(n, value, kind) end
 end
 
--- What a caller can see, as lines; `mark` as above.
+-- The visible state, as lines; `mark` as above.
 function World:state(mark)
   if self.dying then portable.collect() end
   local r, out = self.r, {}
@@ -160,7 +160,7 @@ function World:state(mark)
   return table.concat(out, "\n")
 end
 
--- How many handles of the state's own table are given out to this world.
+-- How many handles of the state's own table this world has.
 function World:given()
   local n = 0
   while select(2, gbi.handles:find(self.base + n + 1)) ~= "unregistered" do
@@ -184,8 +184,8 @@ function World:living()
   return table.concat(names, " ")
 end
 
--- The end of a world: what is kept alive when nobody else does, by whom; and
--- what hears of the death of the others.
+-- The end of a world: which objects stay alive without other references, and
+-- because of what; and who is told that the others died.
 function World:finish()
   local out, r, log = {}, self.r, self.log
   local function add(what) out[#out + 1] = what .. ": " .. self:living() end
