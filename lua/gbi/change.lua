@@ -26,6 +26,13 @@ local function check_node(self, level, each, fname)
   end
 end
 
+-- Checks the second argument of `fname`, a function or nil.
+local function check_function(f, fname)
+  if f ~= nil and type(f) ~= "function" then
+    expected(3, fname, 2, "function", f)
+  end
+end
+
 -- Makes `point` the point of insertion; if there is an f, only while it runs.
 local function inserting(self, point, f)
   local before = self.point
@@ -49,6 +56,7 @@ function Graph:inserting_before(before, f)
   check_self(self, "inserting_before")
   if before == nil then before = self.root[F].next
   else check_node(self, 2, before, "inserting_before") end
+  check_function(f, "inserting_before")
   return inserting(self, before, f)
 end
 
@@ -65,6 +73,7 @@ function Graph:inserting_after(after, f)
     check_node(self, 2, after, "inserting_after")
     point = after[F].next
   end
+  check_function(f, "inserting_after")
   return inserting(self, point, f)
 end
 
@@ -148,9 +157,7 @@ function Graph:check_input(level, user, i, value, fname, arg)
   elseif builtin == node.HANDLE and not (is_node(value) and value.index) then
     bad(level + 1, fname, arg, ("%s is a handle, an external object is "
       .. "expected"):format(f.name))
-  elseif builtin == node.RESULT and (not (is_node(value)
-           and node.is_call(value)) or control.is(value)
-           and control.results(value) < f.args[2]) then
+  elseif builtin == node.RESULT and control.results(value) < f.args[2] then
     bad(level + 1, fname, arg, ("%s is a result, a call of that many is "
       .. "expected"):format(f.name))
   end
@@ -315,11 +322,17 @@ end
 -- node or a constant; an input without a value in `map` is used itself if it is
 -- a node of this graph
 -- @treturn gbi.node
--- @raise if an input has no value here; nothing is changed then
+-- @raise if an input has no value here, or the node's graph was loaded with
+-- another `env`; nothing is changed then
 -- @seed torch.fx.Graph.node\_copy
 function Graph:node_copy(each, map)
   check_self(self, "node_copy")
   if not is_node(each) then expected(2, "node_copy", 1, "node", each) end
+  local t = type(map)
+  if not (t == "nil" or t == "table" or t == "function") then
+    expected(2, "node_copy", 2, "table or function", map)
+  end
+  self:check_env(2, each[F].graph, "node_copy", 1)
   local find, values = mapping(self, map), {}
   self:check_open(2, each[F].op == "output" and self.root or self.point)
   check_copy(self, 2, each, "node_copy")
@@ -340,10 +353,7 @@ function Graph:node_copy(each, map)
     end
     local builtin = node.builtin(each)
     if builtin == node.HANDLE and not (is_node(value) and value.index)
-       or builtin == node.RESULT
-          and not (is_node(value) and node.is_call(value)
-            and (not control.is(value)
-              or control.results(value) >= each.args[2])) then
+       or builtin == node.RESULT and control.results(value) < each.args[2] then
       bad(2, "node_copy", 2, ("it cannot be used for node %s"):format(
         used.name))
     end
@@ -365,7 +375,8 @@ end
 -- @tparam ?table map node of the other graph -> its value here, for inputs; an
 -- input without a value in `map` is copied. All copies are added to `map`
 -- @treturn any the values here of the other graph's outputs
--- @raise if an input or attribute exists already; nothing is changed then
+-- @raise if an input or attribute exists already, or `other` was loaded with
+-- another `env`; nothing is changed then
 -- @seed torch.fx.Graph.graph\_copy
 function Graph:graph_copy(other, map)
   check_self(self, "graph_copy")
@@ -374,6 +385,7 @@ function Graph:graph_copy(other, map)
   elseif map ~= nil and type(map) ~= "table" then
     expected(2, "graph_copy", 2, "table", map)
   end
+  self:check_env(2, other, "graph_copy", 1)
   local copies = {}
   map = map or {}
   self:check_open(2, self.point)
@@ -421,7 +433,7 @@ end
 function Graph:copy()
   check_self(self, "copy")
   local new, map = self:subgraph(), {}
-  new.attributes, new.env = {}, self.env
+  new.attributes = {}
   for name, value in pairs(self.attributes) do new.attributes[name] = value end
   copy_nodes(new, self, map, {})
   return new, map

@@ -18,6 +18,8 @@ control.COND = "cond"
 control.WHILE = "while_loop"
 control.MAX_DEPTH = 100 -- of graphs in graphs; Lua nests some 200 blocks
 
+local MAX_RESULTS = 200 -- of a call
+
 -- The labels of the graphs by argument number, and the number of the first
 -- operand.
 local SHAPES = {
@@ -76,12 +78,14 @@ function control.record(graph, target, args)
   return graph[target](graph, compat.unpack(args, 1, first))
 end
 
--- Returns the number of results of a condition or loop: the number of outputs
--- of its second argument, which is a graph in both.
-function control.results(self)
-  local args = self[F].args
-  local output = args[2]:output_node()
-  return output and output.args.n or 0
+-- Returns how many results of a value can have nodes of their own: of a
+-- condition or loop, the number of outputs of its second argument, which is a
+-- graph in both; 0 if the value is not a call.
+function control.results(value)
+  if not (node.is(value) and node.is_call(value)) then return 0 end
+  if not control.is(value) then return MAX_RESULTS end
+  local output = value[F].args[2]:output_node()
+  return output and output[F].args.n or 0
 end
 
 -- Returns the inputs of a graph, in order.

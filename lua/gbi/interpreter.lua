@@ -46,7 +46,6 @@ function interpreter.new(graph)
     --- The graph.
     -- @tfield gbi.graph graph
     graph = graph,
-    sources = {}, -- source -> function of the inputs that finds its object
   }, Interpreter)
 end
 
@@ -113,7 +112,8 @@ function Interpreter:run(...)
   local f = compile(graph, function()
     return function(run, ...)
       local inputs = compat.pack(...)
-      local own = frame(self, { current = run, live = live, inputs = inputs })
+      local own = frame(self, { current = run, live = live, inputs = inputs,
+        sources = {} }) -- source -> function of the inputs: its object
       return own:run_graph(graph, ...)
     end
   end, graph.env)
@@ -284,7 +284,7 @@ function Transformer:transform()
     errors.self(2, "transform", "gbi.transformer", self)
   end
   local new = self.graph:subgraph()
-  new.attributes, new.env = {}, self.graph.env
+  new.attributes = {}
   for name, datum in pairs(self.graph.attributes) do
     new.attributes[name] = datum
   end
@@ -308,13 +308,23 @@ function Transformer:get_attr(target, args)
   return self.new:get_attr(target)
 end
 
+-- Raises an error if what replaces the first argument of a node does not fit.
+local function check_replaced(each, fits)
+  if not fits then
+    error(("node %s cannot use what replaces %s"):format(each.name,
+      each.args[1].name), 0)
+  end
+end
+
 function Transformer:call_function(target, args, each)
   local new = self.new
   if target == node.EXTERNAL then
     return new:external(each)
   elseif target == node.HANDLE then
+    check_replaced(each, node.is(args[1]) and args[1].index)
     return args[1]:handle()
   elseif target == node.RESULT then
+    check_replaced(each, control.results(args[1]) >= args[2])
     return new:append(2, "call_function", target, args, each.name)
   elseif target == control.COND or target == control.WHILE then
     for i = 1, args.n do

@@ -24,6 +24,9 @@ local function wrong_self(each, sources, inputs)
     end
   elseif builtin == node.HANDLE and not node.external(each) then
     return "only an external object has a handle"
+  elseif builtin == node.RESULT
+         and control.results(f.args[1]) < f.args[2] then
+    return ("its call has no result %d"):format(f.args[2])
   elseif f.op == "get_attr" and f.args.n == 0 and type(from) == "string"
          and f.graph.attributes[from] == nil then
     return ("the graph has no attribute %s"):format(literal.of(from))

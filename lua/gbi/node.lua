@@ -405,14 +405,11 @@ end
 -- results
 function methods:results(n)
   check_self(self, "results")
-  local most = 200
+  local most = require "gbi.control".results(self)
   if not node.is_call(self) then
     error(("%s is not a call, it has one value"):format(self.name), 2)
-  elseif builtin(self) then
-    most = require "gbi.control".results(self)
-    if most == 0 then
-      error(("%s has no result"):format(self.name), 2)
-    end
+  elseif most == 0 then
+    error(("%s has no result"):format(self.name), 2)
   end
   if not compat.is_integer(n) or n < 1 or n > most then
     errors.argument(2, "results", 1, ("number from 1 to %d expected"):format(
@@ -548,18 +545,28 @@ end
 
 -- Changing ----------------------------------------------------------------
 
+-- Checks that a node with these fields was not erased.
+local function check_there(f)
+  if f.erased then error(("node %s was erased"):format(f.name), 3) end
+end
+
 --- Replaces an argument.
+-- @function Node:update_arg
 -- @tparam integer i from 1 to `node.args.n`
 -- @tparam ?gbi.node|gbi.constant|gbi.graph value a node must come before this
 -- one
 -- @raise if the node cannot have that argument; nothing is changed then
 -- @seed torch.fx.Node.update\_arg
-function methods:update_arg(i, value)
+
+function methods:update_arg(i, ...) -- the value must be given, even nil
   check_self(self, "update_arg")
-  local f = self[F]
+  local f, value = self[F], ...
+  check_there(f)
   if not compat.is_integer(i) or i < 1 or i > f.args.n then
     errors.argument(2, "update_arg", 1,
       ("number of an argument of %s expected"):format(f.name))
+  elseif select("#", ...) == 0 then
+    errors.argument(2, "update_arg", 2, "value expected, got no value")
   end
   f.graph:check_input(2, self, i, value, "update_arg", 2)
   node.set(self, i, value)
@@ -572,6 +579,7 @@ end
 function methods:set_target(target)
   check_self(self, "set_target")
   local f = self[F]
+  check_there(f)
   f.graph:check_target(2, self, target)
   if f.op == "placeholder" then
     f.graph.inputs[f.target] = nil
@@ -582,14 +590,23 @@ end
 
 --- Makes the users of this node use another node, or a constant, in its place.
 -- If `other` is itself a user, it is not changed.
+-- @function Node:replace_all_uses_with
 -- @tparam ?gbi.node|gbi.constant other must come before all users to change
 -- @tparam ?fun(user:gbi.node):boolean filter selects the users to change;
 -- default: all
 -- @treturn {gbi.node,...} the users that were changed, in the graph's order
 -- @raise if a user cannot use `other`; nothing is changed then
 -- @seed torch.fx.Node.replace\_all\_uses\_with
-function methods:replace_all_uses_with(other, filter)
+
+function methods:replace_all_uses_with(...) -- `other` must be given
   check_self(self, "replace_all_uses_with")
+  local other, filter = ...
+  if select("#", ...) == 0 then
+    errors.argument(2, "replace_all_uses_with", 1,
+      "node or constant expected, got no value")
+  elseif filter ~= nil and type(filter) ~= "function" then
+    errors.expected(2, "replace_all_uses_with", 2, "function", filter)
+  end
   local changed, graph = {}, self[F].graph
   for _, user in ipairs(COMPUTED.users(self[F])) do
     if user ~= other and (filter == nil or filter(user)) then

@@ -72,17 +72,18 @@ local function order(a, b)
   return a < b
 end
 
--- Writes plain data. Errors name `who`; `seen` has the tables written so far.
-function Writer:data(value, who, depth, seen)
-  local t = type(value)
-  if t ~= "table" then
+-- Writes plain data. Errors name `who`.
+function Writer:data(value, who, depth)
+  local t, seen = type(value), self.seen
+  if depth > MAX_DEPTH then
+    cannot(who, "it is nested too deeply")
+  elseif t ~= "table" then
     if not literal.is_constant(value) then cannot(who, "it has a " .. t) end
     return self:put(value)
   elseif getmetatable(value) ~= nil then
     cannot(who, "it has a metatable")
-  elseif seen[value] or depth > MAX_DEPTH then
-    cannot(who, seen[value] and "a table is in it twice"
-      or "it is nested too deeply")
+  elseif seen[value] then
+    cannot(who, "a table in it is used twice")
   end
   seen[value] = true
   local keys = {}
@@ -97,7 +98,7 @@ function Writer:data(value, who, depth, seen)
   self:put(#keys)
   for _, key in ipairs(keys) do
     self:put(key)
-    self:data(value[key], who, depth + 1, seen)
+    self:data(value[key], who, depth + 1)
   end
 end
 
@@ -154,7 +155,7 @@ function Writer:node(each, numbers)
          and not self.attributes[each.target] then
     self.attributes[each.target] = true
     self:data(each.graph.attributes[each.target], ("%sattribute %s"):format(
-      self.where, literal.of(each.target)), 1, {})
+      self.where, literal.of(each.target)), 1)
   end
 end
 
@@ -193,6 +194,7 @@ function saved.save(graph, path)
   for i, index in ipairs(indices) do renumbered[index] = i end
   local writer = setmetatable({
     out = {}, live = live, registry = graph.registry, attributes = {},
+    seen = {}, -- the tables that are written
     renumbered = renumbered, where = errors.position(3),
   }, Writer)
   writer:graph(graph)
@@ -398,9 +400,8 @@ function Reader:node(graph)
     made = args.n == 1 and node.is(args[1]) and args[1]:handle()
   elseif op == "call_function" and target == node.RESULT then
     local call, i = args[1], args[2]
-    if args.n == 2 and node.is(call) and node.is_call(call)
-       and compat.is_integer(i) and i >= 1
-       and i <= (control.is(call) and control.results(call) or 200) then
+    if args.n == 2 and compat.is_integer(i) and i >= 1
+       and i <= control.results(call) then
       made = graph:append(2, op, target, args, name)
     end
   elseif op == "call_function" and control.label(target, 2) then
