@@ -35,15 +35,20 @@ end
 
 -- Makes `point` the point of insertion; if there is an f, only while it runs.
 local function inserting(self, point, f)
+  if f == nil then
+    self.point = point
+    return
+  end
   local before = self.point
-  self.point = point
-  if f == nil then return end
-  local results = compat.pack(pcall(f))
+  local ok, results = pcall(function()
+    self.point = point
+    return compat.pack(f())
+  end)
   -- f may have erased the previous point
   while before[F].erased do before = before[F].next end
   self.point = before
-  if not results[1] then error(results[2], 0) end
-  return compat.unpack(results, 2, results.n)
+  if not ok then error(results, 0) end
+  return compat.unpack(results, 1, results.n)
 end
 
 --- Sets the point of insertion: new nodes go before this node, in the order in
@@ -252,12 +257,18 @@ local function copy_object(self, f, copies)
   local from, index = f.graph.registry, f.index
   if from == self.registry then return index end
   if not copies[index] then
+    copies[index] = false -- makes room
     local example = from:find(index) or {}
     copies[index] = f.kind == "user"
       and self.registry:register(example, f.source)
       or self.registry:register_created(example, f.construct)
   end
   return copies[index]
+end
+
+-- Is a node with these fields one of an attribute?
+local function is_attribute(f)
+  return f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
 end
 
 -- Copies a node that has been checked; find(node) returns the copy's input for
@@ -270,24 +281,26 @@ local function copy(self, each, find, copies)
     return arg
   end
   for i = 1, args.n do args[i] = value(f.args[i]) end
-  local new
-  if f.op == "output" then
-    new = self:append(2, f.op, f.target, args, f.name, self.root)
-  elseif f.index then
-    local index = copy_object(self, f, copies)
-    new = self:external_node(2, index, f.source, f.kind, f.name)
-    new[F].construct = f.construct
-  else
-    new = self:append(2, f.op, is_node(f.target) and value(f.target)
-      or f.target, args, f.name)
+  local function finish(new)
+    local to = new[F]
+    to.place, to.construct = f.place, f.construct
+    for key, datum in pairs(f.meta or {}) do new.meta[key] = datum end
     if f.op == "placeholder" then self.inputs[f.target] = new
-    elseif f.op == "get_attr" and f.args.n == 0
-           and type(f.target) == "string" then
+    elseif f.index then
+      to.index = copy_object(self, f, copies)
+      args[1] = to.index
+    elseif is_attribute(f) then
       self.attributes[f.target] = f.graph.attributes[f.target]
     end
   end
-  new[F].place = f.place
-  for key, datum in pairs(f.meta or {}) do new.meta[key] = datum end
+  local new, base, before, counted = self:append(2, f.op, is_node(f.target)
+    and find(f.target) or f.target, args, f.name, f.op == "output"
+    and self.root or nil, f.index, f.source, f.kind)
+  local ok, err = pcall(finish, new)
+  if not ok then -- out of memory
+    self:withdraw(new, base, before, counted)
+    error(err, 0)
+  end
   return new
 end
 
@@ -301,8 +314,7 @@ local function check_copy(self, level, each, fname)
        or rest and chain.before(self.root, rest, self.point) then
       bad(level + 1, fname, 1, "'...' is the last input")
     end
-  elseif f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
-         and self.attributes[f.target] ~= nil
+  elseif is_attribute(f) and self.attributes[f.target] ~= nil
          and self.attributes[f.target] ~= f.graph.attributes[f.target] then
     bad(level + 1, fname, 1, ("attribute %s is there with another value")
       :format(literal.of(f.target)))

@@ -393,11 +393,14 @@ function Graph:attribute(name, value)
   if type(name) ~= "string" then expected(2, "attribute", 1, "string", name) end
   if value == nil then expected(2, "attribute", 2, "value", value) end
   self:check_open(2, self.point)
-  local before = self.attributes[name]
-  self.attributes[name] = value
-  local ok, new = pcall(self.append, self, 2, "get_attr", name, { n = 0 }, name)
-  if not ok then -- out of memory
-    self.attributes[name] = before
+  local attributes = self.attributes
+  local before = attributes[name]
+  local ok, new = pcall(function()
+    attributes[name] = value
+    return (self:append(2, "get_attr", name, { n = 0 }, name))
+  end)
+  if not ok then -- out of memory, which nil under a new key may need, too
+    if attributes[name] ~= nil then attributes[name] = before end
     error(new, 0)
   end
   return new

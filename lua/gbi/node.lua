@@ -124,10 +124,11 @@ function node.count(self, by)
   for i = 1, f.args.n do count(f.args[i], self, by) end
 end
 
--- Sets argument `i` of a node; 0 stands for its target. No other function
--- changes the inputs of a node.
+-- Sets argument `i` of a node; 0 stands for its target. Only counting a new use
+-- may need memory.
 function node.set(self, i, value)
   local f = self[F]
+  count(value, self, 1)
   if i == 0 then
     count(f.target, self, -1)
     f.target = value
@@ -135,7 +136,31 @@ function node.set(self, i, value)
     count(f.args[i], self, -1)
     f.args[i] = value
   end
-  count(value, self, 1)
+end
+
+-- Makes nodes use `other`, a node or a constant, wherever they use this node.
+function node.replace(self, users, other)
+  if other == self then return end
+  local old, new = self[F].uses, node.is(other) and other[F].uses or {}
+  local before = {}
+  for i, user in ipairs(users) do before[i] = new[user] or false end
+  local ok, err = pcall(function()
+    for _, user in ipairs(users) do new[user] = (new[user] or 0) + old[user] end
+  end)
+  if not ok then -- out of memory, which only a new key needs
+    for i = 1, #users do
+      if new[users[i]] then new[users[i]] = before[i] or nil end
+    end
+    error(err, 0)
+  end
+  for _, user in ipairs(users) do
+    local f = user[F]
+    if rawequal(f.target, self) then f.target = other end
+    for i = 1, f.args.n do
+      if f.args[i] == self then f.args[i] = other end
+    end
+    old[user] = nil
+  end
 end
 
 local function next_input(f, i)
@@ -581,9 +606,9 @@ function methods:set_target(target)
   local f = self[F]
   check_there(f)
   f.graph:check_target(2, self, target)
-  if f.op == "placeholder" then
-    f.graph.inputs[f.target] = nil
+  if f.op == "placeholder" and target ~= f.target then
     f.graph.inputs[target] = self
+    f.graph.inputs[f.target] = nil
   end
   node.set(self, 0, target)
 end
@@ -613,15 +638,14 @@ function methods:replace_all_uses_with(...) -- `other` must be given
       changed[#changed + 1] = user
     end
   end
-  for pass = 1, 2 do -- checks all, then changes all
-    for _, user in ipairs(changed) do
-      for i, used in node.inputs(user) do
-        if used == self and pass == 1 then
-          graph:check_input(2, user, i, other, "replace_all_uses_with", 1)
-        elseif used == self then node.set(user, i, other) end
+  for _, user in ipairs(changed) do
+    for i, used in node.inputs(user) do
+      if used == self then
+        graph:check_input(2, user, i, other, "replace_all_uses_with", 1)
       end
     end
   end
+  node.replace(self, changed, other)
   return changed
 end
 
