@@ -107,7 +107,7 @@ it("every method of a graph raises when it is called with a dot", function()
       external_node = true, check_open = true, check_args = true,
       check_one = true, check_part = true, check_input = true,
       check_target = true, check_input_name = true, withdraw = true,
-      check_env = true, finish = true }
+      check_env = true, check_new_input = true, finish = true }
     if type(method) == "function" and not name:find "^__"
        and not internal[name] then
       raises(("bad argument #1 to '%s' (gbi.graph expected, got no value)")
@@ -274,6 +274,43 @@ describe("changing", function()
     assert.same({ 10, 11 }, { first, second })
     raises("bad argument #2 to 'node_copy' (there is nothing for node x)",
       function() gbi.graph.new():node_copy(a) end)
+  end)
+
+  it("copies what fits: '...', results of a call", function()
+    local h, inner = gbi.graph.new(), gbi.graph.new()
+    local f, rest = inner:placeholder "f", inner:placeholder "..."
+    local call = f(rest)
+    inner:output(call:results(2))
+    local y = h:placeholder "y"
+    local one, two = h:graph_copy(inner)
+    h:output(y, one, two)
+    has(h, "y f varargs f_1 f_1_1 f_1_2 output")
+    assert.same({ 1, 5, 6 }, { h:compile()(1, function(...) return ... end, 5,
+      6) })
+
+    h = gbi.graph.new()
+    local own, more = h:placeholder "own", h:placeholder "..."
+    h:output(h:graph_copy(inner, { [f] = own, [rest] = more }))
+    assert.same({ 5, 6 }, { h:compile()(function(...) return ... end, 5, 6) })
+
+    h = gbi.graph.new()
+    own = h:placeholder "own"
+    local other = own(1)
+    assert.equal(other, h:graph_copy(inner, { [call] = other,
+      [f] = own, [rest] = 1 }).args[1])
+    raises("bad argument #2 to 'graph_copy' (f_1 calls it, a node is expected)",
+      function() h:graph_copy(inner, { [f] = 1 }) end)
+    local result, map = call.users[1], { [call] = own }
+    local message = "bad argument #2 to '%s' (%s is a result, a call of that "
+      .. "many is expected)"
+    raises(message:format("node_copy", result.name),
+      function() h:node_copy(result, map) end)
+    result:replace_all_uses_with(5)
+    inner:erase_node(result)
+    raises(message:format("graph_copy", call.users[1].name),
+      function() h:graph_copy(inner, map) end)
+    raises("bad argument #2 to 'node_copy' (f_1 calls it, a node is expected)",
+      function() h:node_copy(call, { [f] = 5, [rest] = 5 }) end)
   end)
 
   it("copies an object that runs create, as one object", function()

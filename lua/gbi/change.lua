@@ -133,9 +133,9 @@ end
 
 -- Checks for node:update_arg, set_target, replace_all_uses_with -----------
 
--- Checks that `value` can be input `i` of a node of this graph; errors name it
--- argument `arg` of `fname`.
-function Graph:check_input(level, user, i, value, fname, arg)
+-- Checks that `value` can be input `i` of a node of this graph, or of its copy
+-- before `at`; errors name it argument `arg` of `fname`.
+function Graph:check_input(level, user, i, value, fname, arg, at)
   local f = user[F]
   local builtin = node.builtin(user)
   if builtin == node.EXTERNAL or builtin == node.RESULT and i == 2 then
@@ -155,7 +155,7 @@ function Graph:check_input(level, user, i, value, fname, arg)
                or f.op == "call_method" and i == 1) then
     bad(level + 1, fname, arg, "'...' is not one value")
   end
-  self:check_args(level + 1, { n = 1, value }, fname, arg, user)
+  self:check_args(level + 1, { n = 1, value }, fname, arg, at or user)
   if i == 0 and not is_node(value) then
     bad(level + 1, fname, arg, ("%s calls it, a node is expected"):format(
       f.name))
@@ -266,11 +266,6 @@ local function copy_object(self, f, copies)
   return copies[index]
 end
 
--- Is a node with these fields one of an attribute?
-local function is_attribute(f)
-  return f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
-end
-
 -- Copies a node that has been checked; find(node) returns the copy's input for
 -- an input of the node.
 local function copy(self, each, find, copies)
@@ -289,7 +284,7 @@ local function copy(self, each, find, copies)
     elseif f.index then
       to.index = copy_object(self, f, copies)
       args[1] = to.index
-    elseif is_attribute(f) then
+    elseif node.attribute(each) then
       self.attributes[f.target] = f.graph.attributes[f.target]
     end
   end
@@ -307,17 +302,13 @@ end
 -- Checks that a node can be copied to this graph, except its inputs.
 local function check_copy(self, level, each, fname)
   local f = each[F]
+  local name = node.attribute(each)
   if f.op == "placeholder" then
-    self:check_input_name(level + 1, f.target, fname)
-    local rest = self.inputs["..."]
-    if f.target == "..." and next(self.inputs) ~= nil
-       or rest and chain.before(self.root, rest, self.point) then
-      bad(level + 1, fname, 1, "'...' is the last input")
-    end
-  elseif is_attribute(f) and self.attributes[f.target] ~= nil
-         and self.attributes[f.target] ~= f.graph.attributes[f.target] then
+    self:check_new_input(level + 1, f.target, fname)
+  elseif name and self.attributes[name] ~= nil
+         and self.attributes[name] ~= f.graph.attributes[name] then
     bad(level + 1, fname, 1, ("attribute %s is there with another value")
-      :format(literal.of(f.target)))
+      :format(literal.of(name)))
   end
   for _, part in control.graphs(each) do
     for inner in part:nodes() do
@@ -346,29 +337,16 @@ function Graph:node_copy(each, map)
   end
   self:check_env(2, each[F].graph, "node_copy", 1)
   local find, values = mapping(self, map), {}
-  self:check_open(2, each[F].op == "output" and self.root or self.point)
-  check_copy(self, 2, each, "node_copy")
   local at = each[F].op == "output" and self.root or self.point
+  self:check_open(2, at)
+  check_copy(self, 2, each, "node_copy")
   for i, used in node.inputs(each) do
     local value = find(used)
     if value == nil then
       bad(2, "node_copy", 2, ("there is nothing for node %s"):format(used.name))
     end
     values[used] = value
-    -- as if the copy were there
-    self:check_args(2, { n = 1, value }, "node_copy", 2, at)
-    if is_node(value) and node.is_varargs(value)
-         and (not node.is_varargs(used) or i < each.args.n)
-       or i == 0 and not is_node(value) then
-      bad(2, "node_copy", 2, ("it cannot be used for node %s"):format(
-        used.name))
-    end
-    local builtin = node.builtin(each)
-    if builtin == node.HANDLE and not (is_node(value) and value.index)
-       or builtin == node.RESULT and control.results(value) < each.args[2] then
-      bad(2, "node_copy", 2, ("it cannot be used for node %s"):format(
-        used.name))
-    end
+    self:check_input(2, each, i, value, "node_copy", 2, at)
   end
   local new = copy(self, each, function(used) return values[used] end, {})
   return new
@@ -401,26 +379,20 @@ function Graph:graph_copy(other, map)
   local copies = {}
   map = map or {}
   self:check_open(2, self.point)
-  local rest = false
   for each in other:nodes() do
     local value = map[each]
     if value == nil then
       if each[F].op ~= "output" then check_copy(self, 2, each, "graph_copy") end
-      rest = rest or node.is_varargs(each)
     else
-      self:check_one(2, value, "graph_copy", 2)
+      self:check_args(2, { n = 1, value }, "graph_copy", 2)
       for user in pairs(each[F].uses) do
-        if user[F].target == each and not is_node(value)
-           or node.builtin(user) == node.HANDLE
-           or node.builtin(user) == node.RESULT then
-          bad(2, "graph_copy", 2, ("it cannot be used for node %s"):format(
-            each.name))
+        for i, used in node.inputs(user) do
+          if used == each and map[user] == nil then
+            self:check_input(2, user, i, value, "graph_copy", 2, self.point)
+          end
         end
       end
     end
-  end
-  if rest and next(self.inputs) ~= nil then
-    bad(2, "graph_copy", 1, "'...' is the last input")
   end
   local outputs, values = { n = 0 }, { n = 0 }
   for each in other:nodes() do

@@ -55,6 +55,21 @@ function control.graphs(self)
   return next_graph, self, nil
 end
 
+-- Returns the name of a node from the outermost graph on: "cond.then.add" for a
+-- node in the graph of a condition.
+function control.path(self)
+  local parts, graph = { self[F].name }, self[F].graph
+  while graph.owner do
+    local owner = graph.owner
+    for _, part, label in control.graphs(owner) do
+      if part == graph then table.insert(parts, 1, label) end
+    end
+    table.insert(parts, 1, owner[F].name)
+    graph = owner[F].graph
+  end
+  return table.concat(parts, ".")
+end
+
 -- Returns the operands among the arguments of a condition or loop, a list with
 -- its length `n`, and the argument number of the first operand.
 local function operands_of(target, args)

@@ -245,6 +245,16 @@ local function input_follows(self)
   return false
 end
 
+-- Checks that an input of this name can be inserted: '...' must be the last.
+function Graph:check_new_input(level, name, fname)
+  self:check_input_name(level + 1, name, fname)
+  local rest = self.inputs["..."]
+  if name == "..." and input_follows(self)
+     or rest and chain.before(self.root, rest, self.point) then
+    bad(level + 1, fname, 1, "'...' is the last input")
+  end
+end
+
 --- Records an input.
 -- @tparam string name any string, different for each input; `"..."` must be the
 -- last input and stands for the remaining arguments; it can be the last
@@ -256,12 +266,7 @@ function Graph:placeholder(name)
   if type(name) ~= "string" then
     expected(2, "placeholder", 1, "string", name)
   end
-  self:check_input_name(2, name, "placeholder")
-  local rest = self.inputs["..."]
-  if name == "..." and input_follows(self)
-     or rest and chain.before(self.root, rest, self.point) then
-    bad(2, "placeholder", 1, "'...' is the last input")
-  end
+  self:check_new_input(2, name, "placeholder")
   self.inputs[name] = false -- makes room
   local new = self:append(2, "placeholder", name, { n = 0 },
     name == "..." and "varargs" or name)

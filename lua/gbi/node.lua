@@ -224,6 +224,13 @@ function node.operator(self)
   return operators[builtin(self)]
 end
 
+-- Returns the name of the graph's attribute that the node reads, or nil.
+function node.attribute(self)
+  local f = self[F]
+  return f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
+    and f.target or nil
+end
+
 -- Does the node stand for all remaining arguments?
 function node.is_varargs(self)
   return self[F].op == "placeholder" and self[F].target == "..."
@@ -241,21 +248,6 @@ function node.is_call(self)
   return f.op == "call_method"
     or f.op == "call_function" and (type(f.target) ~= "string"
       or f.target == "cond" or f.target == "while_loop")
-end
-
--- Returns the name of the node from the outermost graph on: "cond.then.add" for
--- a node in the graph of a condition.
-function node.path(self)
-  local parts, graph = { self[F].name }, self[F].graph
-  while graph and graph.owner do
-    local owner = graph.owner
-    for _, part, label in require "gbi.control".graphs(owner) do
-      if part == graph then table.insert(parts, 1, label) end
-    end
-    table.insert(parts, 1, owner[F].name)
-    graph = owner[F].graph
-  end
-  return table.concat(parts, ".")
 end
 
 

@@ -134,7 +134,7 @@ end
 function Writer:node(each, numbers)
   local external = node.builtin(each) == node.EXTERNAL
   local who = self.where .. (external and self.registry:name(each.index)
-    or "node " .. node.path(each))
+    or "node " .. control.path(each))
   local args = each.args
   self:put(each.op)
   self:put(each.name)
@@ -150,12 +150,12 @@ function Writer:node(each, numbers)
   end
   if external then
     self:put(each.source or {}, numbers, who)
-  elseif each.op == "get_attr" and args.n == 0
-         and type(each.target) == "string"
-         and not self.attributes[each.target] then
-    self.attributes[each.target] = true
-    self:data(each.graph.attributes[each.target], ("%sattribute %s"):format(
-      self.where, literal.of(each.target)), 1)
+  end
+  local name = node.attribute(each)
+  if name and not self.attributes[name] then
+    self.attributes[name] = true
+    self:data(each.graph.attributes[name], ("%sattribute %s"):format(
+      self.where, literal.of(name)), 1)
   end
 end
 
