@@ -742,6 +742,23 @@ describe("an interpreter", function()
     assert.equal(5, b)
   end)
 
+  it("has methods that raise outside a run, or called with a dot", function()
+    local g = gbi.graph.trace(function(x) return x end, { "x" })
+    local methods = { "run_node", "placeholder", "get_attr", "call_function",
+                      "call_method", "output" }
+    local it = gbi.graph.interpreter(g)
+    raises("'run_graph' is called only in a run",
+      function() it:run_graph(g) end)
+    for _, each in ipairs { it, gbi.graph.transformer(g) } do
+      for _, name in ipairs(methods) do
+        raises(("bad argument #1 to '%s' (gbi.interpreter expected, got no "
+          .. "value)"):format(name), function() each[name]() end)
+        raises(("'%s' is called only in a run"):format(name),
+          function() each[name](each, "x", { n = 0 }, g:output_node()) end)
+      end
+    end
+  end)
+
   it("runs a graph that was changed since", function()
     local g = gbi.graph.new()
     g:placeholder "x"
