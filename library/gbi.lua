@@ -624,6 +624,8 @@ function gbi.graph.is_node(value) end
 ---Creates a graph for a condition or loop in this graph. The two share the
 ---registry and the attributes: `sub:external(node)` makes an external object of
 ---this graph available in the new one.
+---
+---Raises the errors of `f`
 ---@param f? function the function to record, as in `gbi.trace`
 ---@param names? string[] of the inputs
 ---@return gbi.graph
@@ -794,7 +796,7 @@ function gbi.graph.transformer(g) end
 ---file is written completely or not at all, even if several processes write it
 ---at the same time.
 ---
----Raises if an object or a function has no source from `gbi.source`, or an attribute is not plain data; the error names it
+---Raises if an object or a function has no source from `gbi.source`, or an attribute is not plain data, that is, constants and tables that occur once; the error names it
 ---@param path string
 ---@return boolean? # true, or nil
 ---@return string? # why the file cannot be written
@@ -802,7 +804,8 @@ function graph:save(path) end
 
 ---Reads a graph that `graph:save` wrote. The file is data, which is checked
 ---and never executed. But running the graph calls whatever its sources find in
----this process, even `os.execute`; pass `env` to confine them.
+---this process, even `os.execute`; pass `env` to confine them, in the graphs
+---of conditions and loops and in copies, too.
 ---@param path string
 ---@param options? table `env`: the globals that its sources find, as in `gbi.options`; `bytes`, `nodes`, `depth`: the most that a file may have; default: 64 MiB, 1,000,000 and 100. (`depth` limits graphs in graphs, sources in sources, and tables in tables; it cannot be more than 100.)
 ---@return gbi.graph?
@@ -847,7 +850,7 @@ function graph:eliminate_dead_code() end
 ---
 ---In PyTorch: torch.fx.Graph.node_copy
 ---
----Raises if an input has no value here; nothing is changed then
+---Raises if an input has no value here, or the node's graph was loaded with another `env`; nothing is changed then
 ---@param each gbi.node
 ---@param map? table|function input of the copied node -> its value here, a node or a constant; an input without a value in `map` is used itself if it is a node of this graph
 ---@return gbi.node
@@ -858,7 +861,7 @@ function graph:node_copy(each, map) end
 ---
 ---In PyTorch: torch.fx.Graph.graph_copy
 ---
----Raises if an input or attribute exists already; nothing is changed then
+---Raises if an input or attribute exists already, or `other` was loaded with another `env`; nothing is changed then
 ---@param other gbi.graph
 ---@param map? table node of the other graph -> its value here, for inputs; an input without a value in `map` is copied. All copies are added to `map`
 ---@return any # the values here of the other graph's outputs

@@ -107,7 +107,8 @@ it("every method of a graph raises when it is called with a dot", function()
       call = true, rename = true, adopt = true, output_node = true,
       external_node = true, check_open = true, check_args = true,
       check_one = true, check_part = true, check_input = true,
-      check_target = true, check_input_name = true, withdraw = true }
+      check_target = true, check_input_name = true, withdraw = true,
+      check_env = true, check_new_input = true, finish = true }
     if type(method) == "function" and not name:find "^__"
        and not internal[name] then
       raises(("bad argument #1 to '%s' (gbi.graph expected, got no value)")
@@ -195,6 +196,39 @@ describe("changing", function()
     assert.equal(6, g:compile()(3))
   end)
 
+  it("leaves an erased node alone", function()
+    out:update_arg(1, x)
+    g:erase_node(b)
+    raises("node mul was erased", function() b:update_arg(1, x) end)
+    raises("node mul was erased", function() b:set_target "add" end)
+    assert.equal("add output", names(x.users))
+    out:update_arg(1, a)
+    out:update_arg(1, 5)
+    a:update_arg(1, 1)
+    g:erase_node(x)
+    raises("node x was erased", function() x:set_target "y" end)
+    g:inserting_before()
+    g:placeholder "y"
+    has(g, "y add output")
+  end)
+
+  it("raises for arguments of another kind, or none", function()
+    raises("bad argument #2 to 'inserting_before' (function expected, got "
+      .. "number)", function() g:inserting_before(a, 5) end)
+    raises("bad argument #2 to 'inserting_after' (function expected, got "
+      .. "table)", function() g:inserting_after(a, {}) end)
+    raises("bad argument #2 to 'node_copy' (table or function expected, got "
+      .. "number)", function() g:node_copy(a, 5) end)
+    raises("bad argument #2 to 'update_arg' (value expected, got no value)",
+      function() a:update_arg(1) end)
+    raises("bad argument #1 to 'replace_all_uses_with' (node or constant "
+      .. "expected, got no value)", function() a:replace_all_uses_with() end)
+    raises("bad argument #2 to 'replace_all_uses_with' (function expected, got "
+      .. "boolean)", function() a:replace_all_uses_with(x, true) end)
+    a:update_arg(2, nil)
+    has(g, "x add mul output")
+  end)
+
   it("erases while it iterates", function()
     out:update_arg(1, 5)
     for node in g:nodes(true) do
@@ -245,6 +279,43 @@ describe("changing", function()
     assert.same({ 10, 11 }, { first, second })
     raises("bad argument #2 to 'node_copy' (no value for node x)",
       function() gbi.graph.new():node_copy(a) end)
+  end)
+
+  it("copies what fits: '...', results of a call", function()
+    local h, inner = gbi.graph.new(), gbi.graph.new()
+    local f, rest = inner:placeholder "f", inner:placeholder "..."
+    local call = f(rest)
+    inner:output(call:results(2))
+    local y = h:placeholder "y"
+    local one, two = h:graph_copy(inner)
+    h:output(y, one, two)
+    has(h, "y f varargs f_1 f_1_1 f_1_2 output")
+    assert.same({ 1, 5, 6 }, { h:compile()(1, function(...) return ... end, 5,
+      6) })
+
+    h = gbi.graph.new()
+    local own, more = h:placeholder "own", h:placeholder "..."
+    h:output(h:graph_copy(inner, { [f] = own, [rest] = more }))
+    assert.same({ 5, 6 }, { h:compile()(function(...) return ... end, 5, 6) })
+
+    h = gbi.graph.new()
+    own = h:placeholder "own"
+    local other = own(1)
+    assert.equal(other, h:graph_copy(inner, { [call] = other,
+      [f] = own, [rest] = 1 }).args[1])
+    raises("bad argument #2 to 'graph_copy' (f_1 calls it, so it must be a node)",
+      function() h:graph_copy(inner, { [f] = 1 }) end)
+    local result, map = call.users[1], { [call] = own }
+    local message = "bad argument #2 to '%s' (%s needs a call that has "
+      .. "result %d)"
+    raises(message:format("node_copy", result.name, 1),
+      function() h:node_copy(result, map) end)
+    result:replace_all_uses_with(5)
+    inner:erase_node(result)
+    raises(message:format("graph_copy", call.users[1].name, 2),
+      function() h:graph_copy(inner, map) end)
+    raises("bad argument #2 to 'node_copy' (f_1 calls it, so it must be a node)",
+      function() h:node_copy(call, { [f] = 5, [rest] = 5 }) end)
   end)
 
   it("copies an object that runs create, as one object", function()
@@ -531,6 +602,26 @@ describe("conditions and loops", function()
     assert.is_false(one.owner)
     g:erase_node(node)
     assert.is_false(two.owner)
+    for _, n in ipairs { -1, 0.5, "1", {} } do
+      raises("bad argument #4 to 'cond' (field 'n' is not a count)",
+        function() g:cond(x, id(), id(), { n = n }) end)
+    end
+  end)
+
+  it("with fewer results than are used are found by lint", function()
+    local g = gbi.graph.new()
+    local parts = {}
+    for i = 1, 2 do
+      parts[i] = g:subgraph(function() return i, -i end, {})
+    end
+    g:output(g:cond(true, parts[1], parts[2]):results(2))
+    assert(g:lint())
+    for _, part in ipairs(parts) do
+      part:erase_node(part:output_node())
+      part:output(1)
+    end
+    assert.same({ nil, "node cond_2: its call has no result 2" },
+      { g:lint() })
   end)
 end)
 
@@ -568,6 +659,27 @@ describe("attributes", function()
       assert.is_false(ok)
       assert.truthy(err:find('attribute "data" cannot be saved', 1, true), err)
     end
+  end)
+
+  it("that share a table are not saved, as they would share it no more",
+    function()
+      local g, shared = gbi.graph.new(), {}
+      g:output(g:attribute("a", shared), (g:attribute("b", { shared })))
+      raises('attribute "b" cannot be saved: it contains the same table twice',
+        function() g:save(fixture.path()) end)
+    end)
+
+  it("are saved as deeply as they can be loaded", function()
+    local path, value, depth = fixture.path(), 1, 0
+    repeat
+      value, depth = { value }, depth + 1
+      local g = gbi.graph.new()
+      g:output(g:attribute("deep", value))
+      local ok = pcall(g.save, g, path)
+      if ok then assert.same(value, (assert(gbi.load_graph(path)):compile()()))
+      end
+    until not ok
+    assert.equal(100, depth)
   end)
 end)
 
@@ -612,6 +724,15 @@ describe("trace", function()
   end)
 end)
 
+it("what a traced function returns raises at the caller's line", function()
+  local f = function() return {} end
+  local g = gbi.graph.new()
+  raises("bad argument #1 to 'output' (node or constant expected, got table)",
+    function() gbi.graph.trace(f, {}) end)
+  raises("bad argument #1 to 'output' (node or constant expected, got table)",
+    function() g:subgraph(f, {}) end)
+end)
+
 describe("an interpreter", function()
   it("calls overridden methods, in branches, too", function()
     local g = gbi.graph.new()
@@ -640,6 +761,57 @@ describe("an interpreter", function()
     local a, b = it:run(down, 5)
     assert.equal("end", a)
     assert.equal(5, b)
+  end)
+
+  it("has methods that raise outside a run, or called with a dot", function()
+    local g = gbi.graph.trace(function(x) return x end, { "x" })
+    local methods = { "run_node", "placeholder", "get_attr", "call_function",
+                      "call_method", "output" }
+    local it = gbi.graph.interpreter(g)
+    raises("'run_graph' is called only in a run",
+      function() it:run_graph(g) end)
+    for _, each in ipairs { it, gbi.graph.transformer(g) } do
+      for _, name in ipairs(methods) do
+        raises(("bad argument #1 to '%s' (gbi.interpreter expected, got no "
+          .. "value)"):format(name), function() each[name]() end)
+        raises(("'%s' is called only in a run"):format(name),
+          function() each[name](each, "x", { n = 0 }, g:output_node()) end)
+      end
+    end
+  end)
+
+  it("runs a graph that was changed since", function()
+    local g = gbi.graph.new()
+    g:placeholder "x"
+    g:output(g:get_attr(L "x"))
+    local it = gbi.graph.interpreter(g)
+    assert.equal(1, it:run(1))
+    g:inserting_before()
+    g:placeholder "before"
+    assert.equal(2, it:run(1, 2))
+  end)
+
+  it("refuses to transform what no longer fits", function()
+    local g = gbi.graph.new()
+    local call, object = g:call_function(G "f"), g:external({}, G "o")
+    local cases = { f = function() return call:results(1) end,
+                    o = function() return object:handle() end }
+    for name, record in pairs(cases) do
+      local node = record()
+      local out = g:output(node)
+      local t = gbi.graph.transformer(g)
+      local call_function = t.call_function
+      function t:call_function(target, args, each)
+        if each.name == name then return 5 end
+        return call_function(self, target, args, each)
+      end
+      local ok, err = pcall(t.transform, t)
+      assert.is_false(ok)
+      assert.equal(("node %s cannot use what replaces %s"):format(node.name,
+        name), err)
+      g:erase_node(out)
+      g:erase_node(node)
+    end
   end)
 
   it("transforms", function()
@@ -679,6 +851,44 @@ describe("env", function()
       .. "'require'", 1, true))
     assert.equal(1, g:compile { env = { require = function() return 1 end } }())
   end)
+
+  it("confines the parts of a graph, its copies and what is made of it",
+    function()
+      local g, path, env = gbi.graph.new(), fixture.path(), { _G = "mine" }
+      local function part(h)
+        local new = h:subgraph()
+        new:output(new:get_attr(G "_G"))
+        return new
+      end
+      g:output(g:cond(true, part(g), part(g)))
+      assert(g:save(path))
+      local loaded = assert(gbi.load_graph(path, { env = env }))
+      for _, h in ipairs { loaded, loaded:copy(),
+          gbi.graph.transformer(loaded):transform() } do
+        local inner = h:find_nodes { target = "cond" }[1].args[2]
+        for _, each in ipairs { h, inner, inner:copy(), part(h) } do
+          assert.equal("mine", (each:compile()()))
+          assert.equal("mine", (gbi.graph.interpreter(each):run()))
+        end
+      end
+      local adopted = gbi.graph.trace(function() return 1 end, {})
+      loaded:inserting_before(loaded:output_node())
+      loaded:cond(true, adopted, part(loaded))
+      adopted:erase_node(adopted:output_node())
+      adopted:output(adopted:get_attr(G "_G"))
+      assert.equal("mine", adopted:compile()())
+
+      local other, message = gbi.graph.new(),
+        "bad argument #%d to '%s' (it was loaded with another env)"
+      local inner = loaded:copy()
+      raises(message:format(1, "graph_copy"),
+        function() other:graph_copy(loaded) end)
+      raises(message:format(1, "node_copy"),
+        function() other:node_copy(loaded:find_nodes { op = "output" }[1]) end)
+      raises(message:format(2, "cond"),
+        function() other:cond(true, inner, part(other)) end)
+      assert.equal("", names(nodes.list(other)))
+    end)
 end)
 
 it("refuses a value that cannot be held, with and without a backend", function()

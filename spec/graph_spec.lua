@@ -626,6 +626,11 @@ describe("misuse raises at the caller's line:", function()
       function() g:get_attr({}) end)
   end)
 
+  it("a method of no object", function()
+    raises("bad argument #2 to 'call_method' (node or constant expected, got no"
+      .. " value)", function() g:call_method("close") end)
+  end)
+
   it("a call of a value that cannot be called", function()
     local what = "bad argument #1 to 'call_function' "
       .. "(operator, source or node expected, got %s)"

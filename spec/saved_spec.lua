@@ -823,6 +823,18 @@ describe("a file with a right checksum is refused for", function()
     refuses(X, call, r, node(op, "q", target, ref(3), 1), OUT)
   end)
 
+  it("attributes that are not plain data", function()
+    -- a node or a source was taken for a table, and could not be saved again
+    local attribute = node("get_attr", "a", "a")
+    accepts(X, attribute .. "T" .. value(1) .. value("k") .. value(2), OUT)
+    for _, data in ipairs { "r1;", "Gs1:x", "n" } do
+      refuses(X, attribute .. data, OUT)
+      if data ~= "n" then
+        refuses(X, attribute .. "T" .. value(1) .. value("k") .. data, OUT)
+      end
+    end
+  end)
+
   it("sources that are malformed", function()
     local g = from("G", "g")
     for _, s in ipairs {

@@ -26,17 +26,29 @@ local function check_node(self, level, each, fname)
   end
 end
 
+-- Checks the second argument of `fname`, a function or nil.
+local function check_function(f, fname)
+  if f ~= nil and type(f) ~= "function" then
+    expected(3, fname, 2, "function", f)
+  end
+end
+
 -- Makes `point` the point of insertion; if there is an f, only while it runs.
 local function inserting(self, point, f)
+  if f == nil then
+    self.point = point
+    return
+  end
   local before = self.point
-  self.point = point
-  if f == nil then return end
-  local results = compat.pack(pcall(f))
+  local ok, results = pcall(function()
+    self.point = point
+    return compat.pack(f())
+  end)
   -- f may have erased the previous point
   while before[F].erased do before = before[F].next end
   self.point = before
-  if not results[1] then error(results[2], 0) end
-  return compat.unpack(results, 2, results.n)
+  if not ok then error(results, 0) end
+  return compat.unpack(results, 1, results.n)
 end
 
 --- Sets the point of insertion: new nodes go before this node, in the order in
@@ -49,6 +61,7 @@ function Graph:inserting_before(before, f)
   check_self(self, "inserting_before")
   if before == nil then before = self.root[F].next
   else check_node(self, 2, before, "inserting_before") end
+  check_function(f, "inserting_before")
   return inserting(self, before, f)
 end
 
@@ -65,6 +78,7 @@ function Graph:inserting_after(after, f)
     check_node(self, 2, after, "inserting_after")
     point = after[F].next
   end
+  check_function(f, "inserting_after")
   return inserting(self, point, f)
 end
 
@@ -119,9 +133,9 @@ end
 
 -- Checks for node:update_arg, set_target, replace_all_uses_with -----------
 
--- Checks that `value` can be input `i` of a node of this graph; errors name it
--- argument `arg` of `fname`.
-function Graph:check_input(level, user, i, value, fname, arg)
+-- Checks that `value` can be input `i` of a node of this graph, or of its copy
+-- before `at`; errors name it argument `arg` of `fname`.
+function Graph:check_input(level, user, i, value, fname, arg, at)
   local f = user[F]
   local builtin = node.builtin(user)
   if builtin == node.EXTERNAL or builtin == node.RESULT and i == 2 then
@@ -141,17 +155,15 @@ function Graph:check_input(level, user, i, value, fname, arg)
                or f.op == "call_method" and i == 1) then
     bad(level + 1, fname, arg, "'...' is not a single value")
   end
-  self:check_args(level + 1, { n = 1, value }, fname, arg, user)
+  self:check_args(level + 1, { n = 1, value }, fname, arg, at or user)
   if i == 0 and not is_node(value) then
     bad(level + 1, fname, arg, ("%s calls it, so it must be a node"):format(
       f.name))
   elseif builtin == node.HANDLE and not (is_node(value) and value.index) then
     bad(level + 1, fname, arg, ("handle %s needs an external object")
       :format(f.name))
-  elseif builtin == node.RESULT and (not (is_node(value)
-           and node.is_call(value)) or control.is(value)
-           and control.results(value) < f.args[2]) then
-    bad(level + 1, fname, arg, ("%s needs a call with at least %d results")
+  elseif builtin == node.RESULT and control.results(value) < f.args[2] then
+    bad(level + 1, fname, arg, ("%s needs a call that has result %d")
       :format(f.name, f.args[2]))
   end
 end
@@ -245,6 +257,7 @@ local function copy_object(self, f, copies)
   local from, index = f.graph.registry, f.index
   if from == self.registry then return index end
   if not copies[index] then
+    copies[index] = false -- makes room
     local example = from:find(index) or {}
     copies[index] = f.kind == "user"
       and self.registry:register(example, f.source)
@@ -263,42 +276,39 @@ local function copy(self, each, find, copies)
     return arg
   end
   for i = 1, args.n do args[i] = value(f.args[i]) end
-  local new
-  if f.op == "output" then
-    new = self:append(2, f.op, f.target, args, f.name, self.root)
-  elseif f.index then
-    local index = copy_object(self, f, copies)
-    new = self:external_node(2, index, f.source, f.kind, f.name)
-    new[F].construct = f.construct
-  else
-    new = self:append(2, f.op, is_node(f.target) and value(f.target)
-      or f.target, args, f.name)
+  local function finish(new)
+    local to = new[F]
+    to.place, to.construct = f.place, f.construct
+    for key, datum in pairs(f.meta or {}) do new.meta[key] = datum end
     if f.op == "placeholder" then self.inputs[f.target] = new
-    elseif f.op == "get_attr" and f.args.n == 0
-           and type(f.target) == "string" then
+    elseif f.index then
+      to.index = copy_object(self, f, copies)
+      args[1] = to.index
+    elseif node.attribute(each) then
       self.attributes[f.target] = f.graph.attributes[f.target]
     end
   end
-  new[F].place = f.place
-  for key, datum in pairs(f.meta or {}) do new.meta[key] = datum end
+  local new, base, before, counted = self:append(2, f.op, is_node(f.target)
+    and find(f.target) or f.target, args, f.name, f.op == "output"
+    and self.root or nil, f.index, f.source, f.kind)
+  local ok, err = pcall(finish, new)
+  if not ok then -- out of memory
+    self:withdraw(new, base, before, counted)
+    error(err, 0)
+  end
   return new
 end
 
 -- Checks that a node can be copied to this graph, except its inputs.
 local function check_copy(self, level, each, fname)
   local f = each[F]
+  local name = node.attribute(each)
   if f.op == "placeholder" then
-    self:check_input_name(level + 1, f.target, fname)
-    local rest = self.inputs["..."]
-    if f.target == "..." and next(self.inputs) ~= nil
-       or rest and chain.before(self.root, rest, self.point) then
-      bad(level + 1, fname, 1, "'...' must be the last input")
-    end
-  elseif f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
-         and self.attributes[f.target] ~= nil
-         and self.attributes[f.target] ~= f.graph.attributes[f.target] then
+    self:check_new_input(level + 1, f.target, fname)
+  elseif name and self.attributes[name] ~= nil
+         and self.attributes[name] ~= f.graph.attributes[name] then
     bad(level + 1, fname, 1, ("attribute %s already has another value")
-      :format(literal.of(f.target)))
+      :format(literal.of(name)))
   end
   for _, part in control.graphs(each) do
     for inner in part:nodes() do
@@ -315,38 +325,28 @@ end
 -- node or a constant; an input without a value in `map` is used itself if it is
 -- a node of this graph
 -- @treturn gbi.node
--- @raise if an input has no value here; nothing is changed then
+-- @raise if an input has no value here, or the node's graph was loaded with
+-- another `env`; nothing is changed then
 -- @seed torch.fx.Graph.node\_copy
 function Graph:node_copy(each, map)
   check_self(self, "node_copy")
   if not is_node(each) then expected(2, "node_copy", 1, "node", each) end
+  local t = type(map)
+  if not (t == "nil" or t == "table" or t == "function") then
+    expected(2, "node_copy", 2, "table or function", map)
+  end
+  self:check_env(2, each[F].graph, "node_copy", 1)
   local find, values = mapping(self, map), {}
-  self:check_open(2, each[F].op == "output" and self.root or self.point)
-  check_copy(self, 2, each, "node_copy")
   local at = each[F].op == "output" and self.root or self.point
+  self:check_open(2, at)
+  check_copy(self, 2, each, "node_copy")
   for i, used in node.inputs(each) do
     local value = find(used)
     if value == nil then
       bad(2, "node_copy", 2, ("no value for node %s"):format(used.name))
     end
     values[used] = value
-    -- as if the copy were there
-    self:check_args(2, { n = 1, value }, "node_copy", 2, at)
-    if is_node(value) and node.is_varargs(value)
-         and (not node.is_varargs(used) or i < each.args.n)
-       or i == 0 and not is_node(value) then
-      bad(2, "node_copy", 2, ("unsuitable value for node %s"):format(
-        used.name))
-    end
-    local builtin = node.builtin(each)
-    if builtin == node.HANDLE and not (is_node(value) and value.index)
-       or builtin == node.RESULT
-          and not (is_node(value) and node.is_call(value)
-            and (not control.is(value)
-              or control.results(value) >= each.args[2])) then
-      bad(2, "node_copy", 2, ("unsuitable value for node %s"):format(
-        used.name))
-    end
+    self:check_input(2, each, i, value, "node_copy", 2, at)
   end
   local new = copy(self, each, function(used) return values[used] end, {})
   return new
@@ -365,7 +365,8 @@ end
 -- @tparam ?table map node of the other graph -> its value here, for inputs; an
 -- input without a value in `map` is copied. All copies are added to `map`
 -- @treturn any the values here of the other graph's outputs
--- @raise if an input or attribute exists already; nothing is changed then
+-- @raise if an input or attribute exists already, or `other` was loaded with
+-- another `env`; nothing is changed then
 -- @seed torch.fx.Graph.graph\_copy
 function Graph:graph_copy(other, map)
   check_self(self, "graph_copy")
@@ -374,29 +375,24 @@ function Graph:graph_copy(other, map)
   elseif map ~= nil and type(map) ~= "table" then
     expected(2, "graph_copy", 2, "table", map)
   end
+  self:check_env(2, other, "graph_copy", 1)
   local copies = {}
   map = map or {}
   self:check_open(2, self.point)
-  local rest = false
   for each in other:nodes() do
     local value = map[each]
     if value == nil then
       if each[F].op ~= "output" then check_copy(self, 2, each, "graph_copy") end
-      rest = rest or node.is_varargs(each)
     else
-      self:check_one(2, value, "graph_copy", 2)
+      self:check_args(2, { n = 1, value }, "graph_copy", 2)
       for user in pairs(each[F].uses) do
-        if user[F].target == each and not is_node(value)
-           or node.builtin(user) == node.HANDLE
-           or node.builtin(user) == node.RESULT then
-          bad(2, "graph_copy", 2, ("unsuitable value for node %s"):format(
-            each.name))
+        for i, used in node.inputs(user) do
+          if used == each and map[user] == nil then
+            self:check_input(2, user, i, value, "graph_copy", 2, self.point)
+          end
         end
       end
     end
-  end
-  if rest and next(self.inputs) ~= nil then
-    bad(2, "graph_copy", 1, "'...' must be the last input")
   end
   local outputs, values = { n = 0 }, { n = 0 }
   for each in other:nodes() do
@@ -421,7 +417,7 @@ end
 function Graph:copy()
   check_self(self, "copy")
   local new, map = self:subgraph(), {}
-  new.attributes, new.env = {}, self.env
+  new.attributes = {}
   for name, value in pairs(self.attributes) do new.attributes[name] = value end
   copy_nodes(new, self, map, {})
   return new, map

@@ -163,7 +163,7 @@ function Compiler:emit(each)
   elseif builtin == control.WHILE then
     self:while_loop(each)
   elseif each.op == "get_attr" then
-    if each.args.n == 0 and type(each.target) == "string" then
+    if node.attribute(each) then
       cg:load_attribute(each.target)
     elseif each.args.n == 0 then
       cg(each.target)
@@ -302,7 +302,7 @@ end
 -- object may be long and have many users.
 function Compiler:describe(each)
   local parts, seen = { literal.comment(("node %s: %s%s"):format(
-    node.path(each), each.op, each.op == "output" and ""
+    control.path(each), each.op, each.op == "output" and ""
     or " " .. view.target(each.target))) }, {}
   for _, used in node.inputs(each) do
     local index = node.external(used)

@@ -18,6 +18,8 @@ control.COND = "cond"
 control.WHILE = "while_loop"
 control.MAX_DEPTH = 100 -- of graphs in graphs; Lua nests some 200 blocks
 
+local MAX_RESULTS = 200 -- of a call
+
 -- The labels of the graphs by argument number, and the number of the first
 -- operand.
 local SHAPES = {
@@ -53,6 +55,21 @@ function control.graphs(self)
   return next_graph, self, nil
 end
 
+-- Returns the name of a node from the outermost graph on: "cond.then.add" for a
+-- node in the graph of a condition.
+function control.path(self)
+  local parts, graph = { self[F].name }, self[F].graph
+  while graph.owner do
+    local owner = graph.owner
+    for _, part, label in control.graphs(owner) do
+      if part == graph then table.insert(parts, 1, label) end
+    end
+    table.insert(parts, 1, owner[F].name)
+    graph = owner[F].graph
+  end
+  return table.concat(parts, ".")
+end
+
 -- Returns the operands among the arguments of a condition or loop, a list with
 -- its length `n`, and the argument number of the first operand.
 local function operands_of(target, args)
@@ -76,12 +93,14 @@ function control.record(graph, target, args)
   return graph[target](graph, compat.unpack(args, 1, first))
 end
 
--- Returns the number of results of a condition or loop: the number of outputs
--- of its second argument, which is a graph in both.
-function control.results(self)
-  local args = self[F].args
-  local output = args[2]:output_node()
-  return output and output.args.n or 0
+-- Returns how many results of a value can have nodes of their own: of a
+-- condition or loop, the number of outputs of its second argument, which is a
+-- graph in both; 0 if the value is not a call.
+function control.results(value)
+  if not (node.is(value) and node.is_call(value)) then return 0 end
+  if not control.is(value) then return MAX_RESULTS end
+  local output = value[F].args[2]:output_node()
+  return output and output[F].args.n or 0
 end
 
 -- Returns the inputs of a graph, in order.

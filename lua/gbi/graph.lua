@@ -162,8 +162,8 @@ local function last_name(from, otherwise)
   return word:reverse():match "[%a_][%w_]*" or otherwise
 end
 
--- Makes a graph with this registry and these attributes.
-local function make(registry, attributes)
+-- Makes a graph with this registry, these attributes and this env.
+local function make(registry, attributes, env)
   local root = chain.new()
   return setmetatable({
     --- The registry of its external objects.
@@ -178,7 +178,7 @@ local function make(registry, attributes)
     counts = {}, -- name -> the last number appended to it
     inputs = {}, -- target -> placeholder
     owner = false, -- the condition or loop that this graph is part of
-    env = nil, -- the table where sources look for globals, nil for _G
+    env = env, -- the table where sources look for globals, nil for _G
   }, Graph)
 end
 
@@ -202,7 +202,7 @@ end
 function graph.trace(f, names)
   names = trace.inputs(2, "trace", f, names)
   local new = graph.new()
-  trace.into(new, f, names)
+  trace.into(2, new, f, names)
   return new
 end
 
@@ -218,11 +218,12 @@ graph.is_node = is_node
 -- @tparam ?function f the function to record, as in @{gbi.graph.trace}
 -- @tparam ?{string,...} names of the inputs
 -- @treturn gbi.graph
+-- @raise the errors of `f`
 function Graph:subgraph(f, names)
   check_self(self, "subgraph")
   if f ~= nil then names = trace.inputs(2, "subgraph", f, names) end
-  local new = make(self.registry, self.attributes)
-  if f ~= nil then trace.into(new, f, names) end
+  local new = make(self.registry, self.attributes, self.env)
+  if f ~= nil then trace.into(2, new, f, names) end
   return new
 end
 
@@ -244,6 +245,16 @@ local function input_follows(self)
   return false
 end
 
+-- Checks that an input of this name can be inserted: '...' must be the last.
+function Graph:check_new_input(level, name, fname)
+  self:check_input_name(level + 1, name, fname)
+  local rest = self.inputs["..."]
+  if name == "..." and input_follows(self)
+     or rest and chain.before(self.root, rest, self.point) then
+    bad(level + 1, fname, 1, "'...' must be the last input")
+  end
+end
+
 --- Records an input.
 -- @tparam string name any string, different for each input; `"..."` must be the
 -- last input and stands for the remaining arguments; it can be the last
@@ -255,12 +266,7 @@ function Graph:placeholder(name)
   if type(name) ~= "string" then
     expected(2, "placeholder", 1, "string", name)
   end
-  self:check_input_name(2, name, "placeholder")
-  local rest = self.inputs["..."]
-  if name == "..." and input_follows(self)
-     or rest and chain.before(self.root, rest, self.point) then
-    bad(2, "placeholder", 1, "'...' must be the last input")
-  end
+  self:check_new_input(2, name, "placeholder")
   self.inputs[name] = false -- makes room
   local new = self:append(2, "placeholder", name, { n = 0 },
     name == "..." and "varargs" or name)
@@ -330,18 +336,23 @@ function Graph:call_function(target, ...)
 end
 
 --- Records a method call.
+-- @function gbi.graph:call_method
 -- @tparam string name
 -- @tparam gbi.node|gbi.constant object
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node its first result; `node:results(n)` for more
 -- @seed torch.fx.Graph.call_method
-function Graph:call_method(name, object, ...)
+
+function Graph:call_method(name, ...) -- the object must be given, even nil
   check_self(self, "call_method")
   if type(name) ~= "string" then
     expected(2, "call_method", 1, "string", name)
   end
-  self:check_one(2, object, "call_method", 2)
-  local args = compat.pack(object, ...)
+  local args = compat.pack(...)
+  if args.n == 0 then
+    bad(2, "call_method", 2, "node or constant expected, got no value")
+  end
+  self:check_one(2, args[1], "call_method", 2)
   self:check_args(2, args, "call_method", 2)
   local new = self:append(2, "call_method", name, args, name)
   return new
@@ -387,11 +398,14 @@ function Graph:attribute(name, value)
   if type(name) ~= "string" then expected(2, "attribute", 1, "string", name) end
   if value == nil then expected(2, "attribute", 2, "value", value) end
   self:check_open(2, self.point)
-  local before = self.attributes[name]
-  self.attributes[name] = value
-  local ok, new = pcall(self.append, self, 2, "get_attr", name, { n = 0 }, name)
-  if not ok then -- out of memory
-    self.attributes[name] = before
+  local attributes = self.attributes
+  local before = attributes[name]
+  local ok, new = pcall(function()
+    attributes[name] = value
+    return (self:append(2, "get_attr", name, { n = 0 }, name))
+  end)
+  if not ok then -- out of memory, which nil under a new key may need, too
+    if attributes[name] ~= nil then attributes[name] = before end
     error(new, 0)
   end
   return new
@@ -409,15 +423,22 @@ function Graph:set_item(object, key, ...)
   return new
 end
 
+-- Makes the output.
+function Graph:finish(level, ...)
+  local args = compat.pack(...)
+  self:check_args(level + 1, args, "output", 1, self.root)
+  local new = self:append(level + 1, "output", "output", args, "output",
+    self.root)
+  return new
+end
+
 --- Records the graph's results, as its last node.
 -- @tparam ?gbi.node|gbi.constant ... nodes and constants
 -- @treturn gbi.node a node without a value
 -- @seed torch.fx.Graph.output
 function Graph:output(...)
   check_self(self, "output")
-  local args = compat.pack(...)
-  self:check_args(2, args, "output", 1, self.root)
-  local new = self:append(2, "output", "output", args, "output", self.root)
+  local new = self:finish(2, ...)
   return new
 end
 
@@ -434,6 +455,13 @@ end
 
 -- Conditions and loops ----------------------------------------------------
 
+-- Checks that nodes of a graph that was loaded with an `env` stay confined.
+function Graph:check_env(level, other, fname, arg)
+  if other.env and other.env ~= self.env then
+    bad(level + 1, fname, arg, "it was loaded with another env")
+  end
+end
+
 -- Checks that a graph can be part of a node of this graph.
 function Graph:check_part(level, part, fname, arg)
   if getmetatable(part) ~= Graph then
@@ -442,6 +470,7 @@ function Graph:check_part(level, part, fname, arg)
     bad(level + 1, fname, arg, ("the graph is already part of %s; use a copy")
       :format(part.owner.name))
   end
+  self:check_env(level + 1, part, fname, arg)
   local outer = self
   while outer do
     if outer == part then
@@ -460,6 +489,7 @@ end
 function Graph:adopt(part)
   if part.registry == self.registry then return end
   part.registry, part.attributes = self.registry, self.attributes
+  part.env = self.env
   for each in part:nodes() do
     for _, inner in control.graphs(each) do self:adopt(inner) end
   end
@@ -471,9 +501,12 @@ local function make_control(self, level, target, args, operands, first)
     expected(level + 1, target, first, "table", operands)
   end
   operands = operands or {}
-  local n = args.n
-  args.n = n + (operands.n or #operands)
-  for i = 1, args.n - n do args[n + i] = operands[i] end
+  local n, more = args.n, operands.n or #operands
+  if not compat.is_integer(more) or more < 0 then
+    bad(level + 1, target, first, "field 'n' is not a count")
+  end
+  args.n = n + more
+  for i = 1, more do args[n + i] = operands[i] end
   for i = n + 1, args.n do
     self:check_one(level + 1, args[i], target, first)
   end
@@ -771,7 +804,8 @@ end
 -- @treturn ?boolean true, or nil
 -- @treturn ?string why the file cannot be written
 -- @raise if an object or a function has no source from @{gbi.source}, or an
--- attribute is not plain data; the error names it
+-- attribute is not plain data, that is, constants and tables that occur once;
+-- the error names it
 function Graph:save(path)
   check_self(self, "save")
   if type(path) ~= "string" then expected(2, "save", 1, "string", path) end
@@ -782,7 +816,8 @@ end
 
 --- Reads a graph that `graph:save` wrote. The file is data, which is checked
 -- and never executed. But running the graph calls whatever its sources find in
--- this process, even `os.execute`; pass `env` to confine them.
+-- this process, even `os.execute`; pass `env` to confine them, in the graphs
+-- of conditions and loops and in copies, too.
 -- @function gbi.load_graph
 -- @tparam string path
 -- @tparam ?table options `env`: the globals that its sources find, as in

@@ -46,7 +46,6 @@ function interpreter.new(graph)
     --- The graph.
     -- @tfield gbi.graph graph
     graph = graph,
-    sources = {}, -- source -> function of the inputs that finds its object
   }, Interpreter)
 end
 
@@ -55,6 +54,15 @@ end
 -- all writes of new ones, go to the interpreter.
 local function frame(self, fields)
   return setmetatable(fields, { __index = self, __newindex = self })
+end
+
+-- Checks the `self` of a method that runs call.
+local function check_frame(self, fname)
+  if type(self) ~= "table" then
+    errors.self(3, fname, "gbi.interpreter", self)
+  elseif not self.values then
+    error(("'%s' is called only in a run"):format(fname), 3)
+  end
 end
 
 -- Returns the value of an argument.
@@ -113,7 +121,9 @@ function Interpreter:run(...)
   local f = compile(graph, function()
     return function(run, ...)
       local inputs = compat.pack(...)
-      local own = frame(self, { current = run, live = live, inputs = inputs })
+      local own = frame(self, { current = run, live = live, inputs = inputs,
+        values = {}, -- node -> its value
+        sources = {} }) -- source -> function of the inputs: its object
       return own:run_graph(graph, ...)
     end
   end, graph.env)
@@ -125,6 +135,7 @@ end
 -- @tparam any ... the inputs
 -- @treturn any the outputs
 function Interpreter:run_graph(graph, ...)
+  check_frame(self, "run_graph")
   local inputs, taken = compat.pack(...), 0
   local own = frame(self, { values = {}, results = {}, outputs = { n = 0 },
                             given = {} }) -- the input, at a placeholder
@@ -148,6 +159,7 @@ end
 -- @treturn any its value
 -- @seed torch.fx.Interpreter.run\_node
 function Interpreter:run_node(each)
+  check_frame(self, "run_node")
   local target, op = each.target, each.op
   local args = node.builtin(each) == node.RESULT
     and { n = 2, self.results[each.args[1]], each.args[2] }
@@ -173,6 +185,7 @@ end
 -- @treturn any its value; of `...`, a list of values with their number `n`
 -- @seed torch.fx.Interpreter.placeholder
 function Interpreter:placeholder(target, args, each) -- luacheck: ignore 212
+  check_frame(self, "placeholder")
   return self.given[1]
 end
 
@@ -183,6 +196,7 @@ end
 -- @treturn any its value
 -- @seed torch.fx.Interpreter.get\_attr
 function Interpreter:get_attr(target, args, each) -- luacheck: ignore 212
+  check_frame(self, "get_attr")
   if args.n > 0 then return args[1][target] end
   if type(target) == "string" then return self.graph.attributes[target] end
   return find(self, target)
@@ -197,6 +211,7 @@ end
 -- @treturn any its results
 -- @seed torch.fx.Interpreter.call\_function
 function Interpreter:call_function(target, args, each)
+  check_frame(self, "call_function")
   if node.is(each.target) then
     return target(compat.unpack(args, 1, args.n))
   elseif type(target) ~= "string" then
@@ -230,6 +245,7 @@ end
 -- @treturn any its results
 -- @seed torch.fx.Interpreter.call\_method
 function Interpreter:call_method(target, args, each) -- luacheck: ignore 212
+  check_frame(self, "call_method")
   local object = args[1]
   return object[target](object, compat.unpack(args, 2, args.n))
 end
@@ -241,6 +257,7 @@ end
 -- @treturn any the outputs
 -- @seed torch.fx.Interpreter.output
 function Interpreter:output(target, args, each) -- luacheck: ignore 212
+  check_frame(self, "output")
   return compat.unpack(args, 1, args.n)
 end
 
@@ -284,7 +301,7 @@ function Transformer:transform()
     errors.self(2, "transform", "gbi.transformer", self)
   end
   local new = self.graph:subgraph()
-  new.attributes, new.env = {}, self.graph.env
+  new.attributes = {}
   for name, datum in pairs(self.graph.attributes) do
     new.attributes[name] = datum
   end
@@ -293,6 +310,7 @@ end
 
 -- Runs a node: its value is a node or a constant of the new graph.
 function Transformer:run_node(each)
+  check_frame(self, "run_node")
   local args, target = { n = each.args.n }, each.target
   for i = 1, args.n do args[i] = value(self, each.args[i]) end
   if node.is(target) then target = self.values[target] end
@@ -300,21 +318,34 @@ function Transformer:run_node(each)
 end
 
 function Transformer:placeholder(target)
+  check_frame(self, "placeholder")
   return self.new:placeholder(target)
 end
 
 function Transformer:get_attr(target, args)
+  check_frame(self, "get_attr")
   if args.n > 0 then return self.new:get_attr(args[1], target) end
   return self.new:get_attr(target)
 end
 
+-- Raises an error if what replaces the first argument of a node does not fit.
+local function check_replaced(each, fits)
+  if not fits then
+    error(("node %s cannot use what replaces %s"):format(each.name,
+      each.args[1].name), 0)
+  end
+end
+
 function Transformer:call_function(target, args, each)
+  check_frame(self, "call_function")
   local new = self.new
   if target == node.EXTERNAL then
     return new:external(each)
   elseif target == node.HANDLE then
+    check_replaced(each, node.is(args[1]) and args[1].index)
     return args[1]:handle()
   elseif target == node.RESULT then
+    check_replaced(each, control.results(args[1]) >= args[2])
     return new:append(2, "call_function", target, args, each.name)
   elseif target == control.COND or target == control.WHILE then
     for i = 1, args.n do
@@ -328,10 +359,12 @@ function Transformer:call_function(target, args, each)
 end
 
 function Transformer:call_method(target, args)
+  check_frame(self, "call_method")
   return self.new:call_method(target, compat.unpack(args, 1, args.n))
 end
 
 function Transformer:output(_, args)
+  check_frame(self, "output")
   return self.new:output(compat.unpack(args, 1, args.n))
 end
 

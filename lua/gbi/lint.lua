@@ -14,7 +14,8 @@ local F = node.F
 -- `sources` has the sources of the external objects, `inputs` the inputs of the
 -- compiled function.
 local function wrong_self(each, sources, inputs)
-  local f, builtin = each[F], node.builtin(each)
+  local f, builtin, attribute = each[F], node.builtin(each),
+    node.attribute(each)
   local from = f.target
   if builtin == node.EXTERNAL then
     from = sources[f.args[1]]
@@ -24,9 +25,11 @@ local function wrong_self(each, sources, inputs)
     end
   elseif builtin == node.HANDLE and not node.external(each) then
     return "only an external object has a handle"
-  elseif f.op == "get_attr" and f.args.n == 0 and type(from) == "string"
-         and f.graph.attributes[from] == nil then
-    return ("the graph has no attribute %s"):format(literal.of(from))
+  elseif builtin == node.RESULT
+         and control.results(f.args[1]) < f.args[2] then
+    return ("its call has no result %d"):format(f.args[2])
+  elseif attribute and f.graph.attributes[attribute] == nil then
+    return ("the graph has no attribute %s"):format(literal.of(attribute))
   end
   local name = source.missing_input(from, inputs)
   if name then return ("L[%s] is not an input"):format(literal.of(name)) end

@@ -124,10 +124,11 @@ function node.count(self, by)
   for i = 1, f.args.n do count(f.args[i], self, by) end
 end
 
--- Sets argument `i` of a node; 0 stands for its target. No other function
--- changes the inputs of a node.
+-- Sets argument `i` of a node; 0 stands for its target. Only counting a new use
+-- may need memory.
 function node.set(self, i, value)
   local f = self[F]
+  count(value, self, 1)
   if i == 0 then
     count(f.target, self, -1)
     f.target = value
@@ -135,7 +136,31 @@ function node.set(self, i, value)
     count(f.args[i], self, -1)
     f.args[i] = value
   end
-  count(value, self, 1)
+end
+
+-- Makes nodes use `other`, a node or a constant, wherever they use this node.
+function node.replace(self, users, other)
+  if other == self then return end
+  local old, new = self[F].uses, node.is(other) and other[F].uses or {}
+  local before = {}
+  for i, user in ipairs(users) do before[i] = new[user] or false end
+  local ok, err = pcall(function()
+    for _, user in ipairs(users) do new[user] = (new[user] or 0) + old[user] end
+  end)
+  if not ok then -- out of memory, which only a new key needs
+    for i = 1, #users do
+      if new[users[i]] then new[users[i]] = before[i] or nil end
+    end
+    error(err, 0)
+  end
+  for _, user in ipairs(users) do
+    local f = user[F]
+    if rawequal(f.target, self) then f.target = other end
+    for i = 1, f.args.n do
+      if f.args[i] == self then f.args[i] = other end
+    end
+    old[user] = nil
+  end
 end
 
 local function next_input(f, i)
@@ -199,6 +224,13 @@ function node.operator(self)
   return operators[builtin(self)]
 end
 
+-- Returns the name of the graph's attribute that the node reads, or nil.
+function node.attribute(self)
+  local f = self[F]
+  return f.op == "get_attr" and f.args.n == 0 and type(f.target) == "string"
+    and f.target or nil
+end
+
 -- Does the node stand for all remaining arguments?
 function node.is_varargs(self)
   return self[F].op == "placeholder" and self[F].target == "..."
@@ -216,21 +248,6 @@ function node.is_call(self)
   return f.op == "call_method"
     or f.op == "call_function" and (type(f.target) ~= "string"
       or f.target == "cond" or f.target == "while_loop")
-end
-
--- Returns the name of the node from the outermost graph on: "cond.then.add" for
--- a node in the graph of a condition.
-function node.path(self)
-  local parts, graph = { self[F].name }, self[F].graph
-  while graph and graph.owner do
-    local owner = graph.owner
-    for _, part, label in require "gbi.control".graphs(owner) do
-      if part == graph then table.insert(parts, 1, label) end
-    end
-    table.insert(parts, 1, owner[F].name)
-    graph = owner[F].graph
-  end
-  return table.concat(parts, ".")
 end
 
 
@@ -406,14 +423,11 @@ end
 -- results
 function methods:results(n)
   check_self(self, "results")
-  local most = 200
+  local most = require "gbi.control".results(self)
   if not node.is_call(self) then
     error(("%s is not a call; it has one value"):format(self.name), 2)
-  elseif builtin(self) then
-    most = require "gbi.control".results(self)
-    if most == 0 then
-      error(("%s has no result"):format(self.name), 2)
-    end
+  elseif most == 0 then
+    error(("%s has no result"):format(self.name), 2)
   end
   if not compat.is_integer(n) or n < 1 or n > most then
     errors.argument(2, "results", 1, ("number from 1 to %d expected"):format(
@@ -549,18 +563,28 @@ end
 
 -- Changing ----------------------------------------------------------------
 
+-- Checks that a node with these fields was not erased.
+local function check_there(f)
+  if f.erased then error(("node %s was erased"):format(f.name), 3) end
+end
+
 --- Replaces an argument.
+-- @function Node:update_arg
 -- @tparam integer i from 1 to `node.args.n`
 -- @tparam ?gbi.node|gbi.constant|gbi.graph value a node must come before this
 -- one
 -- @raise if the node cannot have that argument; nothing is changed then
 -- @seed torch.fx.Node.update\_arg
-function methods:update_arg(i, value)
+
+function methods:update_arg(i, ...) -- the value must be given, even nil
   check_self(self, "update_arg")
-  local f = self[F]
+  local f, value = self[F], ...
+  check_there(f)
   if not compat.is_integer(i) or i < 1 or i > f.args.n then
     errors.argument(2, "update_arg", 1,
       ("%s has no such argument"):format(f.name))
+  elseif select("#", ...) == 0 then
+    errors.argument(2, "update_arg", 2, "value expected, got no value")
   end
   f.graph:check_input(2, self, i, value, "update_arg", 2)
   node.set(self, i, value)
@@ -573,39 +597,48 @@ end
 function methods:set_target(target)
   check_self(self, "set_target")
   local f = self[F]
+  check_there(f)
   f.graph:check_target(2, self, target)
-  if f.op == "placeholder" then
-    f.graph.inputs[f.target] = nil
+  if f.op == "placeholder" and target ~= f.target then
     f.graph.inputs[target] = self
+    f.graph.inputs[f.target] = nil
   end
   node.set(self, 0, target)
 end
 
 --- Makes the users of this node use another node, or a constant, in its place.
 -- If `other` is itself a user, it is not changed.
+-- @function Node:replace_all_uses_with
 -- @tparam ?gbi.node|gbi.constant other must come before all users to change
 -- @tparam ?fun(user:gbi.node):boolean filter selects the users to change;
 -- default: all
 -- @treturn {gbi.node,...} the users that were changed, in the graph's order
 -- @raise if a user cannot use `other`; nothing is changed then
 -- @seed torch.fx.Node.replace\_all\_uses\_with
-function methods:replace_all_uses_with(other, filter)
+
+function methods:replace_all_uses_with(...) -- `other` must be given
   check_self(self, "replace_all_uses_with")
+  local other, filter = ...
+  if select("#", ...) == 0 then
+    errors.argument(2, "replace_all_uses_with", 1,
+      "node or constant expected, got no value")
+  elseif filter ~= nil and type(filter) ~= "function" then
+    errors.expected(2, "replace_all_uses_with", 2, "function", filter)
+  end
   local changed, graph = {}, self[F].graph
   for _, user in ipairs(COMPUTED.users(self[F])) do
     if user ~= other and (filter == nil or filter(user)) then
       changed[#changed + 1] = user
     end
   end
-  for pass = 1, 2 do -- checks all, then changes all
-    for _, user in ipairs(changed) do
-      for i, used in node.inputs(user) do
-        if used == self and pass == 1 then
-          graph:check_input(2, user, i, other, "replace_all_uses_with", 1)
-        elseif used == self then node.set(user, i, other) end
+  for _, user in ipairs(changed) do
+    for i, used in node.inputs(user) do
+      if used == self then
+        graph:check_input(2, user, i, other, "replace_all_uses_with", 1)
       end
     end
   end
+  node.replace(self, changed, other)
   return changed
 end
 

@@ -72,19 +72,20 @@ local function order(a, b)
   return a < b
 end
 
--- Writes plain data. Errors name `who`; `seen` has the tables written so far.
-function Writer:data(value, who, depth, seen)
-  local t = type(value)
-  if t ~= "table" then
+-- Writes plain data. Errors name `who`.
+function Writer:data(value, who, depth)
+  local t, seen = type(value), self.seen
+  if depth > MAX_DEPTH then
+    cannot(who, "it is nested too deeply")
+  elseif t ~= "table" then
     if not literal.is_constant(value) then
       cannot(who, "it contains a " .. t)
     end
     return self:put(value)
   elseif getmetatable(value) ~= nil then
     cannot(who, "it contains a table with a metatable")
-  elseif seen[value] or depth > MAX_DEPTH then
-    cannot(who, seen[value] and "it contains the same table twice"
-      or "it is nested too deeply")
+  elseif seen[value] then
+    cannot(who, "it contains the same table twice")
   end
   seen[value] = true
   local keys = {}
@@ -99,7 +100,7 @@ function Writer:data(value, who, depth, seen)
   self:put(#keys)
   for _, key in ipairs(keys) do
     self:put(key)
-    self:data(value[key], who, depth + 1, seen)
+    self:data(value[key], who, depth + 1)
   end
 end
 
@@ -135,7 +136,7 @@ end
 function Writer:node(each, numbers)
   local external = node.builtin(each) == node.EXTERNAL
   local who = self.where .. (external and self.registry:name(each.index)
-    or "node " .. node.path(each))
+    or "node " .. control.path(each))
   local args = each.args
   self:put(each.op)
   self:put(each.name)
@@ -151,12 +152,12 @@ function Writer:node(each, numbers)
   end
   if external then
     self:put(each.source or {}, numbers, who)
-  elseif each.op == "get_attr" and args.n == 0
-         and type(each.target) == "string"
-         and not self.attributes[each.target] then
-    self.attributes[each.target] = true
-    self:data(each.graph.attributes[each.target], ("%sattribute %s"):format(
-      self.where, literal.of(each.target)), 1, {})
+  end
+  local name = node.attribute(each)
+  if name and not self.attributes[name] then
+    self.attributes[name] = true
+    self:data(each.graph.attributes[name], ("%sattribute %s"):format(
+      self.where, literal.of(name)), 1)
   end
 end
 
@@ -195,6 +196,7 @@ function saved.save(graph, path)
   for i, index in ipairs(indices) do renumbered[index] = i end
   local writer = setmetatable({
     out = {}, live = live, registry = graph.registry, attributes = {},
+    seen = {}, -- the tables that are written
     renumbered = renumbered, where = errors.position(3),
   }, Writer)
   writer:graph(graph)
@@ -264,8 +266,8 @@ local function read(file, limits)
   return table.concat(parts)
 end
 
--- Reads a value: a constant, a node read before, a source, or, with `data`, a
--- table.
+-- Reads a value: a constant, and a node read before or a source, or, with
+-- `data`, a table.
 function Reader:value(depth, data)
   depth = (depth or 0) + 1
   if depth > self.limits.depth then too_much(self.limits, "depth") end
@@ -293,7 +295,7 @@ function Reader:value(depth, data)
     local s = self.text:sub(self.at, self.at + length - 1)
     self.at = self.at + length
     return s
-  elseif letter == "r" then
+  elseif letter == "r" and not data then
     return self.nodes[tonumber(self:match("(%d+);"))]
       or fail("a node is used before it is made")
   end
@@ -310,7 +312,7 @@ function Reader:value(depth, data)
     return t
   end
   local kind = BY_LETTER[letter]
-  if not kind then fail(("damaged at byte %d"):format(self.at - 1)) end
+  if not kind or data then fail(("damaged at byte %d"):format(self.at - 1)) end
   local a = self:value(depth)
   local b
   if kind.parts > 1 then b = self:value(depth) end
@@ -353,10 +355,7 @@ end
 function Reader:attribute(graph, name)
   if type(name) == "string" and graph.attributes[name] == nil then
     local value = self:value(nil, true)
-    if type(value) ~= "table" and not literal.is_constant(value)
-       or value == nil then
-      fail("an attribute is malformed")
-    end
+    if value == nil then fail("an attribute is malformed") end
     graph.attributes[name] = value
   end
 end
@@ -402,9 +401,8 @@ function Reader:node(graph)
     made = args.n == 1 and node.is(args[1]) and args[1]:handle()
   elseif op == "call_function" and target == node.RESULT then
     local call, i = args[1], args[2]
-    if args.n == 2 and node.is(call) and node.is_call(call)
-       and compat.is_integer(i) and i >= 1
-       and i <= (control.is(call) and control.results(call) or 200) then
+    if args.n == 2 and compat.is_integer(i) and i >= 1
+       and i <= control.results(call) then
       made = graph:append(2, op, target, args, name)
     end
   elseif op == "call_function" and control.label(target, 2) then

@@ -50,10 +50,10 @@ function trace.inputs(level, fname, f, names)
 end
 
 -- Records f in an empty graph, with inputs of these names.
-function trace.into(graph, f, names)
+function trace.into(level, graph, f, names)
   local inputs = {}
   for i, name in ipairs(names) do inputs[i] = graph:placeholder(name) end
-  graph:output(f(compat.unpack(inputs)))
+  graph:finish(level + 1, f(compat.unpack(inputs)))
 end
 
 -- Function -> its source and where it was found: a table and a key in it. The

@@ -570,6 +570,83 @@ record("operators", function(w) return w.node + 1 end)
 record("methods of a node", function(w) return w.node:eq(1) end)
 record("call of a node", function(w) return w.node(1) end)
 
+-- Conditions and loops, attributes, and recording from a function.
+local function same(x) return x end
+local function above(x) return x:gt(1) end
+record("subgraph", function(w)
+  return tostring(w.graph:subgraph(above, { "x" }))
+end)
+record("trace", function()
+  return tostring(gbi.graph.trace(above, { "x" }))
+end)
+record("cond", function(w)
+  return w.graph:cond(w.node, w.parts[1], w.parts[2], { w.node })
+end, { prepare = function(w)
+  w.parts = { w.graph:subgraph(same, { "x" }),
+              w.graph:subgraph(above, { "x" }) }
+end })
+record("while_loop", function(w)
+  return w.graph:while_loop(w.parts[1], w.parts[2], { w.node })
+end, { prepare = function(w)
+  w.parts = { gbi.graph.trace(above, { "x" }), gbi.graph.trace(same, { "x" }) }
+end })
+record("attribute", function(w)
+  return w.graph:attribute("key", 5)
+end)
+record("find_nodes and fields", function(w)
+  return #w.graph:find_nodes { op = "placeholder" }, #w.node.users,
+    #w.called.inputs
+end)
+
+-- Changing.
+local function change(name, call)
+  record(name, call, { prepare = function(w)
+    w.sum = w.node + w.called
+    w.last = w.sum(w.node, w.sum, 1)
+    w.unused = w.node - 1
+    w.graph:output(w.last:results(2))
+    w.graph:inserting_before(w.last)
+    w.other = gbi.graph.new()
+    w.key = w.other:attribute("key", 7)
+    w.object = w.other:external(w.a.t, w.source)
+    w.input = w.other:placeholder "other"
+  end })
+end
+
+change("inserting_before", function(w)
+  return w.graph:inserting_before(w.sum, function() return 1, 2 end)
+end)
+change("update_arg", function(w) w.last:update_arg(3, w.called) end)
+change("update_arg of the argument itself", function(w)
+  w.last:update_arg(1, w.node)
+end)
+change("set_target", function(w) w.last:set_target(w.called) end)
+change("set_target of an input", function(w)
+  w.node:set_target "other"
+  return w.graph.inputs.other
+end)
+change("replace_all_uses_with", function(w)
+  return #w.sum:replace_all_uses_with(w.called)
+end)
+change("erase_node", function(w) w.graph:erase_node(w.unused) end)
+change("node_copy", function(w)
+  w.sum.meta.key = "value"
+  return w.graph:node_copy(w.sum)
+end)
+change("node_copy of an input", function(w)
+  return w.graph:node_copy(w.input)
+end)
+change("node_copy of an attribute", function(w)
+  return w.graph:node_copy(w.key)
+end)
+change("node_copy of an object", function(w)
+  return w.graph:node_copy(w.object)
+end)
+change("copy", function(w) return tostring((w.graph:copy())) end)
+change("transform", function(w)
+  return tostring(gbi.graph.transformer(w.graph):transform())
+end)
+
 -- Sources, and the codegen.
 case("sources", function()
   local S = gbi.source

@@ -156,7 +156,13 @@ function World:state(mark)
   end
   if self.h ~= gbi.handles then handles_state(self, out, self.h) end
   handles_state(self, out, gbi.handles, mark)
-  if self.graph then add(tostring(self.graph)) end
+  if self.graph then
+    add(tostring(self.graph))
+    add(self.graph:lint())
+    add(self.graph.point ~= self.graph.root and self.graph.point)
+    add(#self.graph.registry, self.graph.attributes.key,
+      self.graph.inputs.other)
+  end
   return table.concat(out, "\n")
 end
 
@@ -190,7 +196,9 @@ function World:finish()
   local out, r, log = {}, self.r, self.log
   local function add(what) out[#out + 1] = what .. ": " .. self:living() end
   for _, field in ipairs { "pool", "a", "many", "source", "f", "compiled",
-                           "graph", "saved", "node" } do
+                           "graph", "saved", "node", "called", "out", "sum",
+                           "last", "unused", "other", "key", "object",
+                           "input", "parts" } do
     self[field] = nil
   end
   add "held"
