@@ -149,6 +149,7 @@ local function specs(setup)
       fails("element 2 is not a number", cuda.from, main, { 1, "2" })
       fails("the string is not one of floats", cuda.from, main, "abc")
       fails("out of range", cuda.buffer, main, -1)
+      fails("out of range", cuda.buffer, main, 2 ^ 60)
     ]]
   end)
 

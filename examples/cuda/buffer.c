@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define MAXFLOATS ((lua_Number)((size_t)1 << 40))
+/* as many as the largest block holds */
+#define MAXFLOATS ((lua_Number)(((size_t)1 << (CLASSES - 1)) / sizeof(float)))
 
 
 Buffer *gpu_newbuffer (lua_State *L, Gpu *gpu, int place, size_t n) {

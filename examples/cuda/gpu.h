@@ -35,7 +35,7 @@ typedef unsigned long long Number;
 
 #define MAXSTREAMS 64  /* open at the same time; the bits of a Number */
 #define POOL 16        /* streams in the pool */
-#define CLASSES 48     /* sizes of blocks, powers of two */
+#define CLASSES (sizeof(size_t) < 8 ? 32 : 48)  /* sizes of blocks: powers of 2 */
 #define MAXPARAMS 12   /* of a kernel */
 #define MAXMARKS 64    /* events of the driver kept for later use */
 #define MAXINPUTS 8    /* buffers that a captured graph is given */

@@ -528,5 +528,7 @@ int luaopen_capi (lua_State *L) {
   luaL_setfuncs(L, functions, 1);
   lua_pushinteger(L, 8 * (lua_Integer)sizeof(void *));
   lua_setfield(L, -2, "pointer_bits");
+  lua_pushinteger(L, 8 * (lua_Integer)sizeof(lua_Integer));
+  lua_setfield(L, -2, "integer_bits");
   return 1;
 }
