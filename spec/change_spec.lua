@@ -304,7 +304,8 @@ describe("changing", function()
     assert.equal(other, h:graph_copy(inner, { [call] = other,
       [f] = own, [rest] = 1 }).args[1])
     local must = "bad argument #2 to '%s' (f_1 calls it, so it must be a node)"
-    raises(must:format("graph_copy"), function() h:graph_copy(inner, { [f] = 1 }) end)
+    raises(must:format("graph_copy"),
+      function() h:graph_copy(inner, { [f] = 1 }) end)
     local result, map = call.users[1], { [call] = own }
     local message = "bad argument #2 to '%s' (%s needs a call that has "
       .. "result %d)"
@@ -314,7 +315,8 @@ describe("changing", function()
     inner:erase_node(result)
     raises(message:format("graph_copy", call.users[1].name, 2),
       function() h:graph_copy(inner, map) end)
-    raises(must:format("node_copy"), function() h:node_copy(call, { [f] = 5, [rest] = 5 }) end)
+    raises(must:format("node_copy"),
+      function() h:node_copy(call, { [f] = 5, [rest] = 5 }) end)
   end)
 
   it("copies an object that runs create, as one object", function()

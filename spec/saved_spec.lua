@@ -464,7 +464,8 @@ local function checksum(text)
 end
 
 local function sealed(payload)
-  return ("gbi graph 2\n%d %d\n%s"):format(#payload, checksum(payload), payload)
+  return ("gbi graph 2\n%d %.0f\n%s"):format(#payload, checksum(payload),
+    payload)
 end
 
 local function raw(text) return { raw = text } end

@@ -45,7 +45,7 @@ local function checksum(text)
     a = (a + text:byte(i)) % 65521
     b = (b + a) % 65521
   end
-  return ("%d"):format(b * 65536 + a)
+  return compat.digits(b * 65536 + a)
 end
 
 local function float(x)
