@@ -1127,7 +1127,8 @@ function interpreter:call_method(target, args, each) end
 function interpreter:output(target, args, each) end
 
 ---Writes a new graph, which shares the registry of the old one and gets a copy
----of its attributes.
+---of its attributes. The nodes recorded for a node get its call site (see
+---`gbi.debug`) and a copy of its `meta`.
 ---
 ---In PyTorch: torch.fx.Transformer.transform
 ---@return gbi.graph

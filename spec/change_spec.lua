@@ -815,6 +815,51 @@ describe("an interpreter", function()
     end
   end)
 
+  it("keeps call sites and meta when it transforms", function()
+    local before = gbi.debug(true)
+    finally(function() gbi.debug(before) end)
+    local g = gbi.graph.new()
+    local x = g:placeholder "x"
+    local inner = g:subgraph()
+    local y = inner:placeholder "y"
+    inner:output(y * 2)
+    local chosen = g:cond(x, inner, inner:copy(), { x })
+    g:output(chosen - 1)
+    chosen.meta.cost, chosen.meta.kind = 3, "slow"
+    local t = gbi.graph.transformer(g)
+    local call_function = t.call_function
+    function t:call_function(target, args, node)
+      local new = call_function(self, target, args, node)
+      new.meta.kind = "new"
+      if target == "sub" then return new + 5 end -- two nodes in place of one
+      return new
+    end
+    local h = t:transform()
+    assert.equal(10, h:compile()(3))
+    -- the place of each node of a graph, and of those in conditions
+    local function places(graph, list)
+      for node in graph:nodes() do
+        list[#list + 1] = node.place
+        for i = 1, node.args.n do
+          local part = node.args[i]
+          if getmetatable(part) == getmetatable(g) then places(part, list) end
+        end
+      end
+      return list
+    end
+    local old, now = places(g, {}), places(h, {})
+    table.insert(old, #old, old[#old - 1]) -- before the output
+    assert.truthy(#old == 11 and old[1]:find("change_spec.lua:%d+$"))
+    assert.same(old, now)
+    for node in h:nodes() do
+      if node.target == chosen.target then
+        assert.same({ cost = 3, kind = "new" }, node.meta)
+        assert.are_not.equal(chosen.meta, node.meta)
+      end
+    end
+    assert.same({ cost = 3, kind = "slow" }, chosen.meta)
+  end)
+
   it("transforms", function()
     local g = gbi.graph.trace(function(x)
       local o = x.graph:external(io, G "io")

@@ -24,6 +24,8 @@ local Codegen = require "gbi.codegen"
 
 compat.interpret()
 
+local F = node.F
+
 local interpreter = {}
 
 local Interpreter = { __name = "gbi.interpreter" }
@@ -285,14 +287,24 @@ end
 local function transform(self, graph, new)
   local own = frame(self, { new = new, values = {}, results = {},
                             outputs = { n = 0 } })
+  local done = { [new.root] = true }
   for each in graph:nodes() do
     own.values[each] = own:run_node(each)
+    local made = new.root[F].prev
+    while not done[made] do
+      done[made], made[F].place = true, each.place
+      for key, datum in pairs(each[F].meta or {}) do
+        if made.meta[key] == nil then made.meta[key] = datum end
+      end
+      made = made[F].prev
+    end
   end
   return new
 end
 
 --- Writes a new graph, which shares the registry of the old one and gets a copy
--- of its attributes.
+-- of its attributes. The nodes recorded for a node get its call site (see
+-- `gbi.debug`) and a copy of its `meta`.
 -- @function gbi.transformer:transform
 -- @treturn gbi.graph
 -- @seed torch.fx.Transformer.transform
