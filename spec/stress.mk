@@ -10,10 +10,15 @@ SUITE = $(or $(ARGS),$(if $(SHORT),spec/registry_spec.lua \
   spec/close_spec.lua spec/source_spec.lua))
 CASES = $(if $(SHORT),: store)
 
-stress: need-stress ## try to break it, for more than an hour: all that follows
-	@$(if $(SHORT),,$(MAKE) -s faults)
-	@$(MAKE) -s growth collectors threads asan memcheck
-	@$(if $(SHORT),,$(MAKE) -s graphs fuzz coverage)
+# The longest first.
+STRESS = $(if $(SHORT),growth collectors threads asan memcheck, \
+  memcheck graphs faults collectors growth asan coverage merged analyze \
+  threads fuzz)
+
+stress: need-stress $(if $(SHORT),,need-analyze need-fuzz) ## try to break it, for hours: all that follows, JOBS=2 at a time
+	@$(MAKE) -s all users
+	@printf '%s\n' $(STRESS) | xargs -P$(if $(SHORT),1,$(JOBS)) -I{} sh -c \
+	  '$(MAKE) -s {} && echo "{}: ok" || { echo "{}: failed"; exit 1; }'
 
 # With 5.4's headers, because the analysers do not know that the functions of
 # compat.h raise errors. cppcheck's warning about model.c is excused: world.c
@@ -107,7 +112,9 @@ asan: ## the suite, or ARGS, under AddressSanitizer, LeakSanitizer, UBSan
 	  $$($(CC) -print-file-name=libasan.so) \
 	  $$($(CC) -print-file-name=libubsan.so) \
 	  $$(command -v $(LUA)) > $(ASAN)/bin/$(LUA)
-	@chmod +x $(ASAN)/bin/$(LUA)
+	@printf '#!/bin/sh\nunset LD_PRELOAD\nexec %s "$$@"\n' \
+	  $$(command -v cc) > $(ASAN)/bin/cc
+	@chmod +x $(ASAN)/bin/*
 	PATH=$(call quote,$(HERE)/$(ASAN)/bin):"$$PATH" BUILD=$(ASAN) \
 	  ASAN_OPTIONS=quarantine_size_mb=1 $(ASAN)/faults $(SCRIPT) \
 	  --cpath=$(call quote,$(HERE)/$(ASAN)/?.so) $(SUITE)

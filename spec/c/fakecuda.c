@@ -58,6 +58,7 @@ struct Queue_ {
   unsigned long long base;  /* the number of ops[0] */
   Recorded capture;
   Node last;
+  struct Queue_ *before;  /* the queue destroyed before this one */
 };
 
 struct Mark_ {
@@ -74,7 +75,7 @@ struct Context_ { int dummy; };
 static struct Context_ context;
 static int marks, queues, blocks, modules, graphs, execs, contexts;
 
-static struct Queue_ *all[256];
+static struct Queue_ *all[256], *destroyed;
 
 typedef struct Calls {
   const char *name;
@@ -343,7 +344,7 @@ Result cuStreamCreate (Queue *queue, unsigned int flags) {
   return 0;
 }
 
-/* Marks and other streams may still name it: its memory is kept. */
+/* Marks and other streams may still name it, so its memory is kept. */
 Result cuStreamDestroy_v2 (Queue queue);
 Result cuStreamDestroy_v2 (Queue queue) {
   int i = 0;
@@ -351,6 +352,8 @@ Result cuStreamDestroy_v2 (Queue queue) {
   runall(queue);
   while (all[i] != queue) i++;
   all[i] = NULL;
+  queue->before = destroyed;
+  destroyed = queue;
   queues--;
   return 0;
 }
