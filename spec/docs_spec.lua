@@ -237,6 +237,24 @@ describe("docs/performance.md", function()
   end)
 end)
 
+describe("docs/reliability.md", function()
+  it("has the figures that the targets of `make stress` printed", function()
+    local seen = {}
+    for number in read("docs/stress.txt"):gmatch("%d[%d.]*") do
+      seen[number] = true
+    end
+    local text = read("docs/reliability.md"):match("\n## What was seen\n(.*)")
+    local n = 0
+    for row in text:gmatch("\n(| `make [^\n]*)") do
+      for number in row:gsub("(%d),(%d)", "%1%2"):gmatch("%d[%d.]*") do
+        n = n + 1
+        assert.is_true(seen[number] or tonumber(number) < 10, row)
+      end
+    end
+    assert.is_true(n > 10)
+  end)
+end)
+
 describe("the annotations for LuaLS", function()
   it("match the comments; if not, run `make meta`", function()
     assert.truthy(annotate.luals(model) == read("library/gbi.lua"))

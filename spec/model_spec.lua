@@ -5,7 +5,7 @@ local portable = require "spec.support.portable"
 local program = require "spec.support.program"
 
 local SEED = require "spec.support.seed" "model_spec"
-local PROGRAMS, STEPS = 9, 3000
+local PROGRAMS, STEPS = 9, tonumber(os.getenv "GBI_STEPS") or 3000
 
 local KINDS = {
   { "lua", "from Lua" },
