@@ -54,12 +54,12 @@ end
 -- Makes the `self` of the methods in one call of `run`. It has the fields of
 -- that call, so that calls of `run` may be nested; reads of other fields, and
 -- all writes of new ones, go to the interpreter.
-local function frame(self, fields)
+local function derived(self, fields)
   return setmetatable(fields, { __index = self, __newindex = self })
 end
 
 -- Checks the `self` of a method that runs call.
-local function check_frame(self, fname)
+local function check_in_run(self, fname)
   if type(self) ~= "table" then
     errors.self(3, fname, "gbi.interpreter", self)
   elseif not self.values then
@@ -123,7 +123,7 @@ function Interpreter:run(...)
   local f = compile(graph, function()
     return function(run, ...)
       local inputs = compat.pack(...)
-      local own = frame(self, { current = run, live = live, inputs = inputs,
+      local own = derived(self, { current = run, live = live, inputs = inputs,
         values = {}, -- node -> its value
         sources = {} }) -- source -> function of the inputs: its object
       return own:run_graph(graph, ...)
@@ -137,9 +137,9 @@ end
 -- @tparam any ... the inputs
 -- @treturn any the outputs
 function Interpreter:run_graph(graph, ...)
-  check_frame(self, "run_graph")
+  check_in_run(self, "run_graph")
   local inputs, taken = compat.pack(...), 0
-  local own = frame(self, { values = {}, results = {}, outputs = { n = 0 },
+  local own = derived(self, { values = {}, results = {}, outputs = { n = 0 },
                             given = {} }) -- the input, at a placeholder
   for each in graph:nodes() do
     if each.op == "placeholder" then
@@ -161,7 +161,7 @@ end
 -- @treturn any its value
 -- @seed torch.fx.Interpreter.run\_node
 function Interpreter:run_node(each)
-  check_frame(self, "run_node")
+  check_in_run(self, "run_node")
   local target, op = each.target, each.op
   local args = node.builtin(each) == node.RESULT
     and { n = 2, self.results[each.args[1]], each.args[2] }
@@ -187,7 +187,7 @@ end
 -- @treturn any its value; of `...`, a list of values with their number `n`
 -- @seed torch.fx.Interpreter.placeholder
 function Interpreter:placeholder(target, args, each) -- luacheck: ignore 212
-  check_frame(self, "placeholder")
+  check_in_run(self, "placeholder")
   return self.given[1]
 end
 
@@ -198,7 +198,7 @@ end
 -- @treturn any its value
 -- @seed torch.fx.Interpreter.get\_attr
 function Interpreter:get_attr(target, args, each) -- luacheck: ignore 212
-  check_frame(self, "get_attr")
+  check_in_run(self, "get_attr")
   if args.n > 0 then return args[1][target] end
   if type(target) == "string" then return self.graph.attributes[target] end
   return find(self, target)
@@ -213,7 +213,7 @@ end
 -- @treturn any its results
 -- @seed torch.fx.Interpreter.call\_function
 function Interpreter:call_function(target, args, each)
-  check_frame(self, "call_function")
+  check_in_run(self, "call_function")
   if node.is(each.target) then
     return target(compat.unpack(args, 1, args.n))
   elseif type(target) ~= "string" then
@@ -247,7 +247,7 @@ end
 -- @treturn any its results
 -- @seed torch.fx.Interpreter.call\_method
 function Interpreter:call_method(target, args, each) -- luacheck: ignore 212
-  check_frame(self, "call_method")
+  check_in_run(self, "call_method")
   local object = args[1]
   return object[target](object, compat.unpack(args, 2, args.n))
 end
@@ -259,7 +259,7 @@ end
 -- @treturn any the outputs
 -- @seed torch.fx.Interpreter.output
 function Interpreter:output(target, args, each) -- luacheck: ignore 212
-  check_frame(self, "output")
+  check_in_run(self, "output")
   return compat.unpack(args, 1, args.n)
 end
 
@@ -285,7 +285,7 @@ end
 
 -- Writes a graph to an empty one.
 local function transform(self, graph, new)
-  local own = frame(self, { new = new, values = {}, results = {},
+  local own = derived(self, { new = new, values = {}, results = {},
                             outputs = { n = 0 } })
   local done = { [new.root] = true }
   for each in graph:nodes() do
@@ -322,7 +322,7 @@ end
 
 -- Runs a node: its value is a node or a constant of the new graph.
 function Transformer:run_node(each)
-  check_frame(self, "run_node")
+  check_in_run(self, "run_node")
   local args, target = { n = each.args.n }, each.target
   for i = 1, args.n do args[i] = value(self, each.args[i]) end
   if node.is(target) then target = self.values[target] end
@@ -330,12 +330,12 @@ function Transformer:run_node(each)
 end
 
 function Transformer:placeholder(target)
-  check_frame(self, "placeholder")
+  check_in_run(self, "placeholder")
   return self.new:placeholder(target)
 end
 
 function Transformer:get_attr(target, args)
-  check_frame(self, "get_attr")
+  check_in_run(self, "get_attr")
   if args.n > 0 then return self.new:get_attr(args[1], target) end
   return self.new:get_attr(target)
 end
@@ -349,7 +349,7 @@ local function check_replaced(each, fits)
 end
 
 function Transformer:call_function(target, args, each)
-  check_frame(self, "call_function")
+  check_in_run(self, "call_function")
   local new = self.new
   if target == node.EXTERNAL then
     return new:external(each)
@@ -371,12 +371,12 @@ function Transformer:call_function(target, args, each)
 end
 
 function Transformer:call_method(target, args)
-  check_frame(self, "call_method")
+  check_in_run(self, "call_method")
   return self.new:call_method(target, compat.unpack(args, 1, args.n))
 end
 
 function Transformer:output(_, args)
-  check_frame(self, "output")
+  check_in_run(self, "output")
   return self.new:output(compat.unpack(args, 1, args.n))
 end
 
