@@ -237,6 +237,21 @@ describe("docs/performance.md", function()
   end)
 end)
 
+describe("docs/gpu.md", function()
+  it("has the tables that `make gpu` wrote", function()
+    local written = {}
+    for line in read("bench/gpu/results.md"):gmatch "[^\n]+" do
+      written[line] = true
+    end
+    local text, n = read("docs/gpu.md"):match "\n## How fast\n(.*)", 0
+    for row in text:gmatch "\n(|[^\n]*)" do
+      n = n + 1
+      assert.is_true(written[row], row)
+    end
+    assert.is_true(n > 15)
+  end)
+end)
+
 describe("docs/reliability.md", function()
   it("has the figures that the targets of `make stress` printed", function()
     local seen = {}
