@@ -102,7 +102,7 @@ include examples/cuda/cuda.mk
 
 bench: need-bench ## measure gbi, write CSV and docs/bench.svg; MOST=1000000 for less; LUA=luajit for look-ups alone
 	@$(MAKE) -s all $(if $(IS54),$(BENCH))
-	@$(MEASURE) $(if $(IS54),bench/bench.lua $(or $(CSV),bench/results.csv) $(MOST),bench/lookups.lua)
+	@$(MEASURE) $(if $(IS54),bench/bench.lua $(or $(CSV),bench/results.csv) $(MOST),bench/lookups.lua $(or $(CSV),docs/$(LUA).csv))
 	@$(if $(IS54),$(MEASURE) bench/passes.lua)
 	@$(if $(IS54),$(MEASURE) bench/backend.lua)
 	@$(if $(IS54),$(MEASURE) bench/svg.lua $(or $(CSV),bench/results.csv) docs/bench.svg)

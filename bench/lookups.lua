@@ -1,5 +1,5 @@
---- The rows of look-ups, on any Lua: lookups.lua prints them. The floor of a
--- row does the same in Lua alone,
+--- The rows of look-ups, on any Lua: lookups.lua [FILE.csv] prints them. The
+-- floor of a row does the same in Lua alone,
 --   bare     in a weak table, without a check;
 --   checked  with gbi's checks: a registry is distinguished from any other
 --            value, an index that finds nothing is an error that says why, a
@@ -152,14 +152,17 @@ end
 if arg and arg[0] and arg[0]:find "lookups%.lua$" then
   local measure = require "measure"
   local report = require "report"
-  local missed = 0
+  local missed, add, close = 0, function() end, function() end
+  if arg[1] then add, close = report.csv(arg[1]) end
   report.head(io.stdout, "nanoseconds an operation")
   for _, each in ipairs(rows) do
-    if not report.row(io.stdout, each.name, measure.sides(each.make, each.n,
-        21), each.must) then
+    local values = measure.sides(each.make, each.n, 21)
+    if not report.row(io.stdout, each.name, values, each.must) then
       missed = missed + 1
     end
+    add(each.name, nil, "ns", values, each.must)
   end
+  close()
   print(("\nrows that miss what they must reach: %d"):format(missed))
 end
 

@@ -237,6 +237,19 @@ describe("docs/performance.md", function()
   end)
 end)
 
+describe("docs/performance.md", function()
+  it("has the figures that `make bench LUA=luajit` wrote", function()
+    local text, n = read("docs/performance.md"), 0
+    for line in read("docs/luajit.csv"):gmatch(",ns,[^\n]+") do
+      local value, floor = line:match("^,ns,([%d.]+),([%d.]+),")
+      local row = ("| %s | %s | %.2f |"):format(value, floor, value / floor)
+      assert.truthy(text:find(row, 1, true), row)
+      n = n + 1
+    end
+    assert.equal(7, n)
+  end)
+end)
+
 describe("docs/gpu.md", function()
   it("has the tables that `make gpu` wrote", function()
     local written = {}
