@@ -843,6 +843,7 @@ describe("finalizers are code too:", function()
       if i > 300 and ran > 30 then break end -- soon, where the heap is small
       local o = object(i)
       if i % 100 == 0 then portable.step(1000) end
+      if i % 1000 == 0 then collectgarbage() end -- should the steps be slow
       f(o, function(handle)
         if see(handle) ~= o then wrong = wrong + 1 end
       end)

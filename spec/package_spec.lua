@@ -19,7 +19,7 @@ PATH = table.concat(PATH, ":")
 -- Runs a command without any part of this checkout in the environment. Returns
 -- its output, and whether it succeeded.
 local function sh(command, ...)
-  return portable.run(("unset LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS "
+  return portable.run(("unset YES LUA LUA_PATH LUA_CPATH LUA_CFLAGS LUA_LIBS "
     .. "BUILD MAKEFLAGS MAKELEVEL; PATH='%s'; "):format(PATH)
     .. command:format(...))
 end
