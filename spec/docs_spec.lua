@@ -262,6 +262,10 @@ describe("docs/gpu.md", function()
       assert.is_true(written[row], row)
     end
     assert.is_true(n > 15)
+    assert.truthy(text:find("\n100,000 more calls left", 1, true))
+    for line in read("bench/gpu/results.md"):gmatch "After [^\n]*" do
+      assert.truthy(line:find "100000 more .*: 0 bytes .* 0.0 kilobytes .* 0 h")
+    end
   end)
 end)
 
