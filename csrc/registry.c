@@ -421,17 +421,24 @@ static void guardvalues (lua_State *L, int at, const gbi_Values *v) {
 }
 
 
+/* Writes these values to the slots 1 ... n of the table on the top.
+** [-0, +0, m] */
+static void writevalues (lua_State *L, const gbi_Values *v) {
+  lua_Integer i;
+  for (i = 1; i <= v->n; i++) {
+    gbiR_pushvalue(L, v, i);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+
 /* Pushes a new side table of these values: objects, nil for a dead object,
 ** `false` for an index that is left out. Returns how many slots it has room
 ** for. [-0, +1, m] */
 static int build (lua_State *L, const gbi_Values *v) {
   int room = v->n < 0x7fffffff ? (int)v->n : 0;
-  lua_Integer i;
   gbi_newweak(L, room);
-  for (i = 1; i <= v->n; i++) {
-    if (gbiR_pushvalue(L, v, i) == LUA_TNIL) lua_pop(L, 1);
-    else lua_rawseti(L, -2, i);
-  }
+  writevalues(L, v);
   return room;
 }
 
@@ -462,22 +469,15 @@ void gbiR_replace (lua_State *L, int at, const gbi_Values *v) {
 void gbiR_store (lua_State *L, int at, const gbi_Values *v,
                  const gbi_Values *created) {
   gbi_Registry *r = R(L, at);
-  lua_Integer i;
   int stash = created->n > 0 || !gbiR_unstashed(r);
   guardvalues(L, at, v);
   if (stash) {
     lua_newtable(L);
-    for (i = 1; i <= created->n; i++) {
-      gbiR_pushvalue(L, created, i);
-      lua_rawseti(L, -2, i);
-    }
+    writevalues(L, created);
   }
   if (gbiR_inplace(r, v->n)) {
     lua_getiuservalue(L, at, GBI_OBJECTS);
-    for (i = 1; i <= v->n; i++) {
-      gbiR_pushvalue(L, v, i);
-      lua_rawseti(L, -2, i);
-    }
+    writevalues(L, v);
     lua_pop(L, 1);
   }
   else {

@@ -8,11 +8,7 @@ local source = gbi.source
 
 local L, G, Attr = source.LocalSource, source.GlobalSource, source.AttrSource
 
-local function names(list)
-  local out = {}
-  for i, node in ipairs(list) do out[i] = node.name end
-  return table.concat(out, " ")
-end
+local names = nodes.names
 
 -- Asserts that a graph is sound and consists of these nodes.
 local function has(g, expected)

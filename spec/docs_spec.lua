@@ -235,9 +235,7 @@ describe("docs/performance.md", function()
     end
     assert.is_true(n > 10)
   end)
-end)
 
-describe("docs/performance.md", function()
   it("has the figures that `make bench LUA=luajit` wrote", function()
     local text, n = read("docs/performance.md"), 0
     for line in read("docs/luajit.csv"):gmatch(",ns,[^\n]+") do
@@ -252,10 +250,8 @@ end)
 
 describe("docs/gpu.md", function()
   it("has the tables that `make gpu` wrote", function()
-    local written = {}
-    for line in read("bench/gpu/results.md"):gmatch "[^\n]+" do
-      written[line] = true
-    end
+    local results, written = read("bench/gpu/results.md"), {}
+    for line in results:gmatch "[^\n]+" do written[line] = true end
     local text, n = read("docs/gpu.md"):match "\n## How fast\n(.*)", 0
     for row in text:gmatch "\n(|[^\n]*)" do
       n = n + 1
@@ -263,7 +259,7 @@ describe("docs/gpu.md", function()
     end
     assert.is_true(n > 15)
     assert.truthy(text:find("\n100,000 more calls left", 1, true))
-    for line in read("bench/gpu/results.md"):gmatch "After [^\n]*" do
+    for line in results:gmatch "After [^\n]*" do
       assert.truthy(line:find "100000 more .*: 0 bytes .* 0.0 kilobytes .* 0 h")
     end
   end)

@@ -16,11 +16,7 @@ local function small()
   return g, a, sum, sum * 2
 end
 
-local function names(g)
-  local out = {}
-  for i, each in ipairs(nodes.list(g)) do out[i] = each.name end
-  return table.concat(out, " ")
-end
+local function names(g) return nodes.names(nodes.list(g)) end
 
 -- Asserts that neither graphs nor nodes nor the module have these names.
 local function absent(...)

@@ -5,7 +5,6 @@
 -- Runs in the root of the checkout. Functions shared by several files become
 -- static; macros that a file defines are undefined after it, and the static
 -- names of a file must not be used by another.
--- must be no other file's.
 
 local PUBLIC = "gbi.h"
 

@@ -140,7 +140,7 @@ function Interpreter:run_graph(graph, ...)
   check_in_run(self, "run_graph")
   local inputs, taken = compat.pack(...), 0
   local own = derived(self, { values = {}, results = {}, outputs = { n = 0 },
-                            given = {} }) -- the input, at a placeholder
+                              given = {} }) -- the input, at a placeholder
   for each in graph:nodes() do
     if each.op == "placeholder" then
       if node.is_varargs(each) then
@@ -286,7 +286,7 @@ end
 -- Writes a graph to an empty one.
 local function transform(self, graph, new)
   local own = derived(self, { new = new, values = {}, results = {},
-                            outputs = { n = 0 } })
+                              outputs = { n = 0 } })
   local done = { [new.root] = true }
   for each in graph:nodes() do
     own.values[each] = own:run_node(each)

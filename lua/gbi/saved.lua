@@ -266,8 +266,8 @@ local function read(file, limits)
   return table.concat(parts)
 end
 
--- Reads a value: a constant, and a node read before or a source, or, with
--- `data`, a table.
+-- Reads a value: with `data` a constant or a table of these, otherwise a
+-- constant, a node read before, or a source.
 function Reader:value(depth, data)
   depth = (depth or 0) + 1
   if depth > self.limits.depth then too_much(self.limits, "depth") end

@@ -12,6 +12,13 @@ function nodes.list(g)
   return list
 end
 
+-- The names of the nodes in a list, in one text.
+function nodes.names(list)
+  local out = {}
+  for i, node in ipairs(list) do out[i] = node.name end
+  return table.concat(out, " ")
+end
+
 -- The number of a graph's nodes.
 function nodes.count(g)
   return #nodes.list(g)
