@@ -123,7 +123,11 @@ asan: ## the suite, or ARGS, under AddressSanitizer, LeakSanitizer, UBSan
 MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
            --errors-for-leak-kinds=definite,possible
 
-memcheck: ## the suite, and faults in some states, under valgrind
+# The files about the core: those about graphs would take hours. (asan has all.)
+MEMCHECKED = $(foreach part,capi close compat handles inspect load lookup model \
+  prologue registry run source,spec/$(part)_spec.lua)
+
+memcheck: ## the specs of the core, or ARGS, and faults in some states, under valgrind
 	@$(MAKE) -s all users
 	for cases in close $(if $(SHORT),"$(CASES)","guarded: store" \
 	  "guarded: C" "in a coroutine's run: C s" "registered: a prologue" \
@@ -132,7 +136,8 @@ memcheck: ## the suite, and faults in some states, under valgrind
 	  $(MEMCHECK) $(BUILD)/faults spec/support/faults.lua short "$$cases" \
 	    || exit 1; \
 	done
-	$(if $(SHORT),,GBI_STEPS=300 $(MEMCHECK) $(LUA) $(SCRIPT))
+	$(if $(SHORT),,GBI_STEPS=300 $(MEMCHECK) $(LUA) $(SCRIPT) \
+	  $(or $(ARGS),$(MEMCHECKED)))
 
 # Together, these Luas need every line that is there for some Lua.
 COV_LUAS = lua5.4 lua5.1 luajit
