@@ -523,6 +523,11 @@ static const luaL_Reg functions[] = {
 int luaopen_capi (lua_State *L);
 
 int luaopen_capi (lua_State *L) {
+  int i;
+  for (i = 0; i < 3; i++) {  /* so that pushing them later cannot fail */
+    lua_pushstring(L, statuses[i]);
+    luaL_ref(L, LUA_REGISTRYINDEX);
+  }
   luaL_newlibtable(L, functions);
   lua_pushlightuserdata(L, (void *)(uintptr_t)gbi_open(L));
   luaL_setfuncs(L, functions, 1);
