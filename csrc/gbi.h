@@ -119,7 +119,8 @@ typedef struct gbi_API {
   void (*set) (lua_State *L, int reg, lua_Integer i);
 
   /* [-1, +0, e] Keeps the object on the top alive through the next store,
-  ** until the one after it or reset. */
+  ** until the one after it or reset; in a backend's function, as long as its
+  ** run lasts. */
   void (*stash) (lua_State *L, int reg);
 
   /* [-0, +0, m] Forgets everything; indices start at 1 again. */

@@ -169,6 +169,7 @@ GBI_INTERN void gbiR_store (lua_State *L, int at, const gbi_Values *v,
 GBI_INTERN void gbiR_replace (lua_State *L, int at, const gbi_Values *v);
 GBI_INTERN int gbiR_set (lua_State *L, int at, lua_Integer i, int value);
 GBI_INTERN void gbiR_stash (lua_State *L, int at, int value);
+GBI_INTERN void gbiR_pushstash (lua_State *L, int at);
 GBI_INTERN void gbiR_reset (lua_State *L, int at);
 
 GBI_INTERN void gbiR_snapshot (lua_State *L, int at);

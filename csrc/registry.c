@@ -495,8 +495,8 @@ void gbiR_store (lua_State *L, int at, const gbi_Values *v,
 }
 
 
-/* Keeps the value at `value` alive until the store after the next.
-** [-0, +0, m] */
+/* Keeps the value at `value` alive until the store after the next, and as long
+** as a run is in progress. [-0, +0, m] */
 void gbiR_stash (lua_State *L, int at, int value) {
   gbi_Registry *r = R(L, at);
   lua_getiuservalue(L, at, GBI_STASH);
@@ -504,6 +504,23 @@ void gbiR_stash (lua_State *L, int at, int value) {
   lua_rawseti(L, -2, r->stashed + 1);
   lua_pop(L, 1);
   r->stashed++;
+}
+
+
+/* Lets go of what was stashed, for a run that begins, and pushes the list of
+** what will be; the run holds it. Each list holds the next one at 0, so that a
+** run in progress holds what is stashed later, too. [-0, +1, m] */
+void gbiR_pushstash (lua_State *L, int at) {
+  gbi_Registry *r = R(L, at);
+  lua_getiuservalue(L, at, GBI_STASH);
+  if (r->stashed == 0) return;
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, 0);
+  lua_remove(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, at, GBI_STASH);
+  r->stashed = 0;
 }
 
 /* }================================================================== */

@@ -358,7 +358,8 @@ static int registry_set (lua_State *L) {
 
 /***
 Keeps an object alive for one run: through the next `store`, until the one after
-it or `reset`.
+it or `reset`. In a backend's function: as long as its run lasts, until another
+run with external objects begins.
 @function stash
 @tparam gbi.object object
 @treturn gbi.object the object

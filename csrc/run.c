@@ -36,8 +36,9 @@ static void checkrun (lua_State *L) {
 }
 
 
-/* enter(registry, list, n) -> run: for the code that gbi generates. Turns the
-** list into a run; it has `false` where this run has no object. */
+/* enter(registry, list, n) -> run, stash: for the code that gbi generates.
+** Turns the list into a run; it has `false` where this run has no object. The
+** call holds the list of what is stashed, too. */
 static int core_enter (lua_State *L) {
   lua_Integer i, n = luaL_checkinteger(L, 3);
   luaL_checkudata(L, 1, GBI_REGISTRY);
@@ -54,14 +55,17 @@ static int core_enter (lua_State *L) {
   lua_settop(L, 2);
   lua_pushvalue(L, METATABLE);
   lua_setmetatable(L, 2);
-  return 1;
+  gbiR_pushstash(L, 1);
+  return 2;
 }
 
 
-/* leave(run, ...) -> ...: for the code that gbi generates. Ends the run. */
+/* leave(run, stash, ...) -> ...: for the code that gbi generates. Ends the
+** run. */
 static int core_leave (lua_State *L) {
   int top = lua_gettop(L);
   checkrun(L);
+  luaL_checkany(L, 2);
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     if (lua_tointeger(L, -2) < 0 && lua_istable(L, -1))
@@ -70,7 +74,7 @@ static int core_leave (lua_State *L) {
   }
   lua_pushvalue(L, OVER);
   lua_setmetatable(L, 1);
-  return top - 1;
+  return top - 2;
 }
 
 

@@ -231,7 +231,8 @@ function registry:set(index, value) end
 function gbi.set_external_object_by_index(index, value) end
 
 ---Keeps an object alive for one run: through the next `store`, until the one after
----it or `reset`.
+---it or `reset`. In a backend's function: as long as its run lasts, until another
+---run with external objects begins.
 ---
 ---In PyTorch: stash_graph_created_object(obj), of later PyTorch
 ---
@@ -241,7 +242,8 @@ function gbi.set_external_object_by_index(index, value) end
 function registry:stash(object) end
 
 ---Keeps an object alive for one run: through the next `store`, until the one after
----it or `reset`.
+---it or `reset`. In a backend's function: as long as its run lasts, until another
+---run with external objects begins.
 ---
 ---In PyTorch: stash_graph_created_object(obj), of later PyTorch
 ---

@@ -273,8 +273,9 @@ function Compiler:body(graph)
 end
 
 -- Emits the call of a backend's function, with the run and all inputs. Calls
--- without external objects share one run. The code uses the run once more after
--- the call, because LuaJIT does not keep a local alive after its last use.
+-- without external objects share one run. The code uses the run and the stash
+-- once more after the call, because LuaJIT does not keep a local alive after
+-- its last use.
 function Compiler:call_backend(inputs)
   local cg, arguments = self.cg, { Codegen.RUN }
   for i, each in ipairs(inputs) do arguments[i + 1] = self.values[each] end
@@ -285,14 +286,13 @@ function Compiler:call_backend(inputs)
     objects[index] = self.objects[index].text
     last = index
   end
-  local enter = ("local run = enter(registry, {%s}, %d)"):format(
-    table.concat(objects, ", "), last)
   if last == 0 then
-    table.insert(cg.head, enter)
+    table.insert(cg.head, "local run = enter(registry, {}, 0)")
   else
     cg:note("the run begins")
-    cg:emit(enter)
-    call = ("leave(run, %s)"):format(call)
+    cg:emit(("local run, stash = enter(registry, {%s}, %d)"):format(
+      table.concat(objects, ", "), last))
+    call = ("leave(run, stash, %s)"):format(call)
   end
   cg:note("the backend's function")
   cg:emit("return " .. call)

@@ -100,27 +100,40 @@ static void push_side (Todo *todo, const Side *side) {
 }
 
 
-/* Marks the nodes that `node` holds, and itself. */
+/* A list of stashed objects, and those that followed it. */
+static void push_stashes (Todo *todo, int stash) {
+  while (stash != 0) {
+    const Stash *each = &todo->m->stashes[stash];
+    push_all(todo, each->nodes, each->n);
+    stash = each->next;
+  }
+}
+
+
+/* Marks the nodes that `node` holds, and itself; or a list of stashed objects,
+** if negative. */
 static void mark (Model *m, int node) {
   Todo todo;
   int i;
   todo.m = m;
   todo.n = 0;
-  push(&todo, node);
+  if (node < 0) push_stashes(&todo, -node);
+  else push(&todo, node);
   while (todo.n > 0) {
     const Node *each = &m->nodes[todo.nodes[--todo.n]];
     push(&todo, each->ref);
     if (each->run != 0) {  /* a coroutine whose stack has a call of a graph */
       push(&todo, each->run);
       push(&todo, model_run(m, each->run)->registry);
+      push_stashes(&todo, model_run(m, each->run)->stash);
     }
     if (each->kind == REGISTRY) {
       const Registry *r = &m->registries[each->part];
       push_all(&todo, r->sources, INDICES + 1);
       push_all(&todo, r->examples, INDICES + 1);
       push_all(&todo, r->updates, INDICES + 1);
-      push_all(&todo, r->stashed, r->nstashed);
-      push_all(&todo, r->stashed_before, r->nstashed_before);
+      push_stashes(&todo, r->stash);
+      push_stashes(&todo, r->stash_before);
     }
     else if (each->kind == SNAPSHOT) {
       push(&todo, m->snapshots[each->part].registry);
@@ -235,16 +248,24 @@ int model_register (Model *m, Registry *r, int node, int kind, int source) {
 }
 
 
+/* How many objects are in a list? */
+static int nstashed (const Model *m, int stash) {
+  return stash == 0 ? 0 : m->stashes[stash].n;
+}
+
+
 void model_store (Model *m, Registry *r, const short *nodes, int n,
                   const short *created, int ncreated) {
   int i;
   memset(&r->side, 0, sizeof(r->side));
   r->side.size = n;
   for (i = 1; i <= n; i++) r->side.slots[i] = slot_of(m, nodes[i - 1]);
-  memcpy(r->stashed_before, r->stashed, sizeof(r->stashed));
-  r->nstashed_before = r->nstashed;
-  r->nstashed = 0;
-  for (i = 0; i < ncreated; i++) model_stash(r, created[i]);
+  if (ncreated > 0 || nstashed(m, r->stash) > 0
+      || nstashed(m, r->stash_before) > 0) {
+    r->stash_before = r->stash;
+    r->stash = 0;
+  }
+  for (i = 0; i < ncreated; i++) model_stash(m, r, created[i]);
 }
 
 
@@ -257,8 +278,26 @@ int model_set (Model *m, Registry *r, long long i, int node) {
 }
 
 
-void model_stash (Registry *r, int node) {
-  r->stashed[r->nstashed++] = (short)node;
+/* Is there room in the model for some more objects and lists? */
+int model_hasstash (const Model *m, const Registry *r) {
+  return m->nstashes < LISTS - 20 && nstashed(m, r->stash) < STASHES - 8;
+}
+
+
+void model_stash (Model *m, Registry *r, int node) {
+  Stash *stash;
+  if (r->stash == 0) r->stash = (short)++m->nstashes;
+  stash = &m->stashes[r->stash];
+  stash->nodes[stash->n++] = (short)node;
+}
+
+
+/* A run with a backend begins. Returns its list of stashed objects. */
+int model_begin (Model *m, Registry *r) {
+  if (r->stash == 0) r->stash = (short)++m->nstashes;
+  else if (m->stashes[r->stash].n > 0)
+    r->stash = m->stashes[r->stash].next = (short)++m->nstashes;
+  return r->stash;
 }
 
 

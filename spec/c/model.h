@@ -23,6 +23,7 @@ enum {
   SNAPSHOTS = 24,
   RUNS = 24,
   STASHES = 64,
+  LISTS = 300,       /* of stashed objects */
   PINS = 200,
   VALUES = 4         /* the first nodes: values that are not objects */
 };
@@ -51,6 +52,13 @@ typedef struct Side {
 
 enum { STORED, USER, CREATED };  /* kinds of entries */
 
+/* Objects that were stashed. */
+typedef struct Stash {
+  short nodes[STASHES];
+  int n;
+  short next;      /* the list that followed it, for runs in progress */
+} Stash;
+
 typedef struct Registry {
   short node;
   int last;        /* constructors */
@@ -58,8 +66,7 @@ typedef struct Registry {
   short sources[INDICES + 1];  /* or construct_fn */
   Side side;
   short examples[INDICES + 1], updates[INDICES + 1];
-  short stashed[STASHES], stashed_before[STASHES];
-  int nstashed, nstashed_before;
+  short stash, stash_before;  /* lists; 0: an empty one */
   char back;       /* resurrected by a finalizer, its guard may still run */
 } Registry;
 
@@ -93,6 +100,7 @@ typedef struct Run {
   int n;
   short objects[INDICES + 1];
   short handles[INDICES + 1];  /* in the state's own table; 0: none */
+  short stash;     /* the list of its registry when it began */
   char does;
   char ended;      /* has the call returned? */
 } Run;
@@ -111,7 +119,7 @@ typedef struct Node {
   char fails;       /* does it raise an error afterwards? */
   char revives;     /* does its finalizer resurrect it? */
   char state;       /* of a coroutine */
-  short run;        /* on the stack of a coroutine */
+  short run;        /* on the stack of a coroutine, with its stash */
   const void *address;
   int part;         /* its Registry, Snapshot, Table or Run */
 } Node;
@@ -123,10 +131,11 @@ typedef struct Model {
   Snapshot snapshots[SNAPSHOTS];
   Table tables[TABLES];  /* the state's own first */
   Run runs[RUNS];
-  int nregistries, nsnapshots, ntables, nruns;
+  Stash stashes[LISTS];
+  int nregistries, nsnapshots, ntables, nruns, nstashes;
   int given;        /* handles */
   short vars[VARS];
-  short pins[PINS]; /* on the stack of a call */
+  short pins[PINS]; /* on the stack of a call; negative: a stash */
   int npins;
   int loose;        /* may the collector run? */
   int closing;      /* is the state closing? */
@@ -149,7 +158,9 @@ int model_register (Model *m, Registry *r, int node, int kind, int source);
 void model_store (Model *m, Registry *r, const short *nodes, int n,
                   const short *created, int ncreated);
 int model_set (Model *m, Registry *r, long long i, int node);
-void model_stash (Registry *r, int node);
+int model_hasstash (const Model *m, const Registry *r);
+void model_stash (Model *m, Registry *r, int node);
+int model_begin (Model *m, Registry *r);
 void model_take (Snapshot *s, const Registry *r);
 void model_restore (Model *m, Registry *r, const Snapshot *s);
 void model_reset (Registry *r);

@@ -123,7 +123,9 @@ static void do_store_list (World *w, lua_State *L, int v, int face) {
   long fail = read_fail(w, face);
   short nodes[INDICES], created[8];
   int n = read_n(w, r), ncreated = byte(w) % 8;
-  Call call = begin(w, L, METHOD, v, NULL, "store_list", NULL);
+  Call call;
+  if (!model_hasstash(&w->m, r)) return;
+  call = begin(w, L, METHOD, v, NULL, "store_list", NULL);
   push_list(w, L, nodes, n);
   lua_pushinteger(L, n);
   push_list(w, L, created, ncreated);
@@ -157,13 +159,14 @@ static void do_stash (World *w, lua_State *L, int v, int face) {
   long fail = read_fail(w, face);
   int node;
   Call call;
-  if (r->nstashed >= STASHES - 8) return;
+  if (!model_hasstash(&w->m, r)) return;
   call = begin(w, L, face & 3, v, "stash", "stash",
                "stash_graph_created_object");
   node = operand(w, L);
   finish(w, L, &call, fail);
   trace("  object %d\n", node);
-  if (done(w, &call, model_isobject(&w->m, node))) model_stash(r, node);
+  if (done(w, &call, model_isobject(&w->m, node)))
+    model_stash(&w->m, r, node);
 }
 
 

@@ -15,8 +15,8 @@ static const char graphs[] =
   "local enter, leave = core.enter, core.leave\n"
   "local hand_on, hand_back = core.hand_on, core.hand_back\n"
   "local function backend(registry, id, n, ...)\n"
-  "  local run = enter(registry, {...}, n)\n"
-  "  return leave(run, body(run, id))\n"
+  "  local run, stash = enter(registry, {...}, n)\n"
+  "  return leave(run, stash, body(run, id))\n"
   "end\n"
   "local function handing(registry, id, n, ...)\n"
   "  local list = {(...) or nil, 0}\n"
@@ -74,7 +74,12 @@ static int body (lua_State *L) {
   w->fail = 0;  /* the failure should have come before */
   w->m.nodes[id].address = lua_topointer(L, 1);
   run->does = YIELDS;
-  if (!lua_istable(L, 1)) {
+  if (lua_istable(L, 1)) {
+    Registry *r = model_registry(&w->m, run->registry);
+    run->stash = (short)model_begin(&w->m, r);
+    pin(w, -run->stash);
+  }
+  else {
     int h = model_handle_of_run(&w->m, run, 1);
     if (lua_tointeger(L, 1) != GBI_HANDLE0 + h)
       differ(w, "handle %lld, expected %d", (long long)lua_tointeger(L, 1), h);
@@ -154,6 +159,7 @@ static void do_call (World *w, lua_State *L, int v, int face) {
   int id = model_node(&w->m, RUN), enters = 1, i;
   Run *run = model_run(&w->m, id);
   if (id == 0 || !HASROOM(w)) return;
+  if (!model_hasstash(&w->m, model_registry(&w->m, w->m.vars[v]))) return;
   run->registry = w->m.vars[v];
   run->n = n;
   luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);

@@ -344,13 +344,13 @@ end)
 -- Runs, as generated code uses them.
 case("enter and leave", function(w)
   local run = core.enter(w.r, { w.a.t, false, w.a.g }, 3)
-  return run[1], run[2], run[3], core.leave(run, w.a.f, 5)
+  return run[1], run[2], run[3], core.leave(run, nil, w.a.f, 5)
 end, { runs = true })
 case("enter, and hand on", function(w)
   local run = core.enter(w.r, { w.a.t, false, w.a.g }, 3)
   local h = run:handle(3)
   local found, again = gbi.handles:get(h), run:handle(3) == h
-  core.leave(run)
+  core.leave(run, nil)
   return found, again, gbi.handles:find(h)
 end, { runs = true })
 case("enter with a number", function(w)
@@ -363,7 +363,7 @@ case("hand on more", function(w) return w.more:handle(1) end,
     w.more = run
     local leave = w.leave
     w.leave = function()
-      core.leave(run)
+      core.leave(run, nil)
       run, w.more = nil, nil
       if leave then leave() end
     end
@@ -375,7 +375,7 @@ case("hand on what is not there", function(w)
 end, { runs = true })
 case("leave twice", function(w)
   local run = core.enter(w.r, { w.a.t }, 1)
-  return core.leave(run), attempt(core.leave, run),
+  return core.leave(run, nil), attempt(core.leave, run, nil),
     attempt(function() return run:handle(1) end)
 end, { runs = true })
 

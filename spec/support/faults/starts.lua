@@ -104,7 +104,7 @@ of_registry("in a run", function(w)
   local run = core.enter(w.r, list, 3)
   run:handle(1)
   run:handle(3)
-  w.leave = function() core.leave(run) end
+  w.leave = function() core.leave(run, nil) end
 end)
 
 of_registry("in a coroutine's run", function(w)
@@ -114,13 +114,13 @@ of_registry("in a coroutine's run", function(w)
     local inner = core.enter(w.r, { w:object "f2" }, 1)
     inner:handle(1)
     coroutine.yield()
-    core.leave(inner)
+    core.leave(inner, nil)
   end)
   assert(coroutine.resume(w.pool.co))
   local co = w.pool.co
   w.leave = function()
     assert(coroutine.resume(co))
-    core.leave(run)
+    core.leave(run, nil)
     co, run = nil, nil
   end
 end)
@@ -221,10 +221,10 @@ of_handles("of runs", function(w)
   local over = core.enter(w.r, { w:object "t3" }, 1)
   over:handle(1)
   w.h:on_collect(w:handle(3), w:callback "gone")
-  core.leave(over)
+  core.leave(over, nil)
   w.run = run
   w.leave = function()
-    core.leave(run)
+    core.leave(run, nil)
     run, w.run = nil, nil
   end
 end, { states = true })
@@ -233,7 +233,7 @@ of_handles("of a dropped run", function(w)
   local co = coroutine.create(function(...)
     local run = core.enter(w.r, { ... }, 2)
     coroutine.yield(run:handle(1), run:handle(2))
-    core.leave(run)
+    core.leave(run, nil)
   end)
   assert(coroutine.resume(co, w:object "t1", w:object "t2"))
   w.h:on_collect(w:handle(2), w:callback "gone")
