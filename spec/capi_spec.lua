@@ -192,6 +192,7 @@ describe("C", function()
   end)
 
   it("has no functions for a state that has not loaded gbi.core", function()
+    -- A host that fetched the table in one state crashed with it in another.
     local LOADED = "gbi.core is not loaded in this Lua state (call gbi_open)"
     local GOT = "bad argument #1 to '?' (%s expected, got string)"
     local n = 0

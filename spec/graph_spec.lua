@@ -749,6 +749,7 @@ describe("misuse raises at the caller's line:", function()
   end)
 
   it("an external object after the output, which is not registered", function()
+    -- It was registered first, and kept an index without a node.
     g:output()
     pcall(g.external, g, {}, G "t")
     assert.equal(0, #g.registry)

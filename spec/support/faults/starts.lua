@@ -89,6 +89,8 @@ of_registry("guarded", function(w)
   w.r:register(w:object "g4", Source "g4")
 end)
 
+-- A store in place counted on room that a shorter snapshot had taken away: when
+-- memory ran out, old and new objects were mixed.
 of_registry("restored", function(w)
   register(w, 2)
   w.snapshot = w.r:snapshot()
