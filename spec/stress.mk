@@ -71,8 +71,9 @@ growth: ## what calls cost as their input grows, in instructions; CASES=load for
 	$(if $(SHORT),,$(BUILD)/faults spec/support/growth.lua machine "$(CASES)")
 
 # A full collection at every instruction, and at every allocation; the suite
-# with other collectors; and most of it with a collection at every N-th
-# allocation. (The files that stop the collector are left out.)
+# with other collectors; most of it with a collection at every N-th allocation;
+# and at every allocation, the quick part of weak_spec and, in the Luas that it
+# starts, close_spec. (The files that stop the collector are left out.)
 collectors: ## the collector at its worst
 	@$(MAKE) -s all users
 	$(BUILD)/faults spec/support/faults.lua collect $(if $(CASES),"$(CASES)")
@@ -82,8 +83,11 @@ collectors: ## the collector at its worst
 	    $(SUITE) || exit 1; \
 	done
 	$(BUILD)/faults -e 997 $(SCRIPT) $(or $(SUITE),$(foreach part, \
-	  capi close codegen compile graph prologue registry source, \
+	  capi codegen compile graph handles inspect prologue registry source, \
 	  spec/$(part)_spec.lua))
+	$(if $(SHORT),,$(BUILD)/faults -e 1 $(SCRIPT) --filter-out=million \
+	  --filter-out=^finalizers spec/weak_spec.lua)
+	$(if $(SHORT),,LUA="$(BUILD)/faults -e 1" $(BUSTED) spec/close_spec.lua)
 
 # busted as a script, for another interpreter
 SCRIPT = $$(command -v busted) --ignore-lua
