@@ -431,7 +431,7 @@ describe("a path", function()
       for _ = 1, 100 * arg[1] do x = x + arg[1] end
       g:output(x)
       for _ = 1, SAVES do assert(g:save(%q)) end
-    ]]):format(os.getenv "GBI_SAVES" or 20, inside, inside))
+    ]]):format(os.getenv "GBI_SAVES" or 100, inside, inside))
     local empty = gbi.graph.new()
     empty:output()
     assert(empty:save(inside))

@@ -2,7 +2,7 @@
 # little of each (SHORT=1).
 
 .PHONY: stress analyze merged suite apicheck faults growth collectors threads asan \
-        memcheck coverage cover graphs fuzz need-stress need-analyze need-fuzz
+        memcheck coverage cover graphs saves fuzz need-stress need-analyze need-fuzz
 
 # The contents of a short run: some files of the suite (ARGS names others), and
 # the cases of spec/support/faults.lua with these words in their names.
@@ -13,7 +13,7 @@ CASES = $(if $(SHORT),: store)
 # The longest first.
 STRESS = $(if $(SHORT),growth collectors threads asan memcheck, \
   memcheck graphs faults collectors growth asan coverage merged analyze \
-  threads fuzz)
+  threads saves fuzz)
 
 stress: need-stress $(if $(SHORT),,need-analyze need-fuzz) ## try to break it, for hours: all that follows, JOBS=2 at a time
 	@$(MAKE) -s all users
@@ -166,6 +166,10 @@ $(BUILD)/lines.so: spec/c/lines.c csrc/compat.h
 graphs: ## 10^5 random graphs of conditions and loops, in C too, half an hour
 	@$(MAKE) -s all
 	GBI_GRAPHS=100000 $(BUSTED) spec/control_spec.lua
+
+saves: ## two processes save one file while a third loads it, 1,000 times
+	@$(MAKE) -s all
+	GBI_SAVES=1000 $(BUSTED) --filter=several spec/saved_spec.lua
 
 # Fuzzing: the input is a program that works on registries, handle tables and
 # runs, or a file with a graph. `make fuzz SECONDS=600` runs each target with
