@@ -2,7 +2,7 @@
 # little of each (SHORT=1).
 
 .PHONY: stress analyze merged suite apicheck faults growth collectors threads asan \
-        memcheck coverage cover graphs fuzz need-stress need-analyze need-fuzz
+        memcheck coverage cover graphs saves fuzz need-stress need-analyze need-fuzz
 
 # The contents of a short run: some files of the suite (ARGS names others), and
 # the cases of spec/support/faults.lua with these words in their names.
@@ -13,7 +13,7 @@ CASES = $(if $(SHORT),: store)
 # The longest first.
 STRESS = $(if $(SHORT),growth collectors threads asan memcheck, \
   memcheck graphs faults collectors growth asan coverage merged analyze \
-  threads fuzz)
+  threads saves fuzz)
 
 stress: need-stress $(if $(SHORT),,need-analyze need-fuzz) ## try to break it, for hours: all that follows, JOBS=2 at a time
 	@$(MAKE) -s all users
@@ -71,8 +71,9 @@ growth: ## what calls cost as their input grows, in instructions; CASES=load for
 	$(if $(SHORT),,$(BUILD)/faults spec/support/growth.lua machine "$(CASES)")
 
 # A full collection at every instruction, and at every allocation; the suite
-# with other collectors; and most of it with a collection at every N-th
-# allocation. (The files that stop the collector are left out.)
+# with other collectors; most of it with a collection at every N-th allocation;
+# and at every allocation, the quick part of weak_spec and, in the Luas that it
+# starts, close_spec. (The files that stop the collector are left out.)
 collectors: ## the collector at its worst
 	@$(MAKE) -s all users
 	$(BUILD)/faults spec/support/faults.lua collect $(if $(CASES),"$(CASES)")
@@ -82,8 +83,11 @@ collectors: ## the collector at its worst
 	    $(SUITE) || exit 1; \
 	done
 	$(BUILD)/faults -e 997 $(SCRIPT) $(or $(SUITE),$(foreach part, \
-	  capi close codegen compile graph prologue registry source, \
+	  capi codegen compile graph handles inspect prologue registry source, \
 	  spec/$(part)_spec.lua))
+	$(if $(SHORT),,$(BUILD)/faults -e 1 $(SCRIPT) --filter-out=million \
+	  --filter-out=^finalizers spec/weak_spec.lua)
+	$(if $(SHORT),,LUA="$(BUILD)/faults -e 1" $(BUSTED) spec/close_spec.lua)
 
 # busted as a script, for another interpreter
 SCRIPT = $$(command -v busted) --ignore-lua
@@ -162,6 +166,10 @@ $(BUILD)/lines.so: spec/c/lines.c csrc/compat.h
 graphs: ## 10^5 random graphs of conditions and loops, in C too, half an hour
 	@$(MAKE) -s all
 	GBI_GRAPHS=100000 $(BUSTED) spec/control_spec.lua
+
+saves: ## two processes save one file while a third loads it, 1,000 times
+	@$(MAKE) -s all
+	GBI_SAVES=1000 $(BUSTED) --filter=several spec/saved_spec.lua
 
 # Fuzzing: the input is a program that works on registries, handle tables and
 # runs, or a file with a graph. `make fuzz SECONDS=600` runs each target with

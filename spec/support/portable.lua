@@ -228,8 +228,9 @@ function portable.step(kilobytes)
   return collectgarbage("step", in_bytes and kilobytes * 1024 or kilobytes)
 end
 
--- Code that makes Lua report errors in finalizers.
-portable.warn = coroutine.close and "-W" or ""
+-- The option that makes Lua report errors in finalizers; build/faults has none.
+portable.warn = coroutine.close and not portable.lua:find "faults" and "-W"
+  or ""
 
 -- How many arguments a call can have in this Lua, if there is a limit.
 portable.arguments = pcall(compat.unpack, {}, 1, 10000) and 10000 or 7000
