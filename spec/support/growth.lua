@@ -60,6 +60,9 @@ end)
 for name, f in pairs {
   get = function(r, o) for i = 1, #o do r:get(i) end end,
   find = function(r, o) for i = 1, #o do r:find(i + 1) end end,
+  register_created = function(r, o)
+    for i = 1, #o do r:register_created(o[i], print) end
+  end,
   set = function(r, o) for i = 1, #o do r:set(i, o[1]) end end,
   ["set, appending"] = function(r, o)
     for i = 1, #o do r:set(#o + i, o[i]) end
@@ -324,6 +327,7 @@ end
 local USES = {
   lint = function(g) assert(g:lint()) end,
   compile = function(g) g:compile() end,
+  code = function(g) g:code() end,
   backend = function(g) g:compile { backend = backend } end,
   tostring = function(g) tostring(g) end,
   print_tabular = function(g) g:print_tabular { write = function() end } end,
@@ -333,6 +337,10 @@ local USES = {
   end,
   find_nodes = function(g) g:find_nodes { op = "call_function" } end,
   copy = function(g) g:copy() end,
+  node_copy = function(g)
+    local new, copies = gbi.graph.new(), {}
+    for x in g:nodes() do copies[x] = new:node_copy(x, copies) end
+  end,
   graph_copy = function(g) gbi.graph.new():graph_copy(g) end,
   transformer = function(g) gbi.graph.transformer(g):transform() end,
   eliminate = function(g) g:eliminate_dead_code() end,
@@ -406,6 +414,65 @@ case("graph: update_arg", function(n)
   local list = values(g, n)
   return function()
     for i = 2, n do list[i]:update_arg(1, list[1]) end
+  end
+end)
+
+case("graph: set_target, inputs", function(n)
+  local g = gbi.graph.new()
+  local inputs = each(n, function(i) return g:placeholder("x" .. i) end)
+  return function()
+    for i = 1, n do inputs[i]:set_target("y" .. i) end
+  end
+end)
+
+case("graph: set_target, calls", function(n)
+  local g = gbi.graph.new()
+  local f, h = g:placeholder "f", g:placeholder "h"
+  local calls = each(n, function() return f() end)
+  return function()
+    for i = 1, n do calls[i]:set_target(h) end
+  end
+end)
+
+
+-- Runs --------------------------------------------------------------------
+
+-- A graph of n external objects.
+local function objects_of(n)
+  local g = gbi.graph.new()
+  return g, each(n, function() return g:external(print, G "print") end)
+end
+
+case("runs: handle", function(n)
+  local g, objects = objects_of(n)
+  g:output(table.unpack(objects))
+  return g:compile { backend = function()
+    return function(run)
+      for i = 1, n do run:handle(i) end
+    end
+  end }
+end)
+
+case("runs: handed-on objects", function(n)
+  local g, objects = objects_of(n)
+  for i = 1, n do g:call_function(G "type", objects[i]:handle()) end
+  g:output()
+  return g:compile()
+end)
+
+-- Handles are found although n runs, which were under way at a time, are over.
+case("runs: after a peak", function(n)
+  local g = gbi.graph.new()
+  local act = g:placeholder "act"
+  act(g:external(print, G "print"):handle())
+  g:output()
+  local f = g:compile()
+  local threads = each(n, function() return coroutine.wrap(f) end)
+  for i = 1, n do threads[i](coroutine.yield) end
+  threads = nil -- luacheck: ignore 311
+  portable.collect()
+  return function()
+    for _ = 1, n do f(function(h) assert(gbi.handles:find(h)) end) end
   end
 end)
 
