@@ -132,9 +132,11 @@ operation("store", 1, function(p)
   }
 end)
 
-operation("store_list", 2, function(p)
+operation("store_list", 5, function(p)
   local r, n = p:face(), p.model.size -- in place
-  if math.random(2) == 1 then n = math.random(0, p.model:top() + 2) end
+  local other = math.random(4)
+  if other == 1 then n = math.random(0, p.model:top() + 2)
+  elseif other < 4 then n = n + math.random(0, 3) end -- a little longer
   local ids, objects = p:objects(n)
   local created_ids, created = p:objects(math.random(0, 3))
   return {
@@ -172,7 +174,7 @@ operation("stash", 1, function(p)
   }
 end)
 
-operation("snapshot", 1, function(p)
+operation("snapshot", 2, function(p)
   local r = p:face()
   return {
     call = function() return r:snapshot() end,
@@ -183,7 +185,7 @@ operation("snapshot", 1, function(p)
   }
 end)
 
-operation("restore", 2, function(p)
+operation("restore", 5, function(p)
   if #p.snapshots == 0 then return nil end
   local r, snapshot = p:face(), p.snapshots[math.random(#p.snapshots)]
   return {
