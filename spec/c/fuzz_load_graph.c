@@ -18,6 +18,7 @@
 #define HEADER "gbi graph 2\n"
 #define ROUND 2000  /* files per state */
 #define SPARE 400   /* files between two searches for leaks */
+#define START 100   /* steps of instructions for a small file */
 
 static unsigned long files, graphs;
 static lua_State *L;
@@ -27,7 +28,19 @@ static lua_State *L;
 ** Running
 ** =================================================================== */
 
+/* how many more steps of 1000 instructions a file may take; each of its bytes
+** gives it one */
+static size_t left;
+
+
+static void fail (const char *what) {
+  fprintf(stderr, "fuzz_load_graph: %s\n", what);
+  abort();
+}
+
+
 #if defined(__linux__) && defined(__clang__)
+#define HOOKS (LUA_MASKLINE | LUA_MASKCOUNT)
 #define COUNTERS 8192
 /* libFuzzer takes these counters as coverage */
 __attribute__((section("__libfuzzer_extra_counters")))
@@ -45,19 +58,15 @@ static void count_line (lua_State *l, lua_Debug *ar) {
   counters[((at >> 16) ^ (last >> 1)) % COUNTERS]++;
   last = at >> 16;
 }
-
-
-static void count_lines (lua_State *l) {
-  lua_sethook(l, count_line, LUA_MASKLINE, 0);
-}
 #else
-static void count_lines (lua_State *l) { (void)l; }
+#define HOOKS LUA_MASKCOUNT
+#define count_line(l, ar) ((void)l)
 #endif
 
 
-static void fail (const char *what) {
-  fprintf(stderr, "fuzz_load_graph: %s\n", what);
-  abort();
+static void hook (lua_State *l, lua_Debug *ar) {
+  if (ar->event == LUA_HOOKLINE) count_line(l, ar);
+  else if (left-- == 0) fail("it takes too many instructions");
 }
 
 
@@ -72,13 +81,14 @@ static void open_state (void) {
     fail(lua_tostring(L, -1));
   }
   lua_settop(L, 1);
-  count_lines(L);
+  lua_sethook(L, hook, HOOKS, 1000);
 }
 
 
 /* Handles a file. Was it a graph? */
 static int take (const uint8_t *data, size_t size) {
   int graph;
+  left = START + size;
   lua_pushvalue(L, 1);
   lua_pushlstring(L, (const char *)data, size);
   if (lua_pcall(L, 1, 1, 0) != LUA_OK) fail(luaL_tolstring(L, -1, NULL));
