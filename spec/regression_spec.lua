@@ -596,7 +596,7 @@ describe("regression, runs:", function()
   end)
 
   it("set and stash of a hand-written prologue are bounded", function()
-    -- What was set and stashed was kept for ever.
+    -- PyTorch keeps for ever what is set and stashed.
     local registry, kept = gbi.new(), setmetatable({}, { __mode = "k" })
     registry:register(print, gbi.source.LocalSource "o")
     registry:register_created({}, function(_, cg)
