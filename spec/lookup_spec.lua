@@ -199,7 +199,8 @@ describe("a loop of look-ups", function()
 
   it("is nearly always compiled", function()
     assert.is_true(tried > 30)
-    assert.is_true(compiled > tried / 2 or not rawget(_G, "jit"))
+    local jit = rawget(_G, "jit") -- off in make coverage
+    if jit and jit.status() then assert.is_true(compiled > tried / 2) end
   end)
 end)
 
