@@ -962,3 +962,147 @@ it("refuses a value that cannot be held, with and without a backend", function()
   end
   assert.is_false(pcall(f, nil))
 end)
+
+describe("a graph says what is wrong with", function()
+  local g, x, rest, o
+
+  before_each(function()
+    g = gbi.graph.new()
+    x, rest = g:placeholder "x", g:placeholder "..."
+    o = g:external({}, G "o")
+  end)
+
+  local function wrong(fname, arg, what, f)
+    raises(("bad argument #%d to '%s' (%s)"):format(arg, fname, what), f)
+  end
+
+  it("a node of another graph, or one that was erased", function()
+    local other = gbi.graph.new()
+    wrong("erase_node", 1, "node of another graph",
+      function() other:erase_node(x) end)
+    local sum = x + 1
+    g:erase_node(sum)
+    wrong("erase_node", 1, "node add was erased",
+      function() g:erase_node(sum) end)
+  end)
+
+  it("an input", function()
+    local sum, handle = x + 1, o:handle()
+    local object = "get_external_object_by_index"
+    wrong("update_arg", 2, ("the index of %s cannot be changed"):format(o.name),
+      function() o:update_arg(1, 2) end)
+    wrong("update_arg", 2, "'...' is not a single value",
+      function() sum:update_arg(1, rest) end)
+    wrong("update_arg", 2, ("handle %s needs an external object"):format(
+      handle.name), function() handle:update_arg(1, x) end)
+    raises(("the target of %s cannot be changed"):format(o.name),
+      function() o:set_target(object) end)
+  end)
+
+  it("a target", function()
+    g:attribute("a", 1)
+    local sum, method = x + 1, g:call_method("m", x)
+    local field, global = g:get_attr(x, "f"), g:get_attr(G "y")
+    for node, what in pairs {
+      [x] = "string", [method] = "string", [field] = "string",
+      [global] = "source or attribute",
+      [sum] = "operator, source or node",
+    } do
+      wrong("set_target", 1, what .. " expected, got boolean",
+        function() node:set_target(true) end)
+    end
+    wrong("set_target", 1, "'...' cannot be renamed",
+      function() x:set_target "..." end)
+    wrong("set_target", 1, "'...' cannot be renamed",
+      function() rest:set_target "y" end)
+    wrong("set_target", 1, 'the graph has no attribute "b"',
+      function() global:set_target "b" end)
+    wrong("set_target", 1, 'there is no operator "plus"',
+      function() sum:set_target "plus" end)
+    local other = gbi.graph.new():placeholder "f"
+    local call = g:call_function(G "f", x)
+    wrong("set_target", 1, "node of another graph",
+      function() call:set_target(other) end)
+    global:set_target "a"
+    assert.equal("a", global.target)
+  end)
+
+  it("what is to be copied", function()
+    g:attribute("a", 1)
+    local other = gbi.graph.new()
+    local theirs = other:attribute("a", 2)
+    wrong("node_copy", 1, 'attribute "a" already has another value',
+      function() g:node_copy(theirs) end)
+    other:output()
+    for value, got in pairs { [g] = "gbi.graph", [5] = "number" } do
+      wrong("graph_copy", 1, "another graph expected, got " .. got,
+        function() g:graph_copy(value) end)
+    end
+    wrong("graph_copy", 2, "table expected, got number",
+      function() g:graph_copy(other, 5) end)
+    wrong("external", 1, "external object of another graph; create this graph "
+      .. "with graph:subgraph", function() other:external(o) end)
+  end)
+
+  it("a part", function()
+    local function part(input, output)
+      local sub = g:subgraph()
+      local value = sub:placeholder(input)
+      sub:output(output and value or 1)
+      return sub
+    end
+    raises("cond: the then graph takes '...'",
+      function() g:cond(true, part "...", part "y", { x }) end)
+    local both = part "y"
+    wrong("cond", 3, "already used as the then graph; use a copy",
+      function() g:cond(true, both, both, { x }) end)
+    wrong("while_loop", 2, "already used as the cond graph; use a copy",
+      function() g:while_loop(both, both, { x }) end)
+    wrong("cond", 4, "table expected, got number",
+      function() g:cond(true, part "y", part "y", 5) end)
+    local one, two = g:subgraph(), g:subgraph()
+    one:output()
+    two:output()
+    local none = g:cond(true, one, two)
+    raises(none.name .. " has no result", function() none:results(1) end)
+  end)
+
+  it("what is looked for, an option, a path", function()
+    wrong("find_nodes", 1, "there is no field 'name'",
+      function() g:find_nodes { name = "x" } end)
+    wrong("compile", 1, "field 'env' is not a table",
+      function() g:compile { env = 5 } end)
+    wrong("load_graph", 2, "table expected, got number",
+      function() gbi.load_graph("x", 5) end)
+    wrong("load_graph", 2, "there is no option 'most'",
+      function() gbi.load_graph("x", { most = 5 }) end)
+    wrong("load_graph", 2, "field 'env' is not a table",
+      function() gbi.load_graph("x", { env = 5 }) end)
+    wrong("trace", 1, "function expected, got number",
+      function() gbi.graph.trace(5) end)
+  end)
+
+  it("an object whose method is called on something else", function()
+    for name, object in pairs {
+      run = gbi.graph.interpreter(g), transform = gbi.graph.transformer(g),
+    } do
+      raises(("bad argument #1 to '%s' (gbi.%s expected, got table)"):format(
+        name, name == "run" and "interpreter" or "transformer"),
+        function() object[name]({}) end)
+    end
+    for _, make in ipairs { "interpreter", "transformer" } do
+      raises(("bad argument #1 to '%s' (gbi.graph expected, got number)")
+        :format(make), function() gbi.graph[make](5) end)
+    end
+  end)
+
+  it("arguments that were changed directly", function()
+    local sum = x + 1
+    g:output(sum)
+    sum.args[1] = rest
+    local sound, why = g:lint()
+    assert.is_nil(sound)
+    assert.equal("node add: an argument was changed directly; use "
+      .. "node:update_arg", why)
+  end)
+end)

@@ -33,11 +33,13 @@ static void hook (lua_State *L, lua_Debug *ar) {
 
 
 /* watch() -> {[source]={[line]=true}}: from here on, in this coroutine and in
-** those that are made under it. */
+** those that are made under it, until another hook is set. */
 static int lines_watch (lua_State *L) {
-  lua_newtable(L);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  }
   lua_sethook(L, hook, LUA_MASKLINE, 0);
   return 1;
 }

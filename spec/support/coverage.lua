@@ -5,10 +5,15 @@
 local covered = {} -- [path][line]
 
 -- The suite of one Lua.
-local function watch()
+local function cover()
   if rawget(_G, "jit") then _G.jit.off() end -- compiled code has no hooks
-  local seen = require "lines".watch()
-  require "busted".subscribe({ "exit" }, function()
+  local watch, busted = require "lines".watch, require "busted"
+  local seen = watch()
+  busted.subscribe({ "test", "start" }, function()
+    watch() -- a spec may have set another hook
+    return nil, true
+  end)
+  busted.subscribe({ "exit" }, function()
     debug.sethook()
     local f = assert(io.open(os.getenv "BUILD" .. "/lines", "w"))
     for source, lines in pairs(seen) do
@@ -21,7 +26,7 @@ local function watch()
   end)
 end
 
-if not arg or not arg[0]:find "coverage%.lua$" then return watch() end
+if not arg or not arg[0]:find "coverage%.lua$" then return cover() end
 
 -- Lines without code of their own: `end`, `else`, brackets.
 local function says(text)
