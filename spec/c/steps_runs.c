@@ -8,7 +8,7 @@
 */
 #include "world.h"
 
-static const char backendkey = 0, handingkey = 0;
+static char backendkey, handingkey;  /* gcc may merge constants */
 
 static const char graphs[] =
   "local core, body = ...\n"

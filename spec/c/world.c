@@ -11,7 +11,7 @@
 
 #include <lualib.h>
 
-static const char varskey = 0, functionskey = 0, capikey = 0;
+static char varskey, functionskey, capikey;  /* gcc may merge constants */
 static int tracing;
 
 int luaopen_capi (lua_State *L);
