@@ -1,4 +1,4 @@
-# Trying to break gbi. `make stress` takes hours; `make test` does a
+# Trying to break gbi. `make stress` takes an hour; `make test` does a
 # little of each (SHORT=1).
 
 .PHONY: stress analyze merged suite apicheck faults growth collectors threads asan \
@@ -15,7 +15,7 @@ STRESS = $(if $(SHORT),growth collectors threads asan memcheck, \
   growth faults coverage collectors asan memcheck graphs merged analyze \
   threads saves fuzz)
 
-stress: need-stress $(if $(SHORT),,need-analyze need-fuzz) ## try to break it, for hours: all that follows, JOBS=2 at a time
+stress: need-stress $(if $(SHORT),,need-analyze need-fuzz) ## try to break it, for an hour: all that follows, JOBS=2 at a time
 	@$(MAKE) -s all users
 	@printf '%s\n' $(STRESS) | xargs -P$(if $(SHORT),1,$(JOBS)) -I{} sh -c \
 	  '$(MAKE) -s {} GRAPHS=20000 && echo "{}: ok" || { echo "{}: failed"; exit 1; }'
