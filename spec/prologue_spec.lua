@@ -3,8 +3,8 @@
 local compat = require "gbi.compat"
 local gbi = require "gbi"
 local fixture = require "spec.support.fixture"
-local kilobytes = require "spec.support.memory"
 local line = require "spec.support.generated".line
+local grown = require "spec.support.grown"
 local portable = require "spec.support.portable"
 local source, collect = gbi.source, portable.collect
 
@@ -607,14 +607,8 @@ describe("an object that the prologue creates", function()
   it("does not outlive a hundred thousand runs", function()
     local registry, prologue = creating(3)
     local function f() return {} end
-    local function memory(runs)
-      for _ = 1, runs do prologue(f) end
-      return kilobytes()
-    end
-    memory(100)
-    local before = memory(100)
-    local after = memory(100000)
-    assert.is_true(after - before < 4, ("%f KB more"):format(after - before))
+    local more = grown(function() prologue(f) end, 100, 100000)
+    assert.is_true(more < 4, ("%f KB more"):format(more))
     assert.equal(3, (registry:count()))
   end)
 end)

@@ -4,8 +4,8 @@
 local gbi = require "gbi"
 local handles_since = require "spec.support.handles_since"
 local fixture = require "spec.support.fixture"
+local grown = require "spec.support.grown"
 local kinds = require "spec.support.kinds"
-local kilobytes = require "spec.support.memory"
 local portable = require "spec.support.portable"
 
 local G = gbi.source.GlobalSource
@@ -531,14 +531,8 @@ describe("regression, runs:", function()
     -- The store of the next run released the objects that a run had stashed,
     -- but a backend never reached it: 87 MB in a million runs.
     local f, o = stashing(function(registry) registry:stash({}) end), object()
-    local function memory(n)
-      for _ = 1, n do f(o) end
-      return kilobytes()
-    end
-    memory(1000)
-    local before = memory(1000)
-    local grown = memory(200000) - before
-    assert.is_true(grown < 16, grown)
+    local more = grown(function() f(o) end, 1000, 200000)
+    assert.is_true(more < 16, more)
   end)
 
   it("what a backend's body stashes lives as long as its run", function()
@@ -612,14 +606,8 @@ describe("regression, runs:", function()
       assert(registry:get(3) == mine)
       return mine, stashed
     end
-    local function memory(n)
-      for _ = 1, n do run() end
-      return kilobytes()
-    end
-    memory(1000)
-    local before = memory(1000)
-    local grown = memory(200000) - before
-    assert.is_true(grown < 4, grown)
+    local more = grown(run, 1000, 200000)
+    assert.is_true(more < 4, more)
     for _ = 1, 10 do
       local mine, stashed = run()
       kept[mine], kept[stashed] = true, true
@@ -746,9 +734,9 @@ describe("regression, runs:", function()
         end
         local few = rounds(100)
         print(gbi.handles:count(), rounds(1000000) - few)]]):format(call))) do
-      local count, grown = line:match "^(%d+)\t([%d.e-]+)$"
+      local count, more = line:match "^(%d+)\t([%d.e-]+)$"
       assert.equal("0", count)
-      assert.is_true(tonumber(grown) < 4096, kinds.all[i] .. ": " .. line)
+      assert.is_true(tonumber(more) < 4096, kinds.all[i] .. ": " .. line)
     end
   end
 

@@ -4,10 +4,11 @@
 .PHONY: stress analyze merged suite apicheck faults growth collectors threads asan \
         memcheck coverage cover graphs saves fuzz need-stress need-analyze need-fuzz
 
+specs = $(patsubst %,spec/%_spec.lua,$(1))
+
 # The contents of a short run: some files of the suite (ARGS names others), and
 # the cases of spec/support/faults.lua with these words in their names.
-SUITE = $(or $(ARGS),$(if $(SHORT),spec/registry_spec.lua \
-  spec/close_spec.lua spec/source_spec.lua))
+SUITE = $(or $(ARGS),$(if $(SHORT),$(call specs,registry close source)))
 CASES = $(if $(SHORT),: store)
 
 # The longest first.
@@ -75,8 +76,8 @@ growth: ## what calls cost as their input grows, in instructions; CASES=load for
 # and at every allocation, the quick part of weak_spec and, in the Luas that it
 # starts, close_spec. (The files that stop the collector are left out; so are,
 # first, those whose programs run in another Lua.)
-COLLECTED = $(filter-out $(foreach part,demo docs faults fuzz guides package \
-  readme,spec/$(part)_spec.lua),$(wildcard spec/*_spec.lua))
+COLLECTED = $(filter-out $(call specs,demo docs faults fuzz guides package \
+  readme),$(wildcard spec/*_spec.lua))
 
 collectors: ## the collector at its worst
 	@$(MAKE) -s all users
@@ -86,9 +87,8 @@ collectors: ## the collector at its worst
 	  GBI_COLLECTOR=$$mode $(BUSTED) --helper=spec/support/collector.lua \
 	    $(or $(SUITE),$(COLLECTED)) || exit 1; \
 	done
-	$(BUILD)/faults -e 997 $(SCRIPT) $(or $(SUITE),$(foreach part, \
-	  capi codegen compile graph handles inspect prologue registry source, \
-	  spec/$(part)_spec.lua))
+	$(BUILD)/faults -e 997 $(SCRIPT) $(or $(SUITE),$(call specs, \
+	  capi codegen compile graph handles inspect prologue registry source))
 	$(if $(SHORT),,$(BUILD)/faults -e 1 $(SCRIPT) --filter-out=million \
 	  --filter-out=^finalizers spec/weak_spec.lua)
 	$(if $(SHORT),,LUA="$(BUILD)/faults -e 1" $(BUSTED) spec/close_spec.lua)
@@ -132,8 +132,8 @@ MEMCHECK = valgrind -q --error-exitcode=9 --leak-check=full \
            --errors-for-leak-kinds=definite,possible
 
 # The files about the core: those about graphs would take hours. (asan has all.)
-MEMCHECKED = $(foreach part,capi close compat handles inspect load lookup model \
-  prologue registry run source,spec/$(part)_spec.lua)
+MEMCHECKED = $(call specs,capi close compat handles inspect load lookup model \
+  prologue registry run source)
 
 memcheck: ## the specs of the core, or ARGS, and faults in some states, under valgrind
 	@$(MAKE) -s all users
