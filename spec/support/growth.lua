@@ -8,7 +8,8 @@
 -- `vm` counts the instructions of Lua's virtual machine, and the allocated
 -- bytes; `machine` makes valgrind count machine instructions, to include the
 -- work of C (patterns, the core). `short` is `vm` with fewer sizes. CASE is
--- part of a case's name.
+-- part of a case's name; `vm` without it also fails if a public function is
+-- called by no case.
 
 local gbi = require "gbi"
 local portable = require "spec.support.portable"
@@ -27,6 +28,12 @@ local MOST = 6 -- times the cost for 4 times the size; n log n has 5.2 at most
 local FLOOR = { instructions = 1000, bytes = 8000 } -- allowance for small costs
 
 local PATH = os.tmpname()
+
+-- Parts of long texts; the last ones are hard for a pattern.
+local TEXTS = { letters = "a", spaces = " ", points = ".", digits = "1",
+                ["a word and points"] = "a.", numbers = "_1", quotes = '"',
+                controls = "\n", positions = ":1: " }
+local TEXT = SHORT and 256 or 1024 -- the smallest size of a text
 
 local cases = {}
 
@@ -74,7 +81,7 @@ for name, f in pairs {
   constructors = function(r)
     for i, e in r:constructors() do assert(i and e) end
   end,
-  count = function(r) r:count() end,
+  count = function(r) r:count() r:has_objects() end,
   name = function(r, o) for i = 1, #o do r:name(i) end end,
   tostring = function(r) tostring(r) end,
   reset = function(r) r:reset() end,
@@ -101,6 +108,56 @@ end)
 case("registry: parameters", function(n)
   local params = each(n, function(i) return "x" .. i end)
   return function() gbi.compile_prologue(gbi.new(), params) end
+end)
+
+-- A constructor with n instructions of each kind: one after another, or all
+-- loads before all stores.
+for name, deep in pairs { instructions = false, ["a deep stack"] = true } do
+  case("registry: " .. name, function(n)
+    local rounds, depth = n, 1
+    if deep then rounds, depth = 1, n end
+    local r = gbi.new()
+    r:register_created(r, function(_, cg)
+      cg:load_registry()
+      for _ = 1, rounds do
+        for _ = 1, depth do
+          cg:load_const(1)
+          cg:load_local "x"
+          cg:load_import("string", "rep")
+          cg:load_global "print"
+          cg:call_function(0)
+          cg:dup_top()
+        end
+        for _ = 1, depth do
+          local var = cg:new_var "x"
+          cg:store(var)
+          cg:load(var)
+          for _ = 1, 5 do cg:pop_top() end
+        end
+      end
+    end)
+    return function() gbi.compile_prologue(r, { "x" }) end
+  end)
+end
+
+case("registry: the default one", function(n)
+  local objects = each(n, object)
+  return function()
+    for i = 1, n do
+      gbi.register_user_object(objects[i], G "print")
+      gbi.register_graph_created_object(objects[i], print)
+      gbi.set_external_object_by_index(i, objects[i])
+      gbi.get_external_object_by_index(i)
+      gbi.stash_graph_created_object(objects[i])
+      assert(gbi.has_user_objects())
+    end
+    gbi.store_user_object_weakrefs(table.unpack(objects))
+    gbi.reset_user_object_tracking()
+  end
+end)
+
+case("registry: new", function(n)
+  return function() each(n, gbi.new) each(n, gbi.new_handles) end
 end)
 
 -- Calls with a handle table of n objects, half of them strong.
@@ -145,9 +202,13 @@ end)
 
 -- Sources -----------------------------------------------------------------
 
--- A chain of n sources, linked by their bases or keys; or each using the
--- previous one twice.
+-- A chain of n sources, linked by their bases or keys.
 local CHAINS = {
+  calls = function(n)
+    local s = source.ImportSource("string", "rep")
+    for _ = 1, n do s = source.CallFunctionNoArgsSource(s) end
+    return s
+  end,
   bases = function(n)
     local s = G "g"
     for _ = 1, n do s = Attr(s, "x") end
@@ -179,6 +240,27 @@ for name, chain in pairs(CHAINS) do
   end, 8) -- the C stack allows some 200 levels
 end
 
+-- Sources with a text of n bytes.
+for kind, make in pairs {
+  LocalSource = source.LocalSource,
+  ConstantSource = source.ConstantSource,
+  ImportSource = function(text) return source.ImportSource(text, text) end,
+  GetItemSource = function(text) return Item(G "g", text) end,
+} do
+  for what, text in pairs(TEXTS) do
+    case(("source: %s, %s"):format(kind, what), function(n)
+      local name = text:rep(n / #text)
+      return function()
+        local s, r = make(name), gbi.new()
+        assert(s == make(name) and source.name(s) ~= "?")
+        r:register({}, s)
+        gbi.compile_prologue(r, { name })
+      end
+    end, TEXT)
+  end
+end
+
+-- Each source uses the previous one twice.
 case("source: compare, twice each", function(n)
   local function twice()
     local s = G "g"
@@ -254,6 +336,14 @@ local GRAPHS = {
     for i = 1, n do g:call_function(G "print", (g:attribute("a" .. i, i))) end
     g:output()
   end,
+  operators = function(g, n)
+    local x = g:placeholder "x"
+    for _ = 1, n do
+      x = x:lt(1):land(x:le(2)):lor(x:gt(3)):lnot()
+      x = x:eq(x:ge(4)):ne(x:getitem(x:len()))
+    end
+    g:output(x)
+  end,
   functions = function(g, n)
     for _ = 1, n do g:call_function(G "print") end
     g:output()
@@ -291,14 +381,11 @@ local GRAPHS = {
   end,
 }
 
--- Graphs with texts of n bytes; the last ones are hard for a pattern.
+-- Graphs with texts of n bytes.
 local SIZES = {} -- the least size of a graph, if not N
-local TEXTS = { letters = "a", spaces = " ", points = ".", digits = "1",
-                ["a word and points"] = "a.", numbers = "_1", quotes = '"',
-                controls = "\n", positions = ":1: " }
 
 for what, text in pairs(TEXTS) do
-  SIZES["a name of " .. what] = SHORT and 256 or 1024
+  SIZES["a name of " .. what] = TEXT
   GRAPHS["a name of " .. what] = function(g, n)
     local name = text:rep(n / #text) .. "-"
     local x = g:placeholder(name)
@@ -385,9 +472,21 @@ end
 
 case("graph: interpreter", function(n)
   local g = gbi.graph.new()
-  g:output(values(g, n)[n])
-  local it = gbi.graph.interpreter(g)
-  return function() it:run(1) end
+  local list = values(g, n)
+  for i = 1, n do
+    local a = g:attribute("a" .. i, { x = "x" })
+    g:call_method("rep", g:get_attr(a, "x"), list[i])
+  end
+  g:output(list[n])
+  return function() gbi.graph.interpreter(g):run(1) end
+end)
+
+case("graph: debug", function(n)
+  return function()
+    for _ = 1, n do gbi.debug(true) end
+    graph(GRAPHS.inputs, n)
+    for _ = 1, n do gbi.debug(false) end
+  end
 end)
 
 case("graph: trace", function(n)
@@ -405,6 +504,7 @@ case("graph: insert at the front", function(n)
   return function()
     for _ = 1, n do
       g:inserting_after(x, function() return x + 1 end)
+      g:inserting_before(x.next, function() return x + 1 end)
     end
   end
 end)
@@ -489,6 +589,32 @@ case("traceback", function(n)
 end)
 
 
+-- The public functions ----------------------------------------------------
+
+-- Those in the annotations, by name.
+local function public_functions()
+  local g, run, codegen = gbi.graph.new(), nil, nil
+  local x = g:placeholder "x"
+  g:output(x, (g:created({}, function(_, cg)
+    codegen = cg
+    cg:load_global "print"
+  end)))
+  g:compile { backend = function() return function(it) run = it end end } (1)
+  local objects = { gbi = gbi, registry = gbi.default, handles = gbi.handles,
+    run = run, source = G "print", codegen = codegen, graph = g, node = x,
+    interpreter = gbi.graph.interpreter(g),
+    transformer = gbi.graph.transformer(g) }
+  local functions = {}
+  for name in portable.read "library/gbi.lua":gmatch "\nfunction ([%w_.:]+)" do
+    local class, rest = name:match "^(%w+)[.:](.*)"
+    local value = objects[class]
+    for key in rest:gmatch "[%w_]+" do value = value[key] end
+    functions[name] = value
+  end
+  return functions
+end
+
+
 -- Measuring ---------------------------------------------------------------
 
 table.sort(cases, function(a, b) return a.name < b.name end)
@@ -556,8 +682,29 @@ end
 local cost, done = vm, function() end
 if MODE == "machine" then cost, done = machine() end
 
-local failures, worst = {}, 0
-local before
+local failures = {}
+
+-- Adds a failure for each public function that no case calls.
+local function check_calls()
+  local called = {}
+  for _, it in ipairs(cases) do
+    local f = it.make(it.n)
+    debug.sethook(function()
+      called[debug.getinfo(2, "f").func] = true
+    end, "c")
+    f()
+    debug.sethook()
+  end
+  for name, f in pairs(public_functions()) do
+    if not called[f] then
+      failures[#failures + 1] = name .. ": no case calls it"
+    end
+  end
+end
+
+if MODE == "vm" and ONLY == "" then check_calls() end
+
+local worst, before = 0, nil
 measure(function(it, n, f)
   local now = cost(f)
   if n > it.n then
