@@ -694,6 +694,24 @@ describe("trace", function()
     assert.equal(Attr(G "math", "max"), nodes.list(g)[4].target)
   end)
 
+  it("finds the functions of loaded modules, where they are now", function()
+    local function f() end
+    local function target()
+      local g = gbi.graph.trace(function(x)
+        return x.graph:call_function(f, x)
+      end, { "x" })
+      return nodes.list(g)[2].target
+    end
+    local name, module = "a module", { b = f, a = f }
+    finally(function() package.loaded[name] = nil end)
+    package.loaded[name] = f
+    assert.equal(source.ImportSource(name), target())
+    package.loaded[name] = module
+    assert.equal(source.ImportSource(name, "a"), target())
+    module.a = nil
+    assert.equal(source.ImportSource(name, "b"), target())
+  end)
+
   it("refuses names that are not strings, repeated, or after '...'", function()
     local function f() end
     local function trace(list)
@@ -872,6 +890,25 @@ describe("an interpreter", function()
     local h = t:transform()
     assert.equal(6, (h:compile()(3)))
     assert.equal(7, (g:compile()(3)))
+  end)
+
+  it("runs and transforms '...' and attributes", function()
+    local g = gbi.graph.new()
+    local x, rest = g:placeholder "x", g:placeholder "..."
+    local scale = g:attribute("scale", { by = 2 })
+    g:output(x * g:get_attr(scale, "by"), g:call_function(G "select", "#",
+      rest), rest)
+    local h = gbi.graph.transformer(g):transform()
+    g.attributes.scale = { by = 3 } -- of g alone
+    for _, each in ipairs { { g, 15 }, { h, 10 } } do
+      for _, f in ipairs { each[1]:compile(), function(...)
+        return gbi.graph.interpreter(each[1]):run(...)
+      end } do
+        assert.same({ each[2], 0, n = 2 }, compat.pack(f(5)))
+        assert.same({ each[2], 3, 1, nil, nil, n = 5 },
+          compat.pack(f(5, 1, nil, nil)))
+      end
+    end
   end)
 end)
 

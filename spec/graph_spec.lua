@@ -292,6 +292,39 @@ output       output  output  (%write,)
 ]], (text:gsub("%-+\n", "----------\n", 1)))
   end)
 
+  it("with the graphs of conditions and loops under their nodes", function()
+    local g = gbi.graph.new()
+    local x = g:placeholder "x"
+    local function same(y) return y end
+    local function part() return g:subgraph(same, { "y" }) end
+    g:output(g:while_loop(part(), g:subgraph(function(y)
+      return y.graph:cond(y, part(), part(), { y })
+    end, { "y" }), { x }))
+    local list = {}
+    assert.equal([[
+        cond():
+            %y : [num_users=1] = placeholder[target=y]
+            return (%y,)
+        body():
+            %y : [num_users=1] = placeholder[target=y]
+            %cond : [num_users=1] = call_function[target=cond](...)
+                then():
+                    %y : [num_users=1] = placeholder[target=y]
+                    return (%y,)
+                else():
+                    %y : [num_users=1] = placeholder[target=y]
+                    return (%y,)
+            return (%cond,)
+    return (%while_loop,)]], (tostring(g)
+      :gsub("%(args = [^\n]*", "(...)"):gsub("^.-while_loop%][^\n]*\n", "")))
+    g:print_tabular { write = function(_, line) list[#list + 1] = line end }
+    local rows = table.concat(list)
+    for _, name in ipairs { "x", "while_loop.cond.y", "while_loop.body.y",
+                            "while_loop.body.cond.then.output" } do
+      assert.truthy(rows:find("  " .. name .. " ", 1, true), rows)
+    end
+  end)
+
   it("as a table on standard output", function()
     local text, ok = portable.run(portable.start()
       .. " -e 'local g = require(\"gbi\").graph.new() "
@@ -412,6 +445,12 @@ describe("lint", function()
     g:output(x)
     nodes.list(g)[3].args[1] = write
     refused(g, ("node output uses %s, which has no value"):format(write.name))
+  end)
+
+  it("finds an attribute that the graph no longer has", function()
+    g:output(g:attribute("a", 1))
+    g.attributes.a = nil
+    refused(g, "node a: the graph has no attribute \"a\"")
   end)
 
   it("finds the use of a node that was erased", function()
@@ -602,6 +641,10 @@ describe("misuse raises at the caller's line:", function()
       function() g:placeholder("y") end)
     raises("bad argument #1 to 'placeholder' (input \"...\" already exists)",
       function() g:placeholder("...") end)
+    local h = gbi.graph.new()
+    h:inserting_before(h:placeholder "x")
+    raises("bad argument #1 to 'placeholder' ('...' must be the last input)",
+      function() h:placeholder "..." end)
   end)
 
   it("an input that exists already, or has no name", function()

@@ -833,6 +833,9 @@ describe("a file with a right checksum is refused for", function()
     -- a node or a source was taken for a table, and could not be saved again
     local attribute = node("get_attr", "a", "a")
     accepts(X, attribute .. "T" .. value(1) .. value("k") .. value(2), OUT)
+    for _, key in ipairs { "n", "dnan;", "T" .. value(0) } do
+      refuses(X, attribute .. "T" .. value(1) .. key .. value(2), OUT)
+    end
     for _, data in ipairs { "r1;", "Gs1:x", "n" } do
       refuses(X, attribute .. data, OUT)
       if data ~= "n" then

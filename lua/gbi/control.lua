@@ -122,7 +122,6 @@ function control.wrong(target, args)
     if label then
       local inputs, output = control.inputs(graph), graph:output_node()
       local n = #inputs
-      local last = output and output.args[output.args.n]
       if not output then
         return ("the %s graph has no output"):format(label)
       elseif graph.inputs["..."] then
@@ -130,8 +129,6 @@ function control.wrong(target, args)
       elseif n ~= operands then
         return ("the %s graph takes %d inputs, but there are %d operands")
           :format(label, n, operands)
-      elseif node.is(last) and node.is_varargs(last) then
-        return ("the %s graph returns '...'"):format(label)
       end
       outputs[label] = output.args.n
     end
