@@ -342,6 +342,20 @@ describe("changing", function()
     assert.equal("table", type((k:compile()())))
   end)
 
+  it("copies a user's object, as one object with its source", function()
+    local other, h = gbi.graph.new(), gbi.graph.new()
+    local one = other:external(io.stderr, Attr(G "io", "stderr"))
+    other:output(one)
+    h:external(io, G "io")
+    local map = {}
+    h:graph_copy(other, map)
+    local two = h:node_copy(one)
+    h:output(map[one], two)
+    assert.same({ 2, 3 }, { map[one].index, two.index })
+    assert.equal("user", two.kind)
+    assert.same({ io.stderr, io.stderr }, { h:compile()() })
+  end)
+
   it("copies a graph", function()
     a.meta.note = "seen"
     local h, map = g:copy()
@@ -580,6 +594,8 @@ describe("conditions and loops", function()
       function() g:while_loop(none(), id(), { x }) end)
     raises("while_loop: the body graph has 0 outputs, but there are 1 operands",
       function() g:while_loop(id(), none(), { x }) end)
+    raises("bad argument #1 to 'external' (x is not an external object)",
+      function() g:external(x) end)
     raises("bad argument #2 to 'cond' (a graph cannot be part of itself)",
       function() g:cond(x, g, id(), { x }) end)
     raises("bad argument #2 to 'cond' (gbi.graph expected, got nil)",

@@ -643,8 +643,10 @@ describe("misuse raises at the caller's line:", function()
       function() g:placeholder("...") end)
     local h = gbi.graph.new()
     h:inserting_before(h:placeholder "x")
+    h:inserting_before(h:call_function(G "print"))
     raises("bad argument #1 to 'placeholder' ('...' must be the last input)",
       function() h:placeholder "..." end)
+    assert.equal("print x", nodes.names(nodes.list(h)))
   end)
 
   it("an input that exists already, or has no name", function()

@@ -667,6 +667,24 @@ describe("a file with a right checksum is refused for", function()
     end
   end)
 
+  it("a graph that is an argument of another node", function()
+    local part = raw("g" .. list(node("output", "output", "output", 1)))
+    accepts(X, node("call_function", "n", "cond", ref(1), part, part), OUT)
+    for _, args in ipairs { { part }, { part, 1 }, { ref(1), part, part, part },
+                            { part, ref(1), part, part } } do
+      for op, targets in pairs {
+        call_method = { "m" }, get_attr = { "a" }, output = { "output" },
+        placeholder = { "p" },
+        call_function = { "len", "lt", "cond", "while_loop", "call_result",
+          "get_external_object_by_index", "external_object_handle",
+          from("G", "print"), ref(1) } } do
+        for _, target in ipairs(targets) do
+          refuses(X, node(op, "n", target, compat.unpack(args)), OUT)
+        end
+      end
+    end
+  end)
+
   it("nodes that are used before they are made", function()
     local function add(name, a)
       return node("call_function", name, "add", a, 1)

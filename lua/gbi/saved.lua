@@ -337,11 +337,8 @@ function Reader:count()
 end
 
 -- Reads an argument: a value, or a graph for a condition or loop.
-function Reader:argument(op, target, i, graph)
+function Reader:argument(graph)
   if self.text:sub(self.at, self.at) ~= "g" then return self:value() end
-  if op ~= "call_function" or not control.label(target, i) then
-    fail("a graph cannot be an argument here")
-  end
   self.at = self.at + 1
   self.depth = self.depth + 1
   if self.depth > self.limits.depth then too_much(self.limits, "depth") end
@@ -383,7 +380,7 @@ function Reader:node(graph)
     self:value()
   local args = { n = self:count() }
   for i = 1, args.n do
-    args[i] = self:argument(op, target, i, graph)
+    args[i] = self:argument(graph)
     if not node.is(args[i]) and not node.is_graph(args[i])
        and not literal.is_constant(args[i]) then
       fail("an argument is malformed")
