@@ -342,7 +342,7 @@ describe("changing", function()
     assert.equal("table", type((k:compile()())))
   end)
 
-  it("copies a user's object, as one object with its source", function()
+  it("copies a user's object with its source, once for each copy", function()
     local other, h = gbi.graph.new(), gbi.graph.new()
     local one = other:external(io.stderr, Attr(G "io", "stderr"))
     other:output(one)
