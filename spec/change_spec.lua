@@ -20,6 +20,21 @@ local function has(g, expected)
   assert.equal(expected, names(before))
 end
 
+-- Asserts what a graph computes: compiled, loaded, copied, interpreted and
+-- transformed.
+local function computes(g, inputs, ...)
+  local expected, path = compat.pack(...), fixture.path()
+  assert(g:save(path))
+  local made = { g:compile(), assert(gbi.load_graph(path)):compile(),
+    g:copy():compile(), gbi.graph.transformer(g):transform():compile(),
+    function(...) return gbi.graph.interpreter(g):run(...) end }
+  for i, f in ipairs(made) do
+    local got = compat.pack(f(compat.unpack(inputs, 1, inputs.n)))
+    assert.equal(expected.n, got.n)
+    for k = 1, got.n do assert.equal(expected[k], got[k], i) end
+  end
+end
+
 describe("a node", function()
   local g, x, y, sum
 
@@ -418,21 +433,6 @@ describe("conditions and loops", function()
       { i, 0 })
     local _, sum = loop:results(2)
     return sum
-  end
-
-  -- Asserts what a graph computes: compiled, loaded, copied, interpreted and
-  -- transformed.
-  local function computes(g, inputs, ...)
-    local expected, path = compat.pack(...), fixture.path()
-    assert(g:save(path))
-    local made = { g:compile(), assert(gbi.load_graph(path)):compile(),
-      g:copy():compile(), gbi.graph.transformer(g):transform():compile(),
-      function(...) return gbi.graph.interpreter(g):run(...) end }
-    for i, f in ipairs(made) do
-      local got = compat.pack(f(compat.unpack(inputs)))
-      assert.equal(expected.n, got.n)
-      for k = 1, got.n do assert.equal(expected[k], got[k], i) end
-    end
   end
 
   it("compute", function()
@@ -916,14 +916,9 @@ describe("an interpreter", function()
       rest), rest)
     local h = gbi.graph.transformer(g):transform()
     g.attributes.scale = { by = 3 } -- of g alone
-    for _, each in ipairs { { g, 15 }, { h, 10 } } do
-      for _, f in ipairs { each[1]:compile(), function(...)
-        return gbi.graph.interpreter(each[1]):run(...)
-      end } do
-        assert.same({ each[2], 0, n = 2 }, compat.pack(f(5)))
-        assert.same({ each[2], 3, 1, nil, nil, n = 5 },
-          compat.pack(f(5, 1, nil, nil)))
-      end
+    for each, product in pairs { [g] = 15, [h] = 10 } do
+      computes(each, { 5 }, product, 0)
+      computes(each, compat.pack(5, 1, nil, nil), product, 3, 1, nil, nil)
     end
   end)
 end)
@@ -1100,10 +1095,10 @@ describe("a graph says what is wrong with", function()
   end)
 
   it("a part", function()
-    local function part(input, output)
+    local function part(input)
       local sub = g:subgraph()
-      local value = sub:placeholder(input)
-      sub:output(output and value or 1)
+      sub:placeholder(input)
+      sub:output(1)
       return sub
     end
     raises("cond: the then graph takes '...'",
@@ -1138,16 +1133,13 @@ describe("a graph says what is wrong with", function()
   end)
 
   it("an object whose method is called on something else", function()
-    for name, object in pairs {
-      run = gbi.graph.interpreter(g), transform = gbi.graph.transformer(g),
-    } do
-      raises(("bad argument #1 to '%s' (gbi.%s expected, got table)"):format(
-        name, name == "run" and "interpreter" or "transformer"),
+    for name, class in pairs { run = "interpreter",
+                               transform = "transformer" } do
+      local object = gbi.graph[class](g)
+      wrong(name, 1, ("gbi.%s expected, got table"):format(class),
         function() object[name]({}) end)
-    end
-    for _, make in ipairs { "interpreter", "transformer" } do
-      raises(("bad argument #1 to '%s' (gbi.graph expected, got number)")
-        :format(make), function() gbi.graph[make](5) end)
+      wrong(class, 1, "gbi.graph expected, got number",
+        function() gbi.graph[class](5) end)
     end
   end)
 

@@ -5,9 +5,11 @@ local gbi = require "gbi"
 local core = require "gbi.core"
 local portable = require "spec.support.portable"
 local printed = require "spec.support.printed"
+local public = require "spec.support.public"
 local annotate = dofile("tools/annotate.lua")
 
 local model, read = annotate.read(), portable.read
+local objects = public.objects
 
 -- Asserts that `name` has a comment; an internal one only if allowed.
 local function documented(name, may_be_internal)
@@ -29,36 +31,14 @@ local function names(t)
   return ipairs(list)
 end
 
--- The codegen that a constructor gets.
-local function codegen()
-  local r, given = gbi.new(), nil
-  r:register_created({}, function(_, cg)
-    given = cg
-    cg:load_import("table", "pack")
-  end)
-  gbi.compile_prologue(r)
-  return given
-end
-
--- The run that a backend's function gets.
-local function run()
-  local g, given = gbi.graph.new(), nil
-  g:output()
-  g:compile { backend = function()
-    return function(...) given = ... end
-  end } ()
-  return given
-end
-
 describe("a doc comment", function()
   it("has every name of the module", function()
     for _, name in names(gbi) do documented("gbi." .. name) end
   end)
 
   it("has every method of a registry, a handle table and a run", function()
-    for class, object in pairs { registry = gbi.default,
-        handles = gbi.handles, run = run() } do
-      for _, name in names(getmetatable(object).__index) do
+    for _, class in ipairs { "registry", "handles", "run" } do
+      for _, name in names(getmetatable(objects[class]).__index) do
         documented(("gbi.%s:%s"):format(class, name))
       end
     end
@@ -73,45 +53,22 @@ describe("a doc comment", function()
 
   it("covers codegens, graphs and nodes; other comments have two dashes",
     function()
-      for _, name in names(getmetatable(codegen())) do
+      for _, name in names(getmetatable(objects.codegen)) do
         documented("gbi.codegen:" .. name, name ~= "__call")
       end
-      local graph = gbi.graph.new()
-      for _, name in names(getmetatable(graph)) do
+      for _, name in names(getmetatable(objects.graph)) do
         documented("gbi.graph:" .. name, true)
       end
       documented("gbi.graph.new")
-      for _, name in names(getmetatable(graph:placeholder("x"))) do
+      for _, name in names(getmetatable(objects.node)) do
         local operator = require "gbi.node".operators[name]
         documented("gbi.node:" .. name, not operator and name ~= "__call")
       end
     end)
 
   it("has no name that does not exist", function()
-    local graph = gbi.graph.new()
-    local classes = {
-      registry = getmetatable(gbi.default).__index,
-      handles = getmetatable(gbi.handles).__index,
-      run = getmetatable(run()).__index,
-      codegen = getmetatable(codegen()), graph = getmetatable(graph),
-      node = setmetatable({}, { __index = function(_, name)
-        local ok, method = pcall(function()
-          return graph:placeholder(name .. "?")[name]
-        end)
-        return getmetatable(graph:placeholder(name))[name] or ok and method
-      end }),
-      interpreter = getmetatable(gbi.graph.interpreter(graph)),
-      transformer = getmetatable(gbi.graph.transformer(graph)),
-      source = { reconstruct = gbi.source.GlobalSource("x").reconstruct },
-    }
     for name, item in pairs(model.items) do
-      local class, method = name:match("^gbi%.(%l+):(.*)$")
-      local value = classes[class] and classes[class][method]
-      if not class then
-        value = gbi
-        for key in name:gmatch("%.([^.]+)") do value = value and value[key] end
-      end
-      assert(item.kind ~= "function" or value, name)
+      assert(item.kind ~= "function" or public.find(name), name)
     end
   end)
 

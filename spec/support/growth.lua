@@ -13,6 +13,8 @@
 
 local gbi = require "gbi"
 local portable = require "spec.support.portable"
+local public = require "spec.support.public"
+local annotate = dofile "tools/annotate.lua"
 
 local MODE, ONLY = arg[1] or "vm", arg[2] or ""
 local SHORT = MODE == "short"
@@ -589,32 +591,6 @@ case("traceback", function(n)
 end)
 
 
--- The public functions ----------------------------------------------------
-
--- Those in the annotations, by name.
-local function public_functions()
-  local g, run, codegen = gbi.graph.new(), nil, nil
-  local x = g:placeholder "x"
-  g:output(x, (g:created({}, function(_, cg)
-    codegen = cg
-    cg:load_global "print"
-  end)))
-  g:compile { backend = function() return function(it) run = it end end } (1)
-  local objects = { gbi = gbi, registry = gbi.default, handles = gbi.handles,
-    run = run, source = G "print", codegen = codegen, graph = g, node = x,
-    interpreter = gbi.graph.interpreter(g),
-    transformer = gbi.graph.transformer(g) }
-  local functions = {}
-  for name in portable.read "library/gbi.lua":gmatch "\nfunction ([%w_.:]+)" do
-    local class, rest = name:match "^(%w+)[.:](.*)"
-    local value = objects[class]
-    for key in rest:gmatch "[%w_]+" do value = value[key] end
-    functions[name] = value
-  end
-  return functions
-end
-
-
 -- Measuring ---------------------------------------------------------------
 
 table.sort(cases, function(a, b) return a.name < b.name end)
@@ -695,8 +671,8 @@ local function check_calls()
     f()
     debug.sethook()
   end
-  for name, f in pairs(public_functions()) do
-    if not called[f] then
+  for name, item in pairs(annotate.read().items) do
+    if item.kind == "function" and not called[public.find(name)] then
       failures[#failures + 1] = name .. ": no case calls it"
     end
   end
